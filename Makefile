@@ -1,0 +1,80 @@
+# Every target sets up what it needs; a second run is quick. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+UV := .tools/bin/uv
+RUN := .venv/bin/python
+# One BLAS thread: two of them on two cores make a small fit thirty times slower (reference/local-aws.md, decision 6).
+export OMP_NUM_THREADS := 1
+export UV_PROJECT_ENVIRONMENT := .venv
+unexport VIRTUAL_ENV
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: .venv/demo ## Train, gate and register a model from YAML, on a sandbox that is set up and taken down here
+	@$(RUN) -m sagemaker_gitops demo
+
+.PHONY: sandbox
+sandbox: .venv/demo ## Keep a sandbox (Kubernetes API server, local AWS, operator) running until Ctrl-C
+	@$(RUN) -m sagemaker_gitops sandbox up
+
+.PHONY: test
+test: .venv/test ## All tests: without a cluster first (under 60 s), then on the real control plane and the local AWS
+	@$(RUN) -m pytest -q -n 2 tests --ignore=tests/system --ignore=tests/simulation
+	@$(RUN) -m pytest -q -n 2 tests/simulation
+	@$(RUN) -m local_cluster build
+	@$(RUN) -m pytest -q tests/system
+
+.PHONY: unit
+unit: .venv/test ## The tests that need neither cluster nor local AWS
+	@$(RUN) -m pytest -q -n 2 tests --ignore=tests/system --ignore=tests/simulation --ignore=tests/conformance
+
+.PHONY: lint
+lint: .venv/test ## Format, style, types and layers
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy operator sandbox
+	@.venv/bin/lint-imports --no-cache
+
+.PHONY: generate
+generate: .venv/test ## Rebuild what is generated: crds/, the image table, docs/capabilities.md
+	@$(RUN) tools/generate_crds.py
+	@$(RUN) tools/generate_images.py
+	@$(RUN) tools/generate_capabilities.py
+
+.PHONY: verify
+verify: .venv/test ## Fail if anything generated is stale, or the lock is
+	@$(UV) lock --check --quiet
+	@$(RUN) tools/generate_crds.py --check
+	@$(RUN) tools/generate_images.py --check
+	@$(RUN) tools/generate_capabilities.py --check
+
+.PHONY: chaos
+chaos: .venv/test ## kill -9 and SIGSTOP at random against the real API server and the local AWS (SCHEDULES=100)
+	@$(RUN) -m local_cluster build
+	@$(RUN) -m tests.chaos --schedules $(or $(SCHEDULES),100)
+
+.PHONY: bench
+bench: .venv/test ## Cost and latency as counts and ratios, beside the API server's own rate in the same run
+	@$(RUN) -m local_cluster build
+	@$(RUN) -m tests.bench
+
+.PHONY: clean
+clean: ## Remove environments and caches of this folder; the control plane stays in the user cache
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .sandbox
+
+.venv/demo: pyproject.toml uv.lock | $(UV)
+	@$(UV) sync --locked --inexact
+	@touch $@
+
+.venv/test: pyproject.toml uv.lock | $(UV)
+	@$(UV) sync --locked --group dev
+	@touch $@ .venv/demo
+
+$(UV): tools/uv.txt
+	@tools/install-uv $(PYTHON)

@@ -1,0 +1,196 @@
+"""boto3 behind the port: one client per region and service, sessions per object, no hidden retries, a bounded thread pool.
+
+SDK retries are off for every call: botocore would send StartJobRun three times on a read timeout (reference/failure-modes.md 0.5);
+the queue retries, with the same names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+import boto3
+import botocore.config
+import botocore.exceptions
+from botocore import xform_name
+
+from sagemaker_gitops.aws.credentials import Sessions, ThreadCredentials
+from sagemaker_gitops.aws.errors import CREDENTIAL_CODES, failure, unanswered
+from sagemaker_gitops.aws.limits import Limits
+from sagemaker_gitops.aws.port import Scope
+from sagemaker_gitops.core.errors import AwsFailure, Category
+
+THREADS = 32
+BODY_LIMIT = 64 * 1024 * 1024
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
+CONFIG = botocore.config.Config(
+    connect_timeout=5,
+    read_timeout=30,
+    retries={"total_max_attempts": 1},
+    max_pool_connections=THREADS,
+    user_agent_extra="sagemaker-gitops",
+)
+
+
+class Recorder(Protocol):
+    """Where AWS calls are counted. `operation` is service:Operation, `outcome` OK or a Category, `seconds` without the wait for a token."""
+
+    def aws_call(self, operation: str, outcome: str, seconds: float) -> None: ...
+
+
+@dataclass(slots=True)
+class _Pause:
+    """One account whose credentials fail: nobody asks again before `until`, so that a thousand objects do not hammer STS."""
+
+    until: float = 0.0
+    length: float = 0.0
+
+
+@dataclass(slots=True)
+class Clients:
+    """Implements aws.port.Aws. `endpoint_url` "" means AWS's own endpoints."""
+
+    endpoint_url: str
+    limits: Limits
+    recorder: Recorder
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "aws"))
+    _credentials: ThreadCredentials = field(default_factory=ThreadCredentials)
+    _clients: dict[tuple[str, str, bool], Any] = field(default_factory=dict)
+    _sessions: dict[str, Sessions] = field(default_factory=dict)
+    _accounts: dict[tuple[str, str], str] = field(default_factory=dict)
+    _pauses: dict[tuple[str, str], _Pause] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    async def call(self, scope: Scope, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """One call for one object, as the tenant's role."""
+        bucket = (scope.account, scope.region, operation)
+        await self.limits.acquire(bucket)
+        outcome, started = "Bug", self.monotonic()
+        try:
+            loop = asyncio.get_running_loop()
+            answer = await loop.run_in_executor(self._pool, self._scoped, scope, service, operation, parameters)
+            outcome = "OK"
+        except AwsFailure as error:
+            outcome = str(error.category)
+            if error.category is Category.THROTTLED:
+                self.limits.throttled(bucket)
+            raise
+        finally:
+            self.recorder.aws_call(f"{service}:{operation}", outcome, self.monotonic() - started)
+        return answer
+
+    async def base_call(self, region: str, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """One call under the operator's own identity: the event queue, nothing of a tenant."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._send, self._client(region, service, base=True), service, operation, parameters)
+
+    def close(self) -> None:
+        """Let running calls end; start no new ones."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _scoped(self, scope: Scope, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        self._refuse_while_paused(scope)
+        try:
+            self._credentials.use(self._session(scope))
+            self._check_account(scope)
+            answer = self._send(self._client(scope.region, service), service, operation, parameters)
+        except AwsFailure as error:
+            if error.code in CREDENTIAL_CODES:
+                self._sessions_of(scope.region).drop(scope)
+                self._pause(scope)
+            raise
+        self._pauses.pop((scope.account, scope.region), None)
+        return answer
+
+    def _session(self, scope: Scope) -> Any:
+        try:
+            return self._sessions_of(scope.region).get(scope)
+        except botocore.exceptions.ClientError as error:
+            raise _answered("sts", "AssumeRole", error) from error
+        except (botocore.exceptions.NoCredentialsError, botocore.exceptions.CredentialRetrievalError) as error:
+            self._pause(scope)
+            raise AwsFailure(
+                Category.BLOCKED, service="sts", operation="AssumeRole", code="CredentialsUnavailable",
+                message="the operator has no AWS credentials of its own: give its service account a role, or set AWS_* variables",
+            ) from error
+        except botocore.exceptions.BotoCoreError as error:
+            raise unanswered("sts", "AssumeRole", error) from error
+
+    def _check_account(self, scope: Scope) -> None:
+        """sts:GetCallerIdentity once per tenant role, before anything else."""
+        known = self._accounts.get((scope.role_arn, scope.region))
+        if known is None:
+            known = self._send(self._client(scope.region, "sts"), "sts", "GetCallerIdentity", {})["Account"]
+            self._accounts[scope.role_arn, scope.region] = known
+        if known != scope.account:
+            raise AwsFailure(
+                Category.BLOCKED, service="sts", operation="GetCallerIdentity", code="AccountMismatch",
+                message=f"role {scope.role_arn} is in account {known}, the Tenant says {scope.account}",
+            )
+
+    def _send(self, client: Any, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = getattr(client, xform_name(operation))(**parameters)
+        except botocore.exceptions.ClientError as error:
+            raise _answered(service, operation, error) from error
+        except botocore.exceptions.ParamValidationError as error:
+            raise failure(service, operation, "ParamValidation", str(error), 400) from error
+        except (botocore.exceptions.BotoCoreError, OSError, ValueError) as error:
+            raise unanswered(service, operation, error) from error
+        answer.pop("ResponseMetadata", None)
+        if hasattr(answer.get("Body"), "read"):
+            answer["Body"] = _read(answer["Body"], service, operation)
+        return answer
+
+    def _client(self, region: str, service: str, *, base: bool = False) -> Any:
+        key = (region, service, base)
+        with self._lock:
+            if key not in self._clients:
+                session = boto3.session.Session(region_name=region)
+                if not base:
+                    session._session._credentials = self._credentials
+                self._clients[key] = session.client(service, endpoint_url=self.endpoint_url or None, config=CONFIG)
+            return self._clients[key]
+
+    def _sessions_of(self, region: str) -> Sessions:
+        if region not in self._sessions:
+            self._sessions[region] = Sessions(self._client(region, "sts", base=True), self.now)
+        return self._sessions[region]
+
+    def _refuse_while_paused(self, scope: Scope) -> None:
+        pause = self._pauses.get((scope.account, scope.region))
+        if pause is not None and self.monotonic() < pause.until:
+            raise AwsFailure(
+                Category.BLOCKED, service="sts", operation="AssumeRole", code="CredentialsUnavailable",
+                message=f"credentials for account {scope.account} were refused; the next attempt is in {pause.until - self.monotonic():.0f} s",
+            )
+
+    def _pause(self, scope: Scope) -> None:
+        pause = self._pauses.setdefault((scope.account, scope.region), _Pause())
+        pause.length = min(LONGEST_PAUSE, pause.length * 2 or FIRST_PAUSE)
+        pause.until = self.monotonic() + pause.length
+
+
+def _answered(service: str, operation: str, error: Any) -> AwsFailure:
+    said, metadata = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
+    return failure(
+        service, operation, str(said.get("Code", "")), str(said.get("Message", "")),
+        int(metadata.get("HTTPStatusCode", 0)), str(metadata.get("RequestId", "")),
+    )
+
+
+def _read(body: Any, service: str, operation: str) -> bytes:
+    try:
+        content: bytes = body.read(BODY_LIMIT + 1)
+    except (botocore.exceptions.BotoCoreError, OSError) as error:
+        raise unanswered(service, operation, error) from error
+    if len(content) > BODY_LIMIT:
+        raise failure(service, operation, "BodyTooLarge", f"the answer is larger than {BODY_LIMIT} bytes", 400)
+    return content

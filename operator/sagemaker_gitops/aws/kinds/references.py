@@ -1,0 +1,36 @@
+"""What a kind may read of other Kubernetes objects; the runtime's store implements it, the simulation fakes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from sagemaker_gitops.core.kinds.training_run.facts import Bound
+from sagemaker_gitops.core.resource import Key
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigMap:
+    """The content of a ConfigMap as bytes by key, data and binaryData alike."""
+
+    files: Mapping[str, bytes]
+    annotations: Mapping[str, str]
+
+
+class References(Protocol):
+    """Reads only, from the watch cache where there is one. Absence there is never evidence."""
+
+    def tenants(self) -> Iterable[Bound]:
+        """Every Tenant that parses and is not being deleted."""
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]: ...
+
+    async def config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        """None when the API server says that there is none."""
+
+    def running(self, kind: str) -> Iterable[Key]:
+        """Objects of a kind whose status says Running."""
+
+    def enqueue(self, key: Key) -> None:
+        """Wake another object, because what it waits for has changed."""

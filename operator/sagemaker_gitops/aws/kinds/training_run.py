@@ -1,0 +1,320 @@
+"""TrainingRun at AWS: observe reads the one step that matters, execute makes one call. Implements runtime.ports.Kind.
+
+Facts come as late as possible (docs/decisions/0001): no call is made for what status already proves under the same content name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sagemaker_gitops.api.parse import ValidationFailed, read
+from sagemaker_gitops.api.tenant import TenantSpec
+from sagemaker_gitops.api.training_run import TrainingRunSpec
+from sagemaker_gitops.aws import storage
+from sagemaker_gitops.aws.kinds.bindings import binding_of
+from sagemaker_gitops.aws.kinds.jobs import foreign_owner, look
+from sagemaker_gitops.aws.kinds.leftovers import find_running
+from sagemaker_gitops.aws.kinds.references import References
+from sagemaker_gitops.aws.kinds.registry import EVALUATION_LIMIT, look_up
+from sagemaker_gitops.aws.kinds.slots import Slots
+from sagemaker_gitops.aws.port import Aws, Scope
+from sagemaker_gitops.aws.requests import validate
+from sagemaker_gitops.core import conditions, tenancy
+from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome, UploadSource
+from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
+from sagemaker_gitops.core.kinds.training_run import status as said
+from sagemaker_gitops.core.kinds.training_run.deletion import plan_deletion
+from sagemaker_gitops.core.kinds.training_run.effective import effective_of
+from sagemaker_gitops.core.kinds.training_run.evaluation import flatten
+from sagemaker_gitops.core.kinds.training_run.facts import (
+    Absent, Binding, Bound, Evaluation, InputVersion, JobFact, JobType, Leftover, Missing, Slot, Source, Succeeded, TrainingRunFacts, Unseen,
+)
+from sagemaker_gitops.core.kinds.training_run.plan import Pass, build_run, finished, plan
+from sagemaker_gitops.core.kinds.training_run.preview import preview
+from sagemaker_gitops.core.kinds.training_run.requests import EVALUATION_OUTPUT, job_outputs
+from sagemaker_gitops.core.kinds.training_run.run import TRAIN, Attempt, Progress, Run, input_uris, keys_of, spec_hash, walk
+from sagemaker_gitops.core.kinds.training_run.settings import Settings
+from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
+from sagemaker_gitops.core.plan import OnEvent, Plan
+from sagemaker_gitops.core.resource import GROUP, REPOSITORY, RERUN, REVISION, Key, Snapshot
+
+JOB_CREATES = {"CreateTrainingJob": JobType.TRAINING_JOB, "CreateProcessingJob": JobType.PROCESSING_JOB, "CreateJob": JobType.GLUE_JOB}
+RUNNING_PHASES = ("Running",)
+WAITING_PHASES = ("Running", "Queued", "Pending")
+
+
+@dataclass(frozen=True, slots=True)
+class Deleting:
+    """An object on its way out: all that matters of its spec is the deletion policy, None where it cannot be read."""
+
+    policy: str | None
+
+
+@dataclass(slots=True)
+class TrainingRunKind:
+    """`known` and `taken` are memory of this process only: names proven ours, and names that a create found taken."""
+
+    aws: Aws
+    references: References
+    settings: Settings
+    slots: Slots
+    known: set[str] = field(default_factory=set)
+    taken: set[str] = field(default_factory=set)
+    name: str = "TrainingRun"
+    _owners: dict[str, Key] = field(default_factory=dict)
+    _active: dict[Key, set[str]] = field(default_factory=dict)
+
+    def parse(self, snapshot: Snapshot) -> TrainingRunSpec | Deleting:
+        """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
+        if snapshot.deleting:
+            policy = snapshot.spec.get("deletionPolicy")
+            return Deleting(policy if policy in ("Delete", "Retain") else None)
+        try:
+            return read(TrainingRunSpec, snapshot.spec)
+        except ValidationFailed as error:
+            raise InvalidResource(tuple(Finding(path, message) for path, message in error.findings)) from None
+
+    def invalid(self, snapshot: Snapshot, error: InvalidResource, now: datetime) -> Plan:
+        return Plan(conditions.invalid(snapshot, error.findings, now), OnEvent(), finalizer=snapshot.has_finalizer)
+
+    def plan(self, snapshot: Snapshot, resource: TrainingRunSpec | Deleting, facts: TrainingRunFacts, now: datetime) -> Plan:
+        if isinstance(resource, Deleting):
+            self.slots.release(snapshot.key)
+            made = plan_deletion(snapshot, resource.policy, facts.leftovers, self.settings, now)
+            self._remember(snapshot.key, made)
+            return made
+        made = plan(snapshot, resource, facts, self.settings, now)
+        self._remember(snapshot.key, made)
+        if made.status.get("phase") not in WAITING_PHASES:
+            self.slots.release(snapshot.key)
+        return made
+
+    def owner_of(self, aws_name: str) -> Key | None:
+        """Whose job an AWS event is about, as far as this process has planned it."""
+        return self._owners.get(aws_name)
+
+    def _remember(self, key: Key, made: Plan) -> None:
+        names = set(said.recorded_active(made.status))
+        for name in self._active.get(key, set()) - names:
+            self._owners.pop(name, None)
+        self._owners.update(dict.fromkeys(names, key))
+        if names:
+            self._active[key] = names
+        else:
+            self._active.pop(key, None)
+
+    async def observe(self, snapshot: Snapshot, resource: TrainingRunSpec | Deleting, now: datetime) -> TrainingRunFacts:
+        binding = binding_of(self.references, snapshot.key.namespace)
+        if isinstance(resource, Deleting):
+            touches = snapshot.has_finalizer and resource.policy != "Retain"
+            return TrainingRunFacts(binding, leftovers=await self._leftovers_of_deleted(snapshot, binding) if touches else {})
+        if not isinstance(binding, Bound):
+            return TrainingRunFacts(binding)
+        scope = scope_of(binding.spec, snapshot.key)
+        source = await self._source(scope, snapshot, resource)
+        facts = TrainingRunFacts(binding, source)
+        if isinstance(source, Missing) or finished(snapshot, resource, source) or self._forbidden(binding, resource):
+            return facts
+        inputs = await self._inputs(scope, snapshot, resource, source)
+        facts = replace(facts, inputs=inputs)
+        if isinstance(inputs, Missing):
+            return facts
+        run = build_run(Pass(snapshot, resource, facts, self.settings, now))
+        same_run = snapshot.status.get("specHash") == spec_hash(resource, source, run.nonce)
+        if not same_run:
+            facts = replace(facts, request_findings=_request_findings(run))
+            if facts.request_findings:
+                return facts
+        return await self._progress(scope, snapshot, run, facts)
+
+    async def execute(self, snapshot: Snapshot, resource: TrainingRunSpec | Deleting, action: Action) -> Outcome:
+        binding = binding_of(self.references, snapshot.key.namespace)
+        if not isinstance(binding, Bound):
+            raise AwsFailure(
+                Category.BLOCKED, service="sagemaker-gitops", operation="execute", code="TenantMissing",
+                message=f"no single Tenant names namespace {snapshot.key.namespace} any more",
+            )
+        scope = scope_of(binding.spec, snapshot.key)
+        if isinstance(action, UploadSource):
+            await storage.put_source(self.aws, scope, action.uri, action.files, action.kms_key_arn)
+            return Outcome.DONE
+        return await self._call(scope, snapshot, action)
+
+    async def _call(self, scope: Scope, snapshot: Snapshot, action: AwsRequest) -> Outcome:
+        if action.operation in STOPS:
+            await self._prove_ours(scope, snapshot, STOPS[action.operation], action.subject)
+        try:
+            await self.aws.call(scope, action.service, action.operation, action.parameters)
+        except AwsFailure as failure:
+            if failure.category is Category.EXISTS and action.operation == "CreateModelPackageGroup":
+                return Outcome.DONE
+            if failure.category is Category.EXISTS and action.creates:
+                self.taken.add(action.subject)
+                return Outcome.EXISTS
+            if failure.category in (Category.NOT_FOUND, Category.BUSY) and action.operation in STOPS:
+                return Outcome.DONE
+            raise
+        if action.operation in JOB_CREATES:
+            self.known.add(action.subject)
+        return Outcome.DONE
+
+    async def _prove_ours(self, scope: Scope, snapshot: Snapshot, type_: JobType, name: str) -> None:
+        foreign = await foreign_owner(self.aws, scope, type_, name, self.settings.install, snapshot.key)
+        if foreign is not None:
+            raise AwsFailure(
+                Category.BLOCKED, service="sagemaker-gitops", operation="Stop", code="NameConflict",
+                message=f"{name} belongs to {foreign.owner}: it is not touched",
+            )
+
+    def _forbidden(self, binding: Bound, spec: TrainingRunSpec) -> bool:
+        """Whether the plan will refuse before AWS is read: then nothing is read either."""
+        try:
+            effective = effective_of(spec, binding.spec)
+        except InvalidResource:
+            return True
+        return bool(tenancy.findings(binding.name, binding.spec, wanted_of(spec, effective)))
+
+    async def _source(self, scope: Scope, snapshot: Snapshot, spec: TrainingRunSpec) -> Source | Missing:
+        revision, repository = snapshot.annotations.get(REVISION, ""), snapshot.annotations.get(REPOSITORY, "")
+        if spec.source is None:
+            return Source({}, revision, repository)
+        if spec.source.s3 is not None:
+            try:
+                files = await storage.fetch_source(self.aws, scope, spec.source.s3.uri, spec.source.s3.sha256)
+            except ValueError as error:
+                return Missing(spec.source.s3.uri, str(error))
+            return Source(files, revision, repository)
+        assert spec.source.config_map_ref is not None
+        name = spec.source.config_map_ref.name
+        found = await self.references.config_map(snapshot.key.namespace, name)
+        if found is None:
+            return Missing(f"ConfigMap {name}", "does not exist in this namespace; commit it together with the TrainingRun")
+        return Source(
+            found.files, revision or found.annotations.get(REVISION, ""), repository or found.annotations.get(REPOSITORY, "")
+        )
+
+    async def _inputs(
+        self, scope: Scope, snapshot: Snapshot, spec: TrainingRunSpec, source: Source
+    ) -> Mapping[str, InputVersion] | Missing:
+        """Pinned versions while the same run goes on; resolved anew at the start of another."""
+        pinned = _pinned(snapshot, spec_hash(spec, source, snapshot.annotations.get(RERUN, "")), input_uris(spec))
+        if pinned is not None:
+            return pinned
+        resolved: dict[str, InputVersion] = {}
+        for name, uri in input_uris(spec).items():
+            try:
+                version = await storage.resolve_input(self.aws, scope, uri)
+            except ValueError as error:
+                return Missing(f"input {name}", str(error))
+            resolved[name] = InputVersion(uri, version.digest, version.objects, version.size)
+        return resolved
+
+    async def _progress(self, scope: Scope, snapshot: Snapshot, run: Run, facts: TrainingRunFacts) -> TrainingRunFacts:
+        recorded, jobs = said.recorded_steps(snapshot.status), dict(said.recorded_facts(snapshot.status))
+        active = said.recorded_active(snapshot.status)
+        progress = walk(run, jobs, recorded)
+        while progress.needs is not None:
+            attempt = progress.needs
+            fact = await self._fact(scope, snapshot, attempt, attempt.aws_name in active)
+            if isinstance(fact, Succeeded) and not fact.outputs:
+                fact = replace(fact, outputs=job_outputs(run, attempt))
+            jobs[attempt.aws_name] = fact
+            progress = walk(run, jobs, recorded)
+        named = {attempt.aws_name for attempt, _ in (*progress.done, *((progress.current,) if progress.current else ()))}
+        leftovers = {
+            name: Leftover(type_, await look(self.aws, scope, type_, name), attempted)
+            for name, (type_, _, attempted) in active.items()
+            if name not in named
+        }
+        facts = replace(facts, jobs=jobs, leftovers=leftovers, slot=self._slot(snapshot, run))
+        return await self._conclusion(scope, run, progress, facts) if progress.current is None else facts
+
+    async def _fact(self, scope: Scope, snapshot: Snapshot, attempt: Attempt, recorded: bool) -> JobFact:
+        name, type_ = attempt.aws_name, attempt.step.type
+        if not recorded and name not in self.taken:
+            return Unseen()
+        fact = await look(self.aws, scope, type_, name)
+        if isinstance(fact, Absent):
+            self.taken.discard(name)
+        elif name not in self.known:
+            foreign = await foreign_owner(self.aws, scope, type_, name, self.settings.install, snapshot.key)
+            if foreign is not None:
+                return foreign
+            self.known.add(name)
+        return fact
+
+    def _slot(self, snapshot: Snapshot, run: Run) -> Slot:
+        limits = run.tenant.spec.limits
+
+        def running() -> list[Key]:
+            return [key for key in self.references.running(self.name) if binding_of(self.references, key.namespace) == run.tenant]
+
+        return self.slots.claim(run.tenant.name, snapshot.key, limits.max_concurrent_runs if limits else None, running)
+
+    async def _conclusion(self, scope: Scope, run: Run, progress: Progress, facts: TrainingRunFacts) -> TrainingRunFacts:
+        uri = progress.outputs.get(EVALUATION_OUTPUT)
+        if uri is not None and progress.succeeded("evaluate") is not None:
+            try:
+                metrics = flatten(await storage.read_json(self.aws, scope, f"{uri}evaluation.json", EVALUATION_LIMIT))
+                facts = replace(facts, evaluation=Evaluation(metrics))
+            except ValueError as error:
+                facts = replace(facts, evaluation=Evaluation({}, str(error)))
+        if run.spec.register_ is None:
+            return facts
+        trained = progress.succeeded(TRAIN)
+        found = await look_up(
+            self.aws, scope, run.spec.register_.group, keys_of(run, progress).package, trained.finished if trained else None, bool(run.spec.gates)
+        )
+        return replace(facts, group_exists=found.exists, registered=found.registered, champion=found.champion)
+
+    async def _leftovers_of_deleted(self, snapshot: Snapshot, binding: Binding) -> Mapping[str, Leftover]:
+        if not isinstance(binding, Bound):
+            raise AwsFailure(
+                Category.BLOCKED, service="sagemaker-gitops", operation="delete", code="TenantMissing",
+                message=f"no single Tenant names namespace {snapshot.key.namespace}: what runs at AWS cannot be stopped; "
+                f"restore the Tenant, or give up the AWS side with the annotation {GROUP}/release",
+            )
+        scope = scope_of(binding.spec, snapshot.key)
+        recorded = said.recorded_active(snapshot.status)
+        if not recorded and not snapshot.status.get("steps"):
+            return await find_running(self.aws, scope, self.settings.install, snapshot.key)
+        return {
+            name: Leftover(type_, await look(self.aws, scope, type_, name), attempted)
+            for name, (type_, _, attempted) in recorded.items()
+        }
+
+
+STOPS = {
+    "StopTrainingJob": JobType.TRAINING_JOB,
+    "StopProcessingJob": JobType.PROCESSING_JOB,
+    "BatchStopJobRun": JobType.GLUE_JOB,
+}
+
+
+def scope_of(tenant: TenantSpec, key: Key) -> Scope:
+    return Scope(tenant.account, tenant.region, tenant.role_arn, tenant.external_id, key.namespace, key.kind, key.name)
+
+
+def _request_findings(run: Run) -> tuple[Finding, ...]:
+    """Every request of the run against botocore's model, before the first of them is sent."""
+    return tuple(
+        Finding(f"{step}: {action.operation}.{finding.path}", finding.message)
+        for step, action in preview(run)
+        if isinstance(action, AwsRequest)
+        for finding in validate(action.service, action.operation, action.parameters)
+    )
+
+
+def _pinned(snapshot: Snapshot, wanted: str, uris: Mapping[str, str]) -> dict[str, InputVersion] | None:
+    if snapshot.status.get("specHash") != wanted:
+        return None
+    recorded = {item.get("name"): item for item in (snapshot.status.get("provenance") or {}).get("inputs") or ()}
+    if set(recorded) != set(uris):
+        return None
+    return {
+        name: InputVersion(item["uri"], item["digest"], item.get("objects", 0), item.get("sizeInBytes", 0))
+        for name, item in recorded.items()
+    }

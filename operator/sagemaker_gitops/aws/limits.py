@@ -1,0 +1,70 @@
+"""A token bucket for each account, region and operation: halves when AWS throttles, grows back slowly (AIMD).
+
+Published quotas are few (reference/performance.md 4.2): ListTrainingJobs has 2 requests a second per account; the rest is a cautious start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+Bucket = tuple[str, str, str]  # account, region, operation
+
+START_RATES: Mapping[str, float] = {"Create": 2.0, "Start": 2.0, "Stop": 2.0, "Describe": 10.0, "List": 0.5, "Get": 10.0}
+DEFAULT_RATE = 20.0
+UNLIMITED: Mapping[str, float] = {"": float("inf")}
+GROWTH, GROWTH_INTERVAL, LEAST = 1.1, 10.0, 0.1
+
+
+@dataclass(slots=True)
+class _State:
+    rate: float
+    ceiling: float
+    next_at: float = 0.0
+    grown_at: float = 0.0
+
+
+class Limits:
+    """`rates` maps the beginning of an operation's name to requests per second. One waiter after another, in order of arrival."""
+
+    def __init__(
+        self,
+        rates: Mapping[str, float] = START_RATES,
+        *,
+        monotonic: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._rates = rates
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._states: dict[Bucket, _State] = {}
+
+    async def acquire(self, bucket: Bucket) -> float:
+        """Wait for a token; returns the seconds waited."""
+        state, now = self._state(bucket), self._monotonic()
+        if state.rate < state.ceiling and now - state.grown_at >= GROWTH_INTERVAL:
+            state.rate, state.grown_at = min(state.ceiling, state.rate * GROWTH), now
+        start = max(now, state.next_at)
+        state.next_at = start + 1.0 / state.rate
+        if start > now:
+            await self._sleep(start - now)
+        return start - now
+
+    def throttled(self, bucket: Bucket) -> None:
+        """AWS refused for rate: halve. The rate that was fine before stays the ceiling."""
+        state, now = self._state(bucket), self._monotonic()
+        state.rate = max(LEAST, (state.rate if state.rate != float("inf") else DEFAULT_RATE) / 2)
+        state.grown_at = now
+        state.next_at = max(state.next_at, now + 1.0 / state.rate)
+
+    def rate(self, bucket: Bucket) -> float:
+        """Requests per second allowed now."""
+        return self._state(bucket).rate
+
+    def _state(self, bucket: Bucket) -> _State:
+        if bucket not in self._states:
+            known = [(len(prefix), rate) for prefix, rate in self._rates.items() if bucket[2].startswith(prefix)]
+            rate = max(known)[1] if known else DEFAULT_RATE
+            self._states[bucket] = _State(rate, rate)
+        return self._states[bucket]

@@ -1,0 +1,154 @@
+"""S3 as the operator uses it: identities of inputs, content-addressed sources, small JSON documents.
+
+Problems that a person has to mend are ValueErrors in words for the status; AWS's failures stay AwsFailures.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sagemaker_gitops.aws.port import Aws, Scope
+from sagemaker_gitops.core.errors import AwsFailure, Category
+from sagemaker_gitops.core.naming import digest
+
+SOURCE_LIMIT = 20 * 1024 * 1024  # bytes, packed; what a pass may hold in memory
+UNPACKED_LIMIT = 100 * 1024 * 1024
+OBJECT_LIMIT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class InputVersion:
+    """What an S3 URI holds now. size in bytes."""
+
+    uri: str
+    digest: str
+    objects: int
+    size: int
+
+
+def split(uri: str) -> tuple[str, str]:
+    """s3://bucket/key -> (bucket, key); ValueError otherwise."""
+    bucket, slash, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket or not slash:
+        raise ValueError(f"{uri} is not an S3 URI such as s3://bucket/folder/")
+    return bucket, key
+
+
+async def resolve_input(aws: Aws, scope: Scope, uri: str) -> InputVersion:
+    """Identity of everything under `uri`: key, version (ETag where the bucket has no versions) and size of each object."""
+    bucket, prefix = split(uri)
+    versioned = (await aws.call(scope, "s3", "GetBucketVersioning", {"Bucket": bucket})).get("Status") == "Enabled"
+    found: list[list[Any]] = []
+    parameters: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
+    while True:
+        answer = await aws.call(scope, "s3", "ListObjectVersions" if versioned else "ListObjectsV2", parameters)
+        if versioned:
+            found += [[item["Key"], item["VersionId"], item["Size"]] for item in answer.get("Versions", ()) if item["IsLatest"]]
+        else:
+            found += [[item["Key"], item["ETag"], item["Size"]] for item in answer.get("Contents", ())]
+        if len(found) > OBJECT_LIMIT:
+            raise ValueError(f"{uri} holds more than {OBJECT_LIMIT} objects: name a smaller prefix")
+        if not answer.get("IsTruncated"):
+            break
+        if versioned:
+            parameters |= {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer["NextVersionIdMarker"]}
+        else:
+            parameters |= {"ContinuationToken": answer["NextContinuationToken"]}
+    if not prefix.endswith("/"):
+        found = [item for item in found if item[0] == prefix]
+    if not found:
+        raise ValueError(f"{uri} holds no object: upload the data, or correct the URI")
+    return InputVersion(uri, digest(sorted(found)), len(found), sum(item[2] for item in found))
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """A tar.gz that is the same bytes for the same files: sorted, without times, users and modes of their own."""
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name in sorted(files):
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(files[name]), 0o644
+            tar.addfile(member, io.BytesIO(files[name]))
+    return packed.getvalue()
+
+
+def unpack(archive: bytes) -> dict[str, bytes]:
+    """The regular files of a tar.gz by relative path. ValueError for paths that leave the archive and for too much content."""
+    files: dict[str, bytes] = {}
+    left = UNPACKED_LIMIT
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+            for member in tar:
+                name = member.name.removeprefix("./")
+                if name.startswith("/") or ".." in name.split("/"):
+                    raise ValueError(f"the archive holds {member.name}, which leads out of it")
+                if not member.isfile():
+                    continue
+                left -= member.size
+                if left < 0:
+                    raise ValueError(f"the archive unpacks to more than {UNPACKED_LIMIT} bytes")
+                content = tar.extractfile(member)
+                files[name] = content.read() if content else b""
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError) as error:
+        raise ValueError(f"the archive is not a tar.gz: {error}") from error
+    return files
+
+
+async def fetch_source(aws: Aws, scope: Scope, uri: str, sha256: str) -> dict[str, bytes]:
+    """The files of a packed source whose bytes have the digest that the spec pins."""
+    content = await _body(aws, scope, uri, SOURCE_LIMIT)
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256.lower():
+        raise ValueError(f"the object's SHA-256 is {actual}, the spec pins {sha256}")
+    return unpack(content)
+
+
+async def put_source(aws: Aws, scope: Scope, uri: str, files: Mapping[str, bytes], kms_key_arn: str | None) -> None:
+    """Upload `files`: packed when the URI ends in .tar.gz, one object each under a URI that ends in /. Skips what is there."""
+    if uri.endswith(".tar.gz"):
+        await _put_once(aws, scope, uri, pack(files), kms_key_arn)
+        return
+    for name in sorted(files):
+        await _put_once(aws, scope, f"{uri}{name}", files[name], kms_key_arn)
+
+
+async def read_json(aws: Aws, scope: Scope, uri: str, limit: int) -> Any:
+    """A JSON document of at most `limit` bytes. ValueError when it is missing, too large or not JSON."""
+    content = await _body(aws, scope, uri, limit)
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise ValueError(f"{uri} is not JSON: {error}") from error
+
+
+async def _body(aws: Aws, scope: Scope, uri: str, limit: int) -> bytes:
+    bucket, key = split(uri)
+    try:
+        head = await aws.call(scope, "s3", "HeadObject", {"Bucket": bucket, "Key": key})
+        if head["ContentLength"] > limit:
+            raise ValueError(f"{uri} has {head['ContentLength']} bytes, more than {limit}")
+        content: bytes = (await aws.call(scope, "s3", "GetObject", {"Bucket": bucket, "Key": key}))["Body"]
+    except AwsFailure as error:
+        if error.category is Category.NOT_FOUND:
+            raise ValueError(f"{uri} does not exist") from error
+        raise
+    return content
+
+
+async def _put_once(aws: Aws, scope: Scope, uri: str, content: bytes, kms_key_arn: str | None) -> None:
+    bucket, key = split(uri)
+    try:
+        await aws.call(scope, "s3", "HeadObject", {"Bucket": bucket, "Key": key})
+        return
+    except AwsFailure as error:
+        if error.category is not Category.NOT_FOUND:
+            raise
+    encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_arn} if kms_key_arn else {}
+    await aws.call(scope, "s3", "PutObject", {"Bucket": bucket, "Key": key, "Body": content, **encryption})

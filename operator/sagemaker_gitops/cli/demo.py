@@ -1,0 +1,127 @@
+"""`demo`: from an empty machine to a trained, gated and registered model, then proof that nothing is ever done twice."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sagemaker_gitops.cli.errors import CommandError
+from sagemaker_gitops.cli.ledger import Ledger
+from sagemaker_gitops.cli.local_account import ACCOUNT
+from sagemaker_gitops.cli.progress import doing, say
+from sagemaker_gitops.cli.sandbox import NAMESPACE, ROOT, Sandbox
+
+SAMPLE = ROOT / "manifests" / "samples" / "digits"
+NAME = "digits"
+LEAST_ACCURACY = 0.95
+RUN_SECONDS = 180.0
+TERMINAL = ("Succeeded", "Failed", "GateRejected", "Stopped", "Invalid")
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker-gitops-team-a"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--folder", type=Path, help="keep logs and state here (default: a temporary folder)")
+
+
+def run(options: argparse.Namespace) -> int:
+    say("1. A sandbox: Kubernetes API server, local AWS, operator")
+    with tempfile.TemporaryDirectory(prefix="sagemaker-gitops-") as temporary, Sandbox(options.folder or Path(temporary)) as sandbox:
+        ledger = Ledger(sandbox.aws_url, ROLE)
+        say("2. A data scientist's commit: code and TrainingRun, applied")
+        first = _train(sandbox)
+        _show(sandbox, first, ledger)
+        say("3. The same again, in every way that clusters know: nothing new may be created")
+        _repeat(sandbox, ledger)
+        say("4. A new hyperparameter: one training, and no second preparation of the data")
+        _edit(sandbox, ledger)
+    say("\nAll of it held. To go on: `make sandbox` keeps one running; manifests/samples/digits is what was applied.")
+    return 0
+
+
+def _train(sandbox: Sandbox) -> dict[str, Any]:
+    with doing("scikit-learn's digits to s3://team-a-ml/raw/digits/"):
+        command = [sys.executable, str(SAMPLE / "upload.py"), "s3://team-a-ml/raw/digits/"]
+        subprocess.run(command, env={**os.environ, **sandbox.environment()}, check=True, stdout=subprocess.DEVNULL)
+    with doing("kubectl apply -k manifests/samples/digits"):
+        sandbox.kubectl("apply", "-k", str(SAMPLE))
+    return _follow(sandbox)
+
+
+def _follow(sandbox: Sandbox, *, tell: bool = True) -> dict[str, Any]:
+    """Report each step as it changes, if asked to, until the run has ended; CommandError unless it succeeded."""
+    told: dict[str, str] = {}
+    deadline = time.monotonic() + RUN_SECONDS
+    while time.monotonic() < deadline:
+        found = sandbox.get("trainingrun", NAME)
+        status = found.get("status", {})
+        for step in status.get("steps", ()):
+            if tell and told.get(step["name"], "Pending") != step["state"]:
+                told[step["name"]] = step["state"]
+                say(f"    {step['name']:<9} {step['state']:<11} {step.get('awsName', step.get('message', ''))}")
+        if status.get("phase") in TERMINAL and status.get("observedGeneration") == found["metadata"]["generation"]:
+            if status["phase"] != "Succeeded":
+                raise CommandError(f"the run ended as {status['phase']}: {status.get('failure') or status.get('conditions')}")
+            return found
+        time.sleep(0.2)
+    raise CommandError(f"the run did not end within {RUN_SECONDS:.0f} s: {sandbox.kubectl('get', 'tr', NAME, '-n', NAMESPACE, '-o', 'yaml')}")
+
+
+def _show(sandbox: Sandbox, found: dict[str, Any], ledger: Ledger) -> None:
+    accuracy = float(found["status"]["metric"].partition("=")[2])
+    if accuracy < LEAST_ACCURACY:
+        raise CommandError(f"accuracy on the test data is {accuracy}, less than {LEAST_ACCURACY}")
+    print(sandbox.kubectl("get", "tr", "-n", NAMESPACE), end="", flush=True)
+    say("  What AWS was asked for on this run's behalf (the local AWS's ledger):")
+    for operation, count in sorted(ledger.calls().items()):
+        say(f"    {count:>3}  {operation}")
+
+
+def _repeat(sandbox: Sandbox, ledger: Ledger) -> None:
+    def replace() -> None:
+        sandbox.kubectl("replace", "-f", "-", stdin=sandbox.kubectl("kustomize", str(SAMPLE)))
+
+    def delete_and_apply() -> None:
+        sandbox.kubectl("delete", "tr", NAME, "-n", NAMESPACE, "--timeout=60s")
+        sandbox.kubectl("apply", "-k", str(SAMPLE))
+
+    def rebuild() -> None:
+        sandbox.rebuild_cluster()
+        sandbox.kubectl("apply", "-k", str(SAMPLE))
+
+    _expect(sandbox, ledger, "kubectl apply", lambda: sandbox.kubectl("apply", "-k", str(SAMPLE)), Counter())
+    _expect(sandbox, ledger, "kubectl replace", replace, Counter())
+    _expect(sandbox, ledger, "operator restarted", sandbox.restart_operator, Counter())
+    _expect(sandbox, ledger, "TrainingRun deleted and applied", delete_and_apply, Counter())
+    _expect(sandbox, ledger, "cluster rebuilt from an empty etcd", rebuild, Counter())
+    label = lambda: sandbox.kubectl("label", "tr", NAME, "-n", NAMESPACE, "team=vision")  # noqa: E731
+    _expect(sandbox, ledger, "a label edited", label, Counter())
+
+
+def _edit(sandbox: Sandbox, ledger: Ledger) -> None:
+    def edit() -> None:
+        patch = '{"spec": {"train": {"hyperparameters": {"n_estimators": 120}}}}'
+        sandbox.kubectl("patch", "tr", NAME, "-n", NAMESPACE, "--type=merge", "-p", patch)
+
+    wanted = Counter({"sagemaker:CreateTrainingJob": 1, "sagemaker:CreateProcessingJob": 1, "sagemaker:CreateModelPackage": 1})
+    _expect(sandbox, ledger, "n_estimators: 120", edit, wanted)
+    print(sandbox.kubectl("get", "tr", "-n", NAMESPACE), end="", flush=True)
+
+
+def _expect(sandbox: Sandbox, ledger: Ledger, what: str, work: Callable[[], object], wanted: Counter[str]) -> None:
+    """Do it, wait until the run is at rest again, and compare the accepted creating calls with what may be."""
+    before = ledger.position()
+    work()
+    _follow(sandbox, tell=False)
+    created = ledger.created(before)
+    shown = ", ".join(f"{count} {operation}" for operation, count in sorted(created.items())) or "0 created"
+    say(f"    {what:<38} {shown}")
+    if created != wanted:
+        raise CommandError(f"{what}: {dict(created)} were created, {dict(wanted)} may be")

@@ -1,0 +1,50 @@
+"""Arguments, exit codes (0 ok, 1 findings or failure, 2 usage) and nothing else. Results on stdout, progress on stderr.
+
+Each command imports what it needs when it runs: `lint` must not wait for kopf.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from sagemaker_gitops.cli.errors import CommandError
+
+# Each is a module of this package with add_arguments(parser) and run(options) -> exit code.
+COMMANDS = {
+    "run": "run the operator",
+    "lint": "check manifests without a cluster and without AWS",
+    "render": "print the exact AWS requests of a TrainingRun",
+    "plan": "what would be called if the manifests were applied, compared with the cluster",
+    "graph": "the steps of a TrainingRun as text or Mermaid",
+    "logs": "the log of a TrainingRun's step",
+    "sandbox": "a Kubernetes API server, a local AWS and the operator on this machine",
+    "demo": "the whole story on a sandbox of its own",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; a user's mistake is a sentence, never a traceback."""
+    parser = argparse.ArgumentParser(prog="sagemaker-gitops", description="Machine learning on AWS from git.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    wanted = _named(sys.argv[1:] if arguments is None else arguments)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        if name == wanted:
+            module = importlib.import_module(f"sagemaker_gitops.cli.{name}")
+            module.add_arguments(command)
+            command.set_defaults(work=module.run)
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.work(options))
+    except CommandError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _named(arguments: Sequence[str]) -> str:
+    return next((item for item in arguments if not item.startswith("-")), "")

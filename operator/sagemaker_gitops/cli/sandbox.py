@@ -1,0 +1,253 @@
+"""`sandbox up|down|status`: API server, local AWS and operator as processes of this machine, nothing else touched.
+
+The packages of sandbox/ are started as programs, never imported: the operator must not depend on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sagemaker_gitops.cli.errors import CommandError
+from sagemaker_gitops.cli.local_account import ACCOUNT, REGION, SEED, prepare_account
+from sagemaker_gitops.cli.processes import Child, Children, wait_for
+from sagemaker_gitops.cli.progress import doing, say
+
+ROOT = Path(__file__).resolve().parents[3]
+NAMESPACE = "team-a"
+START_SECONDS = 120.0
+# Waits that protect against late answers from a real AWS; the local one answers at once.
+OPERATOR_SETTINGS = {
+    "SAGEMAKER_GITOPS_INSTALL_ID": "sandbox",
+    "SAGEMAKER_GITOPS_ABSENCE_INTERVAL": "1s",
+    "SAGEMAKER_GITOPS_GLUE_QUARANTINE": "5s",
+    "SAGEMAKER_GITOPS_CREATE_QUARANTINE": "5s",
+    "SAGEMAKER_GITOPS_SWEEP_INTERVAL": "30s",
+    "SAGEMAKER_GITOPS_HEALTH_ADDRESS": "127.0.0.1:0",
+}
+
+
+@dataclass(slots=True)
+class Sandbox:
+    """A running sandbox in `folder`. Use as a context manager; its end ends every process."""
+
+    folder: Path
+    children: Children = field(init=False)
+    aws_url: str = ""
+    kubectl_path: str = "kubectl"
+    queue_url: str = ""
+    operator: Child | None = None
+    cluster: Child | None = None
+    generation: int = 0
+
+    def __post_init__(self) -> None:
+        self.children = Children(self.folder)
+
+    def __enter__(self) -> Self:
+        if not (ROOT / "crds").is_dir():
+            raise CommandError(f"{ROOT} is not a checkout of the repository: the sandbox uses its crds/, manifests/ and sandbox/")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._start()
+        except BaseException:
+            self.children.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.children.stop()
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self._cluster_folder / "kubeconfig"
+
+    @property
+    def _cluster_folder(self) -> Path:
+        return self.folder / f"cluster-{self.generation}"
+
+    def _start(self) -> None:
+        self.kubectl_path = self._find_kubectl()
+        with doing("local AWS"):
+            self.start_aws()
+        with doing("Kubernetes API server"):
+            self.start_cluster()
+        with doing("CRDs, rights, tenant"):
+            self.install()
+        with doing("operator"):
+            self.start_operator()
+
+    def _find_kubectl(self) -> str:
+        """Finds or builds the control plane, showing the progress of a build, and returns its kubectl."""
+        found = subprocess.run([sys.executable, "-m", "local_cluster", "build"], stdout=subprocess.PIPE, text=True, check=False)
+        if found.returncode:
+            raise CommandError("the control plane could not be built; the reason is above")
+        return next(line for line in found.stdout.splitlines() if line.endswith("kubectl"))
+
+    def start_aws(self) -> None:
+        (self.folder / "seed.json").write_text(json.dumps(SEED))
+        ready = self.folder / "aws.ready"
+        ready.unlink(missing_ok=True)
+        child = self.children.start(
+            "aws",
+            ["local_aws", "serve", "--folder", str(self.folder / "aws"), "--region", REGION, "--seed", str(self.folder / "seed.json"),
+             "--ready-file", str(ready), "--die-with-parent"],
+        )
+        wait_for(ready.exists, child, "the start of the local AWS", START_SECONDS)
+        self.aws_url = ready.read_text().strip()
+        self.queue_url = prepare_account(self.aws_url)
+
+    def start_cluster(self) -> None:
+        ready = self.folder / "cluster.ready"
+        ready.unlink(missing_ok=True)
+        command = ["local_cluster", "up", "--folder", str(self._cluster_folder), "--ready-file", str(ready)]
+        self.cluster = self.children.start("cluster", command)
+        wait_for(ready.exists, self.cluster, "the start of the API server", START_SECONDS)
+
+    def install(self) -> None:
+        self.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+        self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+        self.kubectl("apply", "-k", str(ROOT / "manifests" / "overlays" / "sandbox"))
+        self.kubectl("apply", "-k", str(ROOT / "manifests" / "samples" / "tenant"))
+
+    def start_operator(self) -> None:
+        """The operator logs in with rights of its own (manifests/base/rbac.yaml), never as admin."""
+        environment = {
+            **OPERATOR_SETTINGS,
+            "KUBECONFIG": self._kubeconfig_of("operator"),
+            "AWS_ENDPOINT_URL": self.aws_url,
+            "AWS_ACCESS_KEY_ID": "LOCALOPERATOR",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "SAGEMAKER_GITOPS_EVENT_QUEUE_URL": self.queue_url,
+        }
+        self.operator = self.children.start("operator", ["sagemaker_gitops", "run"], environment)
+        wait_for(lambda: '"ready"' in self._operator_log(), self.operator, "the start of the operator", START_SECONDS)
+
+    def restart_operator(self) -> None:
+        """A new process, as after an upgrade or a node failure."""
+        self._end(self.operator)
+        self.start_operator()
+
+    def rebuild_cluster(self) -> None:
+        """Another cluster from an empty etcd, beside the same AWS account, with everything installed anew."""
+        self._end(self.operator)
+        self._end(self.cluster)
+        self.generation += 1
+        self.start_cluster()
+        self.install()
+        self.start_operator()
+
+    def _end(self, child: Child | None) -> None:
+        assert child is not None
+        child.stop()
+        self.children.running.remove(child)
+        child.log.unlink()
+
+    def _operator_log(self) -> str:
+        return (self.folder / "operator.log").read_text(errors="replace")
+
+    def _kubeconfig_of(self, user: str) -> str:
+        command = [sys.executable, "-m", "local_cluster", "kubeconfig", "--folder", str(self._cluster_folder), "--user", user]
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """kubectl as admin of this sandbox's cluster and of no other."""
+        done = subprocess.run(
+            [self.kubectl_path, "--kubeconfig", str(self.kubeconfig), *arguments],
+            input=stdin, capture_output=True, text=True, check=False,
+        )
+        if done.returncode:
+            raise CommandError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        """One object of the team's namespace."""
+        found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-n", NAMESPACE, "-o", "json"))
+        return found
+
+    def environment(self) -> Mapping[str, str]:
+        """What a person sets to use kubectl and the AWS CLI against this sandbox."""
+        return {
+            "KUBECONFIG": str(self.kubeconfig),
+            "AWS_ENDPOINT_URL": self.aws_url,
+            "AWS_ACCESS_KEY_ID": "LOCALADMIN",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
+
+def default_folder() -> Path:
+    """`${XDG_STATE_HOME:-~/.local/state}/sagemaker-gitops/sandbox`."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "sagemaker-gitops" / "sandbox"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("up", "down", "status"))
+    parser.add_argument("--folder", type=Path, default=default_folder(), help="where it lives (default: %(default)s)")
+
+
+def run(options: argparse.Namespace) -> int:
+    return {"up": _up, "down": _down, "status": _status}[options.action](options)
+
+
+def _up(options: argparse.Namespace) -> int:
+    state = options.folder / "sandbox.json"
+    if _owner(state):
+        raise CommandError(f"a sandbox runs in {options.folder} already: `sagemaker-gitops sandbox status`, or choose another --folder")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    say("Starting the sandbox")
+    with Sandbox(options.folder) as sandbox:
+        state.write_text(json.dumps({"pid": os.getpid(), "account": ACCOUNT, "environment": dict(sandbox.environment())}))
+        print("\n".join(f"export {name}={value}" for name, value in sandbox.environment().items()), flush=True)
+        say("Ready. Use the lines above in another shell, then for example:")
+        say("  kubectl apply -k manifests/samples/digits     (data: python manifests/samples/digits/upload.py s3://team-a-ml/raw/digits/)")
+        say("Ctrl-C ends it.")
+        try:
+            while not stop.wait(1.0):
+                for child in sandbox.children.running:
+                    child.require_running()
+        finally:
+            state.unlink(missing_ok=True)
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    owner = _owner(options.folder / "sandbox.json")
+    if owner is None:
+        say(f"no sandbox runs in {options.folder}")
+        return 0
+    os.kill(owner, signal.SIGTERM)
+    wait_for(lambda: _owner(options.folder / "sandbox.json") is None, None, "the end of the sandbox", 60.0)
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    state = options.folder / "sandbox.json"
+    if _owner(state) is None:
+        print(f"no sandbox runs in {options.folder}")
+        return 1
+    print("\n".join(f"export {name}={value}" for name, value in json.loads(state.read_text())["environment"].items()))
+    return 0
+
+
+def _owner(state: Path) -> int | None:
+    """The process that holds the sandbox, if it lives."""
+    try:
+        pid = int(json.loads(state.read_text())["pid"])
+        os.kill(pid, 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return pid

@@ -1,0 +1,45 @@
+"""What a plan may ask the AWS adapter to do: data, never behaviour, so that `plan` and `render` can print it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class AwsRequest:
+    """One mutating call. `service` and `operation` are botocore's names, `parameters` the request AWS receives.
+
+    `subject` is the AWS name the call is about: the idempotency key of a create, the target of a stop.
+    """
+
+    service: str
+    operation: str
+    subject: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def creates(self) -> bool:
+        """Whether the call makes something that costs money or has to be cleaned up: it needs a recorded intent."""
+        return self.operation.startswith(("Create", "Start"))
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSource:
+    """Put the packed source at `uri`, a content-addressed S3 key: repeating it writes the same bytes."""
+
+    uri: str
+    files: Mapping[str, bytes]
+    kms_key_arn: str | None = None
+
+
+Action = AwsRequest | UploadSource
+
+
+class Outcome(StrEnum):
+    """What an executed action found. EXISTS: the name is taken, perhaps by us; look before doing anything else."""
+
+    DONE = "Done"
+    EXISTS = "Exists"

@@ -1,0 +1,1 @@
+"""plan(resource, facts, now) for each kind."""

@@ -1,0 +1,214 @@
+"""The status of a TrainingRun, computed whole from what is known; nothing in it is ever read back as a state machine.
+
+What later passes do read is identity: which name a step had, and that it succeeded under it (decision 0001).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sagemaker_gitops.core.conditions import Condition, bounded, merge, timestamp
+from sagemaker_gitops.core.kinds.training_run.facts import (
+    Active, Failed, FailureClass, JobFact, JobType, Package, Succeeded,
+)
+from sagemaker_gitops.core.kinds.training_run.gates import GateResult
+from sagemaker_gitops.core.kinds.training_run.run import (
+    EVALUATE, GATE, PREPARE, REGISTER, TRAIN, Attempt, Progress, Recorded, Run, steps_of,
+)
+from sagemaker_gitops.core.naming import files_digest
+from sagemaker_gitops.core.resource import Snapshot
+
+DONE_CONDITIONS = {PREPARE: "Prepared", TRAIN: "Trained", EVALUATE: "Evaluated"}
+LOG_TAIL_LINES = 20
+LOG_LINE_LIMIT = 300
+_ARN_PATHS = {JobType.TRAINING_JOB: "training-job", JobType.PROCESSING_JOB: "processing-job", JobType.GLUE_JOB: "job"}
+_CONSOLE = {JobType.TRAINING_JOB: "sagemaker/home?region={r}#/jobs/{n}", JobType.PROCESSING_JOB: "sagemaker/home?region={r}#/processing-jobs/{n}", JobType.GLUE_JOB: "gluestudio/home?region={r}#/job/{n}/run"}
+
+
+def recorded_steps(status: Mapping[str, Any]) -> dict[str, Recorded]:
+    """What the last status says about each paid step, read defensively: anybody may have edited it."""
+    found = {}
+    for step in status.get("steps") or ():
+        if isinstance(step, Mapping) and step.get("awsName") and isinstance(step.get("attempt", 1), int):
+            found[str(step.get("name"))] = Recorded(str(step["awsName"]), step.get("attempt", 1))
+    return found
+
+
+def recorded_facts(status: Mapping[str, Any]) -> dict[str, JobFact]:
+    """Facts that need no second look: a content name that once succeeded, or failed for good, stays so."""
+    facts: dict[str, JobFact] = {}
+    for step in status.get("steps") or ():
+        if not isinstance(step, Mapping) or not step.get("awsName"):
+            continue
+        if step.get("state") == "Succeeded":
+            facts[step["awsName"]] = Succeeded(
+                outputs=dict(step.get("outputs") or {}),
+                metrics={name: float(value) for name, value in (step.get("metrics") or {}).items()},
+                run_id=step.get("runId", ""),
+                started=_moment(step.get("startedAt")),
+                finished=_moment(step.get("finishedAt")),
+            )
+        elif step.get("state") == "Failed" and step.get("failureClass") in set(FailureClass):
+            tail = (status.get("failure") or {}).get("logTail") or ()
+            facts[step["awsName"]] = Failed(
+                FailureClass(step["failureClass"]), step.get("message", ""), tuple(tail), step.get("runId", ""),
+                _moment(step.get("startedAt")), _moment(step.get("finishedAt")),
+            )
+    return facts
+
+
+def recorded_active(status: Mapping[str, Any]) -> dict[str, tuple[JobType, str, datetime | None]]:
+    """Names that may be running at AWS: steps in progress and what earlier runs left. name -> (type, run id, attempted at)."""
+    found = {}
+    for entry in [*(status.get("steps") or ()), *(status.get("leftovers") or ())]:
+        if isinstance(entry, Mapping) and entry.get("awsName") and entry.get("state", "InProgress") == "InProgress":
+            found[entry["awsName"]] = (JobType(entry["type"]), entry.get("runId", ""), _moment(entry.get("attemptedAt")))
+    return found
+
+
+def step_entries(run: Run, progress: Progress, previous: Mapping[str, Any], now: datetime, creating: bool = False) -> list[dict[str, Any]]:
+    """status.steps for the paid steps: those done, the current one, those to come."""
+    entries = [_entry(run, attempt, fact, previous, now) for attempt, fact in progress.done]
+    if progress.current is not None:
+        attempt, fact = progress.current
+        entries.append(_entry(run, attempt, fact, previous, now, creating))
+    known = {entry["name"] for entry in entries}
+    entries += [{"name": step.name, "type": str(step.type), "state": "Pending"} for step in steps_of(run) if step.name not in known]
+    return entries
+
+
+def _entry(run: Run, attempt: Attempt, fact: JobFact, previous: Mapping[str, Any], now: datetime, creating: bool = False) -> dict[str, Any]:
+    tenant = run.tenant.spec
+    service = "glue" if attempt.step.type is JobType.GLUE_JOB else "sagemaker"
+    entry: dict[str, Any] = {
+        "name": attempt.step.name,
+        "type": str(attempt.step.type),
+        "state": "InProgress",
+        "awsName": attempt.aws_name,
+        "arn": f"arn:{partition(tenant.region)}:{service}:{tenant.region}:{tenant.account}:{_ARN_PATHS[attempt.step.type]}/{attempt.aws_name}",
+        "attempt": attempt.number,
+        "consoleUrl": f"https://{tenant.region}.console.aws.amazon.com/" + _CONSOLE[attempt.step.type].format(r=tenant.region, n=attempt.aws_name),
+    }
+    if isinstance(fact, Succeeded):
+        entry |= {"state": "Succeeded", "outputs": dict(fact.outputs)}
+        if fact.metrics:
+            entry["metrics"] = {name: f"{value:.6g}" for name, value in sorted(fact.metrics.items())[:20]}
+    elif isinstance(fact, Failed):
+        state = "Stopped" if fact.failure is FailureClass.STOPPED else "Failed"
+        entry |= {"state": state, "failureClass": str(fact.failure), "message": bounded(fact.reason)}
+    elif not isinstance(fact, Active) and not creating:
+        entry["state"] = "Pending"
+    entry |= _times(entry, fact, attempt, previous, now, creating)
+    return entry
+
+
+def _times(entry: Mapping[str, Any], fact: JobFact, attempt: Attempt, previous: Mapping[str, Any], now: datetime, creating: bool) -> dict[str, Any]:
+    before = next((step for step in previous.get("steps") or () if isinstance(step, Mapping) and step.get("awsName") == attempt.aws_name), {})
+    times: dict[str, Any] = {}
+    attempted = before.get("attemptedAt")
+    if creating:
+        attempted = timestamp(now)
+    if attempted:
+        times["attemptedAt"] = attempted
+    run_id = getattr(fact, "run_id", "") or before.get("runId", "")
+    if run_id and isinstance(fact, Succeeded | Failed):
+        times["runId"] = run_id
+    for field, value in (("startedAt", getattr(fact, "started", None)), ("finishedAt", getattr(fact, "finished", None))):
+        if value is not None and entry["state"] != "InProgress":
+            times[field] = timestamp(value)
+    if entry["state"] == "InProgress":
+        times["startedAt"] = before.get("startedAt") or timestamp(now)
+    return times
+
+
+def tail_entries(run: Run, gate: Mapping[str, Any] | None, register: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The two steps that cost nothing, when the spec has them."""
+    entries: list[dict[str, Any]] = []
+    if run.spec.gates:
+        entries.append({"name": GATE, "type": "Gate", "state": "Pending"} | dict(gate or {}))
+    if run.spec.register_ is not None:
+        entries.append({"name": REGISTER, "type": "ModelPackage", "state": "Pending"} | dict(register or {}))
+    return entries
+
+
+def gate_entry(results: Sequence[GateResult]) -> dict[str, Any]:
+    passed = all(result.passed for result in results)
+    return {"state": "Succeeded" if passed else "Failed", "message": bounded("; ".join(result.message for result in results))}
+
+
+def register_entry(package: Package) -> dict[str, Any]:
+    return {"state": "Succeeded", "arn": package.arn, "outputs": {"approval": package.approval, "version": str(package.version)}}
+
+
+def step_conditions(run: Run, progress: Progress) -> list[Condition]:
+    """InputsResolved, Prepared, Trained, Evaluated as far as they can be said."""
+    objects = sum(version.objects for version in run.inputs.values())
+    said = [Condition("InputsResolved", "True", "Resolved", f"{len(run.inputs)} inputs, {objects} objects")]
+    for attempt, _ in progress.done:
+        said.append(Condition(DONE_CONDITIONS[attempt.step.name], "True", "Succeeded", attempt.aws_name))
+    if progress.current is not None:
+        attempt, fact = progress.current
+        if isinstance(fact, Failed):
+            said.append(Condition(DONE_CONDITIONS[attempt.step.name], "False", str(fact.failure), fact.reason))
+    return said
+
+
+def current_step(entries: Sequence[Mapping[str, Any]]) -> str:
+    """The STEP column: what runs or failed, else the last that is done."""
+    for entry in entries:
+        if entry["state"] in ("InProgress", "Failed", "Stopped"):
+            return str(entry["name"])
+    finished = [str(entry["name"]) for entry in entries if entry["state"] == "Succeeded"]
+    waiting = [str(entry["name"]) for entry in entries if entry["state"] == "Pending"]
+    return waiting[0] if waiting else (finished[-1] if finished else "")
+
+
+def failure_entry(attempt: Attempt, fact: Failed) -> dict[str, Any]:
+    lines = [bounded(line, LOG_LINE_LIMIT) for line in fact.log_tail if line.strip()]
+    return {"step": attempt.step.name, "reason": str(fact.failure), "message": bounded(fact.reason), "logTail": lines[-LOG_TAIL_LINES:]}
+
+
+def provenance(run: Run, progress: Progress, trigger: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "installation": run.install,
+        "sourceDigest": files_digest(run.source.files),
+        "inputs": [
+            {"name": name, "uri": version.uri, "digest": version.digest, "objects": version.objects, "sizeInBytes": version.size}
+            for name, version in sorted(run.inputs.items())
+        ],
+        "image": run.effective.training_image,
+        "trigger": trigger,
+        "tenant": run.tenant.name,
+    }
+    if run.source.revision:
+        found["revision"] = run.source.revision
+    if run.source.repository:
+        found["repository"] = run.source.repository
+    trained = progress.succeeded(TRAIN)
+    if trained is not None and trained.image_digest:
+        found["imageDigest"] = trained.image_digest
+    return found
+
+
+
+
+def with_conditions(snapshot: Snapshot, status: Mapping[str, Any], conditions: Sequence[Condition], now: datetime) -> dict[str, Any]:
+    previous = list(snapshot.status.get("conditions") or ())
+    return {**status, "observedGeneration": snapshot.generation, "conditions": merge(previous, conditions, snapshot.generation, now)}
+
+
+def partition(region: str) -> str:
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+

@@ -1,0 +1,86 @@
+"""The tenant's fence, checked again in code: everything outside `allow` is refused before any AWS call (failure-modes.md I).
+
+Each check is named after what it finds. The same rules stand in the ValidatingAdmissionPolicy; this one holds when that is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sagemaker_gitops.api.tenant import TenantSpec, matches
+from sagemaker_gitops.core.errors import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a resource would use, each as (path in the spec, value)."""
+
+    role_arns: Sequence[tuple[str, str]] = ()
+    s3_uris: Sequence[tuple[str, str]] = ()
+    kms_key_arns: Sequence[tuple[str, str]] = ()
+    images: Sequence[tuple[str, str]] = ()
+    instance_types: Sequence[tuple[str, str]] = ()
+    instance_counts: Sequence[tuple[str, int]] = ()
+    subnet_ids: Sequence[tuple[str, str]] = ()
+    security_group_ids: Sequence[tuple[str, str]] = ()
+    runtimes: Sequence[tuple[str, int]] = ()
+
+
+def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Finding, ...]:
+    """Everything the Tenant forbids, in the order of its fields."""
+    allow = tenant.allow
+    return (
+        *_not_allowed(tenant_name, "executionRoleArns", wanted.role_arns, allow.execution_role_arns),
+        *_outside_prefixes(tenant_name, wanted.s3_uris, allow.s3_prefixes),
+        *_not_allowed(tenant_name, "kmsKeyArns", wanted.kms_key_arns, allow.kms_key_arns),
+        *_not_allowed(tenant_name, "images", wanted.images, allow.images),
+        *_not_allowed(tenant_name, "instanceTypes", wanted.instance_types, allow.instance_types),
+        *_not_allowed(tenant_name, "subnetIds", wanted.subnet_ids, allow.subnet_ids),
+        *_not_allowed(tenant_name, "securityGroupIds", wanted.security_group_ids, allow.security_group_ids),
+        *_missing_requirements(tenant_name, tenant, wanted),
+        *_over_limits(tenant_name, tenant, wanted),
+    )
+
+
+def _not_allowed(
+    tenant: str, field: str, values: Iterable[tuple[str, str]], patterns: Iterable[str] | None
+) -> Iterator[Finding]:
+    allowed = tuple(patterns or ())
+    for path, value in values:
+        if not matches(allowed, value) or ".." in value:
+            yield Finding(path, f'"{value}" is not allowed: Tenant {tenant} allows {field} {_listed(allowed)}')
+
+
+def _outside_prefixes(tenant: str, uris: Iterable[tuple[str, str]], prefixes: Iterable[str]) -> Iterator[Finding]:
+    """Bucket equality and whole path segments: s3://b/team-a-evil/ is not under s3://b/team-a."""
+    allowed = tuple(prefix if prefix.endswith("/") else prefix + "/" for prefix in prefixes)
+    for path, uri in uris:
+        whole = uri if uri.endswith("/") else uri + "/"
+        dotted = "/../" in whole or "/./" in whole
+        if dotted or not any(whole.startswith(prefix) for prefix in allowed):
+            yield Finding(path, f'"{uri}" is not allowed: Tenant {tenant} allows s3Prefixes {_listed(allowed)}')
+
+
+def _missing_requirements(tenant: str, spec: TenantSpec, wanted: Wanted) -> Iterator[Finding]:
+    required = spec.require
+    if "kms" in required and not wanted.kms_key_arns:
+        yield Finding("spec.kmsKeyArn", f"is required by Tenant {tenant} (require: [kms])")
+    if "vpc" in required and not wanted.subnet_ids:
+        yield Finding("spec.network.subnetIds", f"is required by Tenant {tenant} (require: [vpc])")
+
+
+def _over_limits(tenant: str, spec: TenantSpec, wanted: Wanted) -> Iterator[Finding]:
+    limits = spec.limits
+    if limits is None:
+        return
+    for path, count in wanted.instance_counts:
+        if limits.max_instance_count is not None and count > limits.max_instance_count:
+            yield Finding(path, f"{count} is more than Tenant {tenant} allows (limits.maxInstanceCount: {limits.max_instance_count})")
+    for path, seconds in wanted.runtimes:
+        if limits.max_runtime is not None and seconds > limits.max_runtime:
+            yield Finding(path, f"{seconds}s is more than Tenant {tenant} allows (limits.maxRuntime: {limits.max_runtime}s)")
+
+
+def _listed(values: Sequence[str]) -> str:
+    return "[" + ", ".join(values) + "]" if values else "nothing"

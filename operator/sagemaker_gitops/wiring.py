@@ -1,0 +1,132 @@
+"""Which AWS adapters serve which kinds: the registry of the running operator. A new kind adds its line in `wire`.
+
+Knows AWS and the runtime, not kopf; the command line hands it to the shell.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from urllib.parse import urlsplit
+
+from sagemaker_gitops.aws.clients import Clients
+from sagemaker_gitops.aws.events import AwsEvent, poll
+from sagemaker_gitops.aws.kinds.bindings import binding_of, tenant_of
+from sagemaker_gitops.aws.kinds.references import ConfigMap
+from sagemaker_gitops.aws.kinds.slots import Slots
+from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind, scope_of
+from sagemaker_gitops.aws.limits import START_RATES, UNLIMITED, Limits
+from sagemaker_gitops.aws.sweep import ACTIVE, ActiveJob, sweep
+from sagemaker_gitops.config import Settings
+from sagemaker_gitops.core.kinds.training_run.facts import Bound
+from sagemaker_gitops.core.kinds.training_run.settings import Settings as PlanSettings
+from sagemaker_gitops.core.kinds.training_run.status import recorded_active
+from sagemaker_gitops.core.resource import Key, Snapshot
+from sagemaker_gitops.runtime.assembly import Context, Wiring
+from sagemaker_gitops.runtime.queue import Priority
+from sagemaker_gitops.runtime.reconciler import Enqueue
+from sagemaker_gitops.runtime.store import Store, any_of
+
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+ACTIVE_PHASES = ("Running", "Deleting")
+
+
+class StoreReferences:
+    """aws.kinds.references.References over the watch cache; an unlabelled ConfigMap is read from the API server."""
+
+    def __init__(self, context: Context) -> None:
+        self._store = context.store
+        self._kube = context.kube
+        self._enqueue = context.enqueue
+        self._tenants: dict[str, tuple[tuple[str, ...], Bound | None]] = {}
+
+    def tenants(self) -> list[Bound]:
+        return [bound for snapshot in self._store.of_kind("Tenant") if (bound := self._parsed(snapshot)) is not None]
+
+    def _parsed(self, snapshot: Snapshot) -> Bound | None:
+        """Parsed once per version: every pass asks."""
+        identity = (snapshot.uid, snapshot.resource_version)
+        if self._tenants.get(snapshot.key.name, ((), None))[0] != identity:
+            self._tenants[snapshot.key.name] = (identity, tenant_of(snapshot))
+        return self._tenants[snapshot.key.name][1]
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        found = self._store.get(Key("Namespace", "", namespace))
+        return found.labels if found else {}
+
+    async def config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        found = self._store.get(Key("ConfigMap", namespace, name)) or await self._kube.get_config_map(namespace, name)
+        if found is None:
+            return None
+        files = {key: text.encode() for key, text in (found.spec.get("data") or {}).items()}
+        files |= {key: base64.b64decode(text) for key, text in (found.spec.get("binaryData") or {}).items()}
+        return ConfigMap(files, found.annotations)
+
+    def running(self, kind: str) -> list[Key]:
+        return [key for key, phase in self._store.phases(kind) if phase in ACTIVE_PHASES]
+
+    def enqueue(self, key: Key) -> None:
+        self._enqueue(key, 0.0, Priority.AWS_EVENT)
+
+
+def training_run_references(snapshot: Snapshot) -> set[Key]:
+    """What wakes a TrainingRun: its source and every Tenant."""
+    found = {any_of("Tenant")}
+    name = ((snapshot.spec.get("source") or {}).get("configMapRef") or {}).get("name")
+    return found | {Key("ConfigMap", snapshot.key.namespace, name)} if isinstance(name, str) else found
+
+
+def wire(context: Context) -> Wiring:
+    """Every kind with its adapters, and the two ways in which AWS wakes them."""
+    settings = context.settings
+    clients = clients_of(settings, context)
+    references = StoreReferences(context)
+    plan_settings = PlanSettings(settings.install_id, settings.absence_interval, settings.glue_quarantine, settings.create_quarantine)
+    kind = TrainingRunKind(clients, references, plan_settings, Slots(references.enqueue))
+
+    async def listen(enqueue: Enqueue, store: Store) -> None:
+        region = _region_of(settings)
+        await poll(partial(clients.base_call, region), settings.event_queue_url, lambda event: _wake(event, kind.owner_of, enqueue))
+
+    async def look(enqueue: Enqueue, store: Store) -> None:
+        await sweep(clients, lambda: active_jobs(references, store), lambda key: enqueue(key, 0.0, Priority.SWEEP), settings.sweep_interval)
+
+    async def close() -> None:
+        clients.close()
+
+    return Wiring(
+        kinds={kind.name: kind},
+        references={kind.name: training_run_references},
+        background=(listen, look) if settings.event_queue_url else (look,),
+        close=close,
+    )
+
+
+def clients_of(settings: Settings, context: Context) -> Clients:
+    """The AWS door. A local AWS has the rate limits that a test gives it, so none are assumed for it."""
+    local = urlsplit(settings.aws_endpoint_url).hostname in LOCAL_HOSTS
+    limits = Limits(UNLIMITED if local else START_RATES, monotonic=context.clock.monotonic)
+    return Clients(settings.aws_endpoint_url, limits, context.metrics, context.clock.now, context.clock.monotonic)
+
+
+def active_jobs(references: StoreReferences, store: Store) -> Iterator[ActiveJob]:
+    """Every job that a status calls in progress."""
+    for key in references.running("TrainingRun"):
+        snapshot, binding = store.get(key), binding_of(references, key.namespace)
+        if snapshot is not None and isinstance(binding, Bound):
+            for name, (type_, _, since) in recorded_active(snapshot.status).items():
+                yield ActiveJob(key, scope_of(binding.spec, key), type_, name, since)
+
+
+def _wake(event: AwsEvent, owner_of: Callable[[str], Key | None], enqueue: Enqueue) -> None:
+    """A job that goes on is no news; its end is, and so is a status that nobody here has heard of."""
+    key = None if event.status in ACTIVE else owner_of(event.name)
+    if key is not None:
+        enqueue(key, 0.0, Priority.AWS_EVENT)
+
+
+def _region_of(settings: Settings) -> str:
+    """sqs.<region>.amazonaws.com, or the default where the URL is somebody's own."""
+    parts = (urlsplit(settings.event_queue_url).hostname or "").split(".")
+    return parts[1] if parts[0] == "sqs" and len(parts) > 2 else settings.aws_region

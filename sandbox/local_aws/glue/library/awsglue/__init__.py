@@ -1,0 +1,1 @@
+"""What a Python shell job's script may import as `awsglue` in this local AWS: `awsglue.utils` only, no Spark."""

@@ -1,0 +1,124 @@
+"""moto as the fall-through: every service that is not ours, in this process and on this port.
+
+moto is pinned by behaviour, so what it gets wrong on the wire is put right here: absent operations and
+crashes, which it answers with an HTML page and status 500 that SDKs retry, become proper errors.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from local_aws.errors import AwsError
+
+Environ = dict[str, Any]
+
+_log = logging.getLogger(__name__)
+_CODE: Final = re.compile(rb'"__type"\s*:\s*"(?:[^"]*#)?([^"#]+)"|<Code>([^<]+)</Code>')
+
+FALL_THROUGH: Final[dict[str, re.Pattern[str]]] = {
+    "sagemaker": re.compile(
+        r"(Associate|Disassociate)TrialComponent$|[A-Z][a-z]+(Experiment|Trial|TrialComponent)s?$"
+        r"|[A-Z][a-z]+(DataQuality|ModelQuality|ModelBias|ModelExplainability)JobDefinitions?$"
+        r"|[A-Z][a-z]+Pipelines?$|(Start|Describe|List)PipelineExecutions?$"
+        r"|Describe(PipelineDefinitionForExecution|StateMachine)$|ListPipelineParametersForExecution$"
+    ),
+    "glue": re.compile(
+        r"(Batch)?[A-Z][a-z]+(Database|Table|TableVersion|Partition|PartitionIndex|Partitions|Crawler|Connection"
+        r"|Schema|SchemaVersion|SchemaVersions|SchemaVersionMetadata|Registry|UserDefinedFunction|Crawlers"
+        r"|Databases|Tables|TableVersions|PartitionIndexes|Connections|Schemas|Registries|Dev[A-Za-z]+"
+        r"|DataCatalogEncryptionSettings|ResourcePolic[a-z]+|SchemaByDefinition)$|StartCrawler$|StopCrawler$"
+    ),
+}
+"""Families of our own services that stay moto's: records without behaviour. The rest is ours or refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class MotoAnswer:
+    """moto's answer; `error` is its error code, "" when it succeeded."""
+
+    status: str
+    headers: list[tuple[str, str]]
+    body: Iterable[bytes]
+    error: str
+
+
+def falls_through(service: str, operation: str) -> bool:
+    """Whether moto answers an operation of a service that is otherwise ours."""
+    families = FALL_THROUGH.get(service)
+    return families is not None and families.match(operation) is not None
+
+
+class MotoBackend:
+    """moto's WSGI application, with every request put into one account."""
+
+    def __init__(self, account: str) -> None:
+        # Imported here: it costs a second and 100 MB, which tools that only read a ledger need not pay.
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+        self._account = account
+        self._app: Callable[..., Iterable[bytes]] = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: Environ, service: str, operation: str) -> MotoAnswer:
+        """moto's answer; raises AwsError where moto has none."""
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start(
+            status: str, headers: list[tuple[str, str]], exc_info: object = None
+        ) -> Callable[[bytes], None]:
+            started.append((status, headers))
+            return lambda data: None
+
+        try:
+            body = self._app(environ, start)
+            if not started:
+                body = list(body)
+        except NotImplementedError as error:
+            raise unknown_operation(service, operation) from error
+        except AwsError:
+            raise
+        except Exception as error:
+            _log.warning("moto failed at %s:%s", service, operation, exc_info=True)
+            raise _broken(service, operation, f"{type(error).__name__}: {error}") from error
+        return self._finished(*started[-1], body, service, operation)
+
+    @staticmethod
+    def _finished(
+        status: str, headers: list[tuple[str, str]], body: Iterable[bytes], service: str, operation: str
+    ) -> MotoAnswer:
+        if int(status[:3]) < 400:
+            return MotoAnswer(status, headers, body, "")
+        data = b"".join(body)
+        kind = next((value for name, value in headers if name.lower() == "content-type"), "")
+        if status.startswith("5") and kind.startswith("text/html"):
+            raise _broken(service, operation, "an HTML page")
+        found = _CODE.search(data)
+        code = (found.group(1) or found.group(2)).decode() if found else status[:3]
+        return MotoAnswer(status, headers, [data], code)
+
+
+def unknown_operation(service: str, operation: str) -> AwsError:
+    """The refusal of what neither we nor moto implement; status 400, because SDKs retry 5xx."""
+    message = f"local_aws does not implement {service}:{operation}"
+    return AwsError("UnknownOperationException", message)
+
+
+def _broken(service: str, operation: str, detail: str) -> AwsError:
+    message = f"moto, which answers {service}:{operation} in this local AWS, failed: {detail}"
+    return AwsError("InternalFailure", message, status=500)
+
+
+def buffered(environ: Environ) -> bytes:
+    """The whole body of a request, which stays readable for the next reader."""
+    stream = environ["wsgi.input"]
+    if length := environ.get("CONTENT_LENGTH"):
+        body: bytes = stream.read(int(length))
+    else:
+        body = stream.read() if environ.get("wsgi.input_terminated") else b""
+    environ["wsgi.input"] = io.BytesIO(body)
+    return body

@@ -1,0 +1,28 @@
+"""SageMaker: jobs that run, models and the registry, one module per family.
+
+`operations(world)` is what `app` mounts; operations that are not here fall through or are refused by `app`.
+"""
+
+from __future__ import annotations
+
+from local_aws import services
+from local_aws.sagemaker.model_packages import ModelPackages
+from local_aws.sagemaker.models import Models
+from local_aws.sagemaker.processing import ProcessingJobs
+from local_aws.sagemaker.tags import Tags
+from local_aws.sagemaker.training import TrainingJobs
+from local_aws.service import Operations
+from local_aws.world import World
+
+
+def operations(world: World) -> Operations:
+    """Every SageMaker operation that this local AWS carries out itself."""
+    shared = services.of(world)
+    tag_store = Tags()
+    return {
+        **tag_store.operations(),
+        **TrainingJobs(shared, tag_store).operations(),
+        **ProcessingJobs(shared, tag_store).operations(),
+        **Models(shared, tag_store).operations(),
+        **ModelPackages(shared, tag_store).operations(),
+    }

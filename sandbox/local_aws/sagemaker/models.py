@@ -1,0 +1,112 @@
+"""Models: CreateModel, DescribeModel, ListModels, DeleteModel. A record and its checks; nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from local_aws import storage
+from local_aws.permissions import check_pass_role
+from local_aws.sagemaker import store, tags, words
+from local_aws.sagemaker.training import PRINCIPAL
+from local_aws.service import Call, Operations
+from local_aws.services import Services
+
+
+class Model:
+    """One model as Describe and List show it."""
+
+    def __init__(self, arn: str, request: Mapping[str, Any], now: datetime) -> None:
+        self.name: str = request["ModelName"]
+        self.arn = arn
+        body = {name: value for name, value in request.items() if name != "Tags"}
+        if "PrimaryContainer" in body:
+            body["PrimaryContainer"] = _container(body["PrimaryContainer"])
+        if "Containers" in body:
+            body["Containers"] = [_container(each) for each in body["Containers"]]
+        self.body: Mapping[str, Any] = {
+            "EnableNetworkIsolation": False,
+            **body,
+            "ModelArn": arn,
+            "CreationTime": now,
+        }
+        summary = {"ModelName": self.name, "ModelArn": arn, "CreationTime": now}
+        self.summaries = [store.Summary(self.name, now, now, "", summary)]
+
+
+class Models:
+    """All models of one world."""
+
+    def __init__(self, services: Services, tag_store: tags.Tags) -> None:
+        self._services = services
+        self._tags = tag_store
+        self._models: store.Store[Model] = store.Store(
+            lambda name: words.model_absent(self._arn(name)), lambda model: words.model_taken(model.arn)
+        )
+        tag_store.register("model", self._models.get)
+
+    def operations(self) -> Operations:
+        return {
+            ("sagemaker", "CreateModel"): self.create,
+            ("sagemaker", "DescribeModel"): self.describe,
+            ("sagemaker", "ListModels"): self.list,
+            ("sagemaker", "DeleteModel"): self.delete,
+        }
+
+    def create(self, call: Call) -> dict[str, Any]:
+        request, world = call.params, self._services.world
+        _check(request)
+        wanted = tags.requested(request.get("Tags"))
+        if "ExecutionRoleArn" in request:
+            check_pass_role(world, call.caller, request["ExecutionRoleArn"])
+            if not world.identity.service_may_assume(request["ExecutionRoleArn"], PRINCIPAL):
+                raise words.role_not_assumable(request["ExecutionRoleArn"])
+        self._models.check_free(request["ModelName"])
+        for container in (request.get("PrimaryContainer"), *request.get("Containers", ())):
+            self._check_data(container or {})
+        model = Model(self._arn(request["ModelName"]), request, world.clock.now())
+        self._models.add(model)
+        self._tags.put(model.arn, wanted)
+        return {"ModelArn": model.arn}
+
+    def describe(self, call: Call) -> dict[str, Any]:
+        return dict(self._models.get(call.params["ModelName"]).body)
+
+    def list(self, call: Call) -> dict[str, Any]:
+        world = self._services.world
+        entries = self._models.visible(world.clock.now(), world.faults.list_lag)
+        return store.page(entries, call.params, default_order="Descending").answer("Models")
+
+    def delete(self, call: Call) -> dict[str, Any]:
+        model = self._models.get(call.params["ModelName"])
+        self._models.remove(model.name, self._services.world.clock.now())
+        self._tags.drop(model.arn)
+        return {}
+
+    def _arn(self, name: str) -> str:
+        world = self._services.world
+        return f"arn:aws:sagemaker:{world.region}:{world.account}:model/{name}"
+
+    def _check_data(self, container: Mapping[str, Any]) -> None:
+        url = container.get("ModelDataUrl")
+        if not url:
+            return
+        try:
+            found = self._services.storage.exists(storage.parse(url))
+        except ValueError as error:
+            raise words.validation(f"Invalid ModelDataUrl: {error}") from error
+        if not found:
+            raise words.validation(f"Could not find model data at {url}.")
+
+
+def _container(container: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Mode": "SingleModel", "Environment": {}, **container}
+
+
+def _check(request: Mapping[str, Any]) -> None:
+    if ("PrimaryContainer" in request) == ("Containers" in request):
+        raise words.validation("Exactly one of PrimaryContainer and Containers must be specified.")
+    for container in (request.get("PrimaryContainer"), *request.get("Containers", ())):
+        if container is not None and ("Image" in container) == ("ModelPackageName" in container):
+            raise words.validation("A container must have exactly one of Image and ModelPackageName.")

@@ -1,0 +1,67 @@
+"""The scripts of jobs/ as modules, and the digits as the sample's upload writes them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def load(path: str) -> ModuleType:
+    """A script of the repository, imported from its file: jobs/ is no package."""
+    file = ROOT / path
+    name = f"sample_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def normalise() -> ModuleType:
+    """jobs/etl/normalise.py."""
+    return load("jobs/etl/normalise.py")
+
+
+@pytest.fixture(scope="session")
+def training() -> ModuleType:
+    """jobs/training/train.py."""
+    return load("jobs/training/train.py")
+
+
+@pytest.fixture(scope="session")
+def evaluation() -> ModuleType:
+    """jobs/evaluation/evaluate.py."""
+    return load("jobs/evaluation/evaluate.py")
+
+
+@pytest.fixture(scope="session")
+def uploader() -> ModuleType:
+    """manifests/samples/digits/upload.py."""
+    return load("manifests/samples/digits/upload.py")
+
+
+@pytest.fixture(scope="session")
+def digits(uploader: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the objects of the sample's raw data."""
+    folder = tmp_path_factory.mktemp("digits") / "raw"
+    folder.mkdir()
+    for name, content in uploader.documents().items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripts see no job's environment unless a test gives it."""
+    for name in [name for name in os.environ if name.startswith(("SM_", "AWS_"))]:
+        monkeypatch.delenv(name)

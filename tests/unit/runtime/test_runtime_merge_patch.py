@@ -1,0 +1,47 @@
+"""core.merge_patch: differences in meaning, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sagemaker_gitops.core.merge_patch import apply_merge_patch, merge_patch, pruned
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=10,
+)
+OBJECT = st.dictionaries(st.sampled_from("abcd"), JSON, max_size=4)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "patch"),
+    [
+        ({}, {"a": 1}, {"a": 1}),
+        ({"a": 1}, {}, {"a": None}),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, {"a": {"c": 3}}),
+        ({"a": [1, 2]}, {"a": [1]}, {"a": [1]}),
+        ({"a": 1}, {"a": 1, "b": None}, {}),
+        ({"a": {}}, {"a": {"b": None}}, {}),
+        ({"a": (1, 2)}, {"a": [1, 2]}, {}),
+        ({"a": 1}, {"a": True}, {"a": True}),
+    ],
+)
+def test_the_patch_says_what_differs(old: dict[str, Any], new: dict[str, Any], patch: dict[str, Any]) -> None:
+    """Members are removed with null, lists replaced whole, and a null value is no member."""
+    assert merge_patch(old, new) == patch
+
+
+@given(OBJECT, OBJECT)
+def test_the_patch_leads_from_old_to_new(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Applied to the old status the patch gives the new one."""
+    assert apply_merge_patch(pruned(old), merge_patch(old, new)) == pruned(new)
+
+
+@given(OBJECT)
+def test_equal_meaning_needs_no_patch(status: dict[str, Any]) -> None:
+    """A status compared with itself, as the API server stores it, is no write."""
+    assert merge_patch(pruned(status), status) == {}
