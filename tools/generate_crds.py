@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import yaml
+
 from sagemaker_gitops.api.crd import definition
 from sagemaker_gitops.api.kinds import GROUP, KINDS
 

@@ -15,8 +15,23 @@ from typing import Any
 TARGET = Path(__file__).parent.parent / "operator" / "sagemaker_gitops" / "data" / "images.json"
 FRAMEWORKS = ("mxnet", "pytorch", "sklearn", "tensorflow", "xgboost")
 ALGORITHMS = (
-    "blazingtext", "factorization-machines", "forecasting-deepar", "image-classification", "ipinsights", "kmeans", "knn", "lda",
-    "linear-learner", "ntm", "object-detection", "object2vec", "pca", "randomcutforest", "semantic-segmentation", "seq2seq", "xgboost",
+    "blazingtext",
+    "factorization-machines",
+    "forecasting-deepar",
+    "image-classification",
+    "ipinsights",
+    "kmeans",
+    "knn",
+    "lda",
+    "linear-learner",
+    "ntm",
+    "object-detection",
+    "object2vec",
+    "pca",
+    "randomcutforest",
+    "semantic-segmentation",
+    "seq2seq",
+    "xgboost",
 )
 
 

@@ -1,6 +1,4 @@
-"""A local AWS that is strict and does the work: SageMaker, Glue and STS of our own, moto for the rest, one
-port.
+"""A local AWS that is strict and does the work: SageMaker, Glue and STS are ours, moto does the rest.
 
-Never imported by the operator; see `/docs` and `local_aws.client.LocalAws` for the way to start one from a
-test.
+Never imported by the operator. `local_aws.client.LocalAws` starts one, `python -m local_aws` serves one.
 """

@@ -103,7 +103,7 @@ class _Session:
 
 
 class Identity:
-    """All callers of one local AWS. `access_key`s LOCALADMIN and LOCALOPERATOR exist from the start."""
+    """All callers of one local AWS; the keys LOCALADMIN and LOCALOPERATOR exist from the start."""
 
     def __init__(self, account: str, clock: Clock) -> None:
         self.account = account

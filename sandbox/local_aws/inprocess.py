@@ -12,16 +12,16 @@ from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
-import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from local_aws.identity import INTERNAL_KEY
 from local_aws.moto_backend import Environ
+from local_aws.sessions import new_client
 
 IN_PROCESS: Final = "local_aws.in_process"
-"""Set in the environ of a request that came without a socket: only such a request may use the internal key."""
+"""In the environ of a request that came without a socket: only such a request may use the internal key."""
 
 
 class InProcess:
@@ -30,10 +30,13 @@ class InProcess:
     def __init__(
         self, endpoint_url: str, region: str, key: str = INTERNAL_KEY, token: str | None = None
     ) -> None:
-        self._endpoint_url = endpoint_url
-        self._session = boto3.session.Session(
-            aws_access_key_id=key, aws_secret_access_key="local", aws_session_token=token, region_name=region
-        )
+        self._arguments = {
+            "endpoint_url": endpoint_url,
+            "region_name": region,
+            "aws_access_key_id": key,
+            "aws_secret_access_key": "local",
+            "aws_session_token": token,
+        }
         self._config = Config(
             retries={"total_max_attempts": 1},
             request_checksum_calculation="when_required",
@@ -44,7 +47,7 @@ class InProcess:
 
     def client(self, service: str) -> Any:
         """A new client."""
-        client = self._session.client(service, endpoint_url=self._endpoint_url, config=self._config)
+        client = new_client(service, self._config, **self._arguments)
         client.meta.events.register("before-send", self._answer)
         return client
 

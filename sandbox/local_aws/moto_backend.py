@@ -28,7 +28,8 @@ FALL_THROUGH: Final[dict[str, re.Pattern[str]]] = {
         r"|Describe(PipelineDefinitionForExecution|StateMachine)$|ListPipelineParametersForExecution$"
     ),
     "glue": re.compile(
-        r"(Batch)?[A-Z][a-z]+(Database|Table|TableVersion|Partition|PartitionIndex|Partitions|Crawler|Connection"
+        r"(Batch)?[A-Z][a-z]+(Database|Table|TableVersion|Partition|PartitionIndex|Partitions|Crawler"
+        r"|Connection"
         r"|Schema|SchemaVersion|SchemaVersions|SchemaVersionMetadata|Registry|UserDefinedFunction|Crawlers"
         r"|Databases|Tables|TableVersions|PartitionIndexes|Connections|Schemas|Registries|Dev[A-Za-z]+"
         r"|DataCatalogEncryptionSettings|ResourcePolic[a-z]+|SchemaByDefinition)$|StartCrawler$|StopCrawler$"

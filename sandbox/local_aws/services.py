@@ -8,11 +8,14 @@ same one.
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 
 from local_aws.cost import CostMeter
 from local_aws.events import Publisher
@@ -77,11 +80,20 @@ class Services:
         default_factory=lambda: ThreadPoolExecutor(_WORKERS, thread_name_prefix="job")
     )
 
+    def now(self) -> datetime:
+        """AWS time in whole milliseconds, as it goes over the wire: what a client reads compares equal."""
+        moment = self.world.clock.now()
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
     def submit(self, work: Callable[[], None]) -> None:
         try:
             self.pool.submit(_logged, work)
         except RuntimeError:
             _log.debug("work was dropped: this local AWS is closing")
+
+    def discard(self, folder: Path) -> None:
+        """Delete a job's folder in the background; its log lies beside it and stays."""
+        self.submit(lambda: shutil.rmtree(folder, ignore_errors=True))
 
     def close(self) -> None:
         """Kill what runs, drop what waits, deliver what is queued."""

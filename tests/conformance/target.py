@@ -1,7 +1,9 @@
-"""What the conformance cases run against: the local AWS, or one day a real account, through the same boto3 calls.
+"""What the conformance cases run against: the local AWS, or one day a real account, through the same boto3
+calls.
 
-On a real account (`pytest -m live tests/conformance` with CONFORMANCE_ROLE_ARN and CONFORMANCE_BUCKET set, and
-credentials and region in boto3's own variables) only the cases marked `live` make sense: the others order faults.
+On a real account (`pytest -m live tests/conformance` with CONFORMANCE_ROLE_ARN and CONFORMANCE_BUCKET set,
+and credentials and region in boto3's own variables) only the cases marked `live` make sense: the others order
+faults.
 """
 
 from __future__ import annotations

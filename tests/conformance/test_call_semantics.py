@@ -1,4 +1,5 @@
-"""How AWS answers a second, a late or a wrong call: reference/failure-modes.md 2.1, one case for each row and column.
+"""How AWS answers a second, a late or a wrong call: reference/failure-modes.md 2.1, one case for each row and
+column.
 
 Rows of endpoints, tuning, monitoring schedules and scaling belong to later kinds.
 """
@@ -171,8 +172,8 @@ def test_a_quota_that_is_used_up_names_limit_utilization_and_delta(target: Targe
     code, message = refusal(lambda: target.client("sagemaker").create_training_job(**request))
     assert code == "ResourceLimitExceeded"
     assert message.startswith(
-        f"The account-level service limit '{quota}' is 1 Instances, with current utilization of 0 Instances and a "
-        "request delta of 2 Instances."
+        f"The account-level service limit '{quota}' is 1 Instances, with current utilization of 0 "
+        "Instances and a request delta of 2 Instances."
     )
 
 

@@ -102,7 +102,6 @@ def test_train_is_scaled_to_zero_and_one(normalise: ModuleType, tmp_path: Path) 
     assert set(train[:, 0]) == {0, 1}
 
 
-@pytest.mark.capability("B8")
 @pytest.mark.parametrize("missing", ["", "NaN", "null"])
 def test_a_missing_value_becomes_the_mean_of_train(normalise: ModuleType, tmp_path: Path, missing: str) -> None:
     """Also where the row is in train itself."""

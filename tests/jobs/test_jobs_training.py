@@ -110,7 +110,6 @@ def test_no_trees_are_an_error(training: ModuleType, container: Container) -> No
         training.main(["--n_estimators", "0"])
 
 
-@pytest.mark.capability("C5")
 def test_an_interrupted_training_goes_on_from_its_checkpoint(
     training: ModuleType, container: Container, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,7 +189,6 @@ def test_json_answers_carry_probabilities(training: ModuleType, served: Any) -> 
     assert sum(answer["predictions"][0]["probabilities"]) == pytest.approx(1)
 
 
-@pytest.mark.capability("B8")
 def test_a_missing_value_in_a_request_is_the_mean_of_train(training: ModuleType, served: Any) -> None:
     """As in preparation."""
     given = training.predict_fn(training.input_fn("5.0,3.5,,0.2", "text/csv"), served)

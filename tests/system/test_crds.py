@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from local_cluster import LocalCluster
 from local_cluster.waiting import wait_until
 from sagemaker_gitops.api.crd import definition

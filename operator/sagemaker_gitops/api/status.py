@@ -125,8 +125,6 @@ class Provenance(Model):
     """Digest of the training image, when AWS tells it. Example: sha256:9f86d081..."""
     trigger: Cell | None = None
     """Why it ran: spec, or rerun and its nonce. Example: spec."""
-    approver: Cell | None = None
-    """Who approved the model, as AWS tells it. Example: arn:aws:sts::123456789012:assumed-role/reviewer/ana."""
     installation: Digest | None = None
     """Installation of the operator. Example: prod."""
     tenant: Cell | None = None
@@ -195,8 +193,6 @@ class Queue(Model):
 
     position: Whole
     """Place in the Tenant's queue, from 1. Example: 2."""
-    ahead: Annotated[tuple[Annotated[str, Prose(320)], ...], Items(10)] | None = None
-    """Runs that are before it, as namespace/name. Example: [team-a/digits]."""
 
 
 class Deletion(Model):
@@ -204,8 +200,6 @@ class Deletion(Model):
 
     absent_since: Time | None = None
     """When a look at AWS first found nothing running; a second one must agree. Example: "2026-11-21T10:00:30Z"."""
-    message: Message | None = None
-    """What it waits for. Example: waiting for the training job to stop."""
 
 
 class Status(Model):
@@ -259,7 +253,7 @@ class TrainingRunStatus(Status):
     provenance: Provenance | None = None
     """Where the run came from. Example: {revision: 4f2c9e1d, trigger: spec}."""
     deletion: Deletion | None = None
-    """Present while the object is being deleted. Example: {message: waiting for the training job to stop}."""
+    """Present while the object is being deleted. Example: {absentSince: "2026-11-21T10:00:30Z"}."""
 
 
 def fitted(status: Mapping[str, Any], limit: int = SIZE_LIMIT) -> dict[str, Any]:

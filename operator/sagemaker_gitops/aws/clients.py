@@ -117,7 +117,10 @@ class Clients:
         except (botocore.exceptions.NoCredentialsError, botocore.exceptions.CredentialRetrievalError) as error:
             self._pause(scope)
             raise AwsFailure(
-                Category.BLOCKED, service="sts", operation="AssumeRole", code="CredentialsUnavailable",
+                Category.BLOCKED,
+                service="sts",
+                operation="AssumeRole",
+                code="CredentialsUnavailable",
                 message="the operator has no AWS credentials of its own: give its service account a role, or set AWS_* variables",
             ) from error
         except botocore.exceptions.BotoCoreError as error:
@@ -131,7 +134,10 @@ class Clients:
             self._accounts[scope.role_arn, scope.region] = known
         if known != scope.account:
             raise AwsFailure(
-                Category.BLOCKED, service="sts", operation="GetCallerIdentity", code="AccountMismatch",
+                Category.BLOCKED,
+                service="sts",
+                operation="GetCallerIdentity",
+                code="AccountMismatch",
                 message=f"role {scope.role_arn} is in account {known}, the Tenant says {scope.account}",
             )
 
@@ -166,10 +172,14 @@ class Clients:
 
     def _refuse_while_paused(self, scope: Scope) -> None:
         pause = self._pauses.get((scope.account, scope.region))
-        if pause is not None and self.monotonic() < pause.until:
+        left = pause.until - self.monotonic() if pause is not None else 0.0
+        if left > 0:
             raise AwsFailure(
-                Category.BLOCKED, service="sts", operation="AssumeRole", code="CredentialsUnavailable",
-                message=f"credentials for account {scope.account} were refused; the next attempt is in {pause.until - self.monotonic():.0f} s",
+                Category.BLOCKED,
+                service="sts",
+                operation="AssumeRole",
+                code="CredentialsUnavailable",
+                message=f"credentials for account {scope.account} were refused; the next attempt is in {left:.0f} s",
             )
 
     def _pause(self, scope: Scope) -> None:
@@ -181,8 +191,12 @@ class Clients:
 def _answered(service: str, operation: str, error: Any) -> AwsFailure:
     said, metadata = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
     return failure(
-        service, operation, str(said.get("Code", "")), str(said.get("Message", "")),
-        int(metadata.get("HTTPStatusCode", 0)), str(metadata.get("RequestId", "")),
+        service,
+        operation,
+        str(said.get("Code", "")),
+        str(said.get("Message", "")),
+        int(metadata.get("HTTPStatusCode", 0)),
+        str(metadata.get("RequestId", "")),
     )
 
 

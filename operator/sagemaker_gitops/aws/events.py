@@ -1,7 +1,8 @@
 """AWS's state changes as they happen: EventBridge -> SQS long poll -> a key on the queue. A hint to look, never the truth.
 
 Sources: Amazon SageMaker Developer Guide, "Events that SageMaker sends to EventBridge"; AWS Glue Developer Guide, "Automating with
-EventBridge"; Amazon SQS API Reference, ReceiveMessage. Delivery is at least once and unordered, and may fail (reference/performance.md 4.3).
+EventBridge"; Amazon SQS API Reference, ReceiveMessage. Delivery is at least once and unordered, and may fail
+(reference/performance.md 4.3).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ The SDK checks less than AWS does (no enum, pattern, upper bound), and `override
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import botocore.session
@@ -52,30 +52,21 @@ def _pattern(text: str) -> Any:
 
 
 def _check(shape: Shape, value: Any, path: str) -> Iterator[tuple[str, str]]:
-    match shape.type_name:
-        case "structure":
-            yield from _structure(shape, value, path)
-        case "list":
-            yield from _list(shape, value, path)
-        case "map":
-            yield from _map(shape, value, path)
-        case "string":
-            yield from _string(shape, value, path)
-        case "integer" | "long":
-            if isinstance(value, bool) or not isinstance(value, int):
-                yield path, f"must be a whole number, not {_named(value)}"
-            else:
-                yield from _bounds(shape, value, path, "")
-        case "float" | "double":
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                yield path, f"must be a number, not {_named(value)}"
-            else:
-                yield from _bounds(shape, value, path, "")
-        case "boolean":
-            if not isinstance(value, bool):
-                yield path, f"must be true or false, not {_named(value)}"
-        case _:
-            return
+    check = _CHECKS.get(shape.type_name)
+    if check is not None:
+        yield from check(shape, value, path)
+
+
+def _number(kind: type[float], words: str, shape: Shape, value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, bool) or not isinstance(value, kind | int):
+        yield path, f"must be {words}, not {_named(value)}"
+    else:
+        yield from _bounds(shape, value, path, "")
+
+
+def _boolean(shape: Shape, value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(value, bool):
+        yield path, f"must be true or false, not {_named(value)}"
 
 
 def _structure(shape: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -146,3 +137,17 @@ def _named(value: Any) -> str:
     return {bool: "true or false", int: "a number", float: "a number", str: "a text", dict: "an object", list: "a list"}.get(
         type(value), "nothing" if value is None else type(value).__name__
     )
+
+
+# Timestamps and blobs are left to the SDK, which serialises them.
+_CHECKS: Mapping[str, Callable[[Any, Any, str], Iterator[tuple[str, str]]]] = {
+    "structure": _structure,
+    "list": _list,
+    "map": _map,
+    "string": _string,
+    "integer": functools.partial(_number, int, "a whole number"),
+    "long": functools.partial(_number, int, "a whole number"),
+    "float": functools.partial(_number, float, "a number"),
+    "double": functools.partial(_number, float, "a number"),
+    "boolean": _boolean,
+}

@@ -71,7 +71,10 @@ async def resolve_input(aws: Aws, scope: Scope, uri: str) -> InputVersion:
 def pack(files: Mapping[str, bytes]) -> bytes:
     """A tar.gz that is the same bytes for the same files: sorted, without times, users and modes of their own."""
     packed = io.BytesIO()
-    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar:
+    with (
+        gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
         for name in sorted(files):
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(files[name]), 0o644

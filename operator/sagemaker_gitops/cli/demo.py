@@ -71,7 +71,9 @@ def _follow(sandbox: Sandbox, *, tell: bool = True) -> dict[str, Any]:
                 raise CommandError(f"the run ended as {status['phase']}: {status.get('failure') or status.get('conditions')}")
             return found
         time.sleep(0.2)
-    raise CommandError(f"the run did not end within {RUN_SECONDS:.0f} s: {sandbox.kubectl('get', 'tr', NAME, '-n', NAMESPACE, '-o', 'yaml')}")
+    raise CommandError(
+        f"the run did not end within {RUN_SECONDS:.0f} s: {sandbox.kubectl('get', 'tr', NAME, '-n', NAMESPACE, '-o', 'yaml')}"
+    )
 
 
 def _show(sandbox: Sandbox, found: dict[str, Any], ledger: Ledger) -> None:

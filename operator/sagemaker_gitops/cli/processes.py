@@ -56,7 +56,9 @@ class Children:
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *module],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output if quiet else None,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output if quiet else None,
                 env={**os.environ, **(environment or {})},
             )
         child = Child(name, process, log)

@@ -99,8 +99,19 @@ class Sandbox:
         ready.unlink(missing_ok=True)
         child = self.children.start(
             "aws",
-            ["local_aws", "serve", "--folder", str(self.folder / "aws"), "--region", REGION, "--seed", str(self.folder / "seed.json"),
-             "--ready-file", str(ready), "--die-with-parent"],
+            [
+                "local_aws",
+                "serve",
+                "--folder",
+                str(self.folder / "aws"),
+                "--region",
+                REGION,
+                "--seed",
+                str(self.folder / "seed.json"),
+                "--ready-file",
+                str(ready),
+                "--die-with-parent",
+            ],
         )
         wait_for(ready.exists, child, "the start of the local AWS", START_SECONDS)
         self.aws_url = ready.read_text().strip()
@@ -165,7 +176,10 @@ class Sandbox:
         """kubectl as admin of this sandbox's cluster and of no other."""
         done = subprocess.run(
             [self.kubectl_path, "--kubeconfig", str(self.kubeconfig), *arguments],
-            input=stdin, capture_output=True, text=True, check=False,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise CommandError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")

@@ -43,9 +43,7 @@ def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Find
     )
 
 
-def _not_allowed(
-    tenant: str, field: str, values: Iterable[tuple[str, str]], patterns: Iterable[str] | None
-) -> Iterator[Finding]:
+def _not_allowed(tenant: str, field: str, values: Iterable[tuple[str, str]], patterns: Iterable[str] | None) -> Iterator[Finding]:
     allowed = tuple(patterns or ())
     for path, value in values:
         if not matches(allowed, value) or ".." in value:

@@ -126,12 +126,15 @@ class Operator:
         tasks = {name: asyncio.create_task(work, name=name) for name, work in self._work(take_signals)}
         try:
             await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+            ended = [name for name, task in tasks.items() if task.done()]
         finally:
             log.info("stopping")
             cut_off = await self._pool.stop(self._settings.stop_grace)
             log.info("stopped", extra={"count": cut_off})
             await server.cleanup()
             await self._end(tasks)
+        if not self._stop.is_set():
+            raise RuntimeError(f"{', '.join(ended)} ended by itself")
 
     def _work(self, take_signals: Callable[[Callable[[], None]], None]) -> list[tuple[str, Coroutine[Any, Any, Any]]]:
         background = self._wiring.background

@@ -14,6 +14,8 @@ from enum import IntEnum
 
 from sagemaker_gitops.core.resource import Key
 
+SLACK = 1000
+
 
 class Priority(IntEnum):
     """Who is served first when several keys are due. A key keeps the highest it was added with."""
@@ -43,13 +45,11 @@ class KeyedQueue:
         self._monotonic = monotonic
         self._limit = namespace_limit
         self._entries: dict[Key, _Entry] = {}
-        self._waiting: list[tuple[float, int, Key, int]] = []
-        self._ready: list[tuple[int, int, int, Key, int]] = []
-        self._parked: dict[str, list[Key]] = {}
+        self._waiting: list[tuple[float, int, Key]] = []
+        self._ready: dict[str, list[tuple[int, int, Key]]] = {}
         self._active: dict[Key, _Entry | None] = {}
         self._active_by_namespace: dict[str, int] = {}
-        self._turns: dict[str, int] = {}
-        self._turn = 0
+        self._served: dict[str, int] = {}
         self._sequence = itertools.count()
 
     def add(self, key: Key, *, delay: float = 0.0, priority: Priority = Priority.SWEEP) -> None:
@@ -69,20 +69,16 @@ class KeyedQueue:
     def pop(self) -> Key | None:
         """The next key that is due, now active until `done`; None when nothing is."""
         self._promote()
-        while self._ready:
-            _, turn, _, key, version = heapq.heappop(self._ready)
-            entry = self._entries.get(key)
-            if entry is None or entry.version != version:
-                continue
-            if self._saturated(key.namespace):
-                self._parked.setdefault(key.namespace, []).append(key)
-                continue
-            self._turn = max(self._turn, turn)
-            del self._entries[key]
-            self._active[key] = None
-            self._active_by_namespace[key.namespace] = self._active_by_namespace.get(key.namespace, 0) + 1
-            return key
-        return None
+        turns = [turn for namespace in list(self._ready) if (turn := self._turn(namespace)) is not None]
+        if not turns:
+            return None
+        namespace = min(turns)[-1]
+        key = heapq.heappop(self._ready[namespace])[-1]
+        self._served[namespace] = next(self._sequence)
+        del self._entries[key]
+        self._active[key] = None
+        self._active_by_namespace[namespace] = self._active_by_namespace.get(namespace, 0) + 1
+        return key
 
     def done(self, key: Key) -> None:
         """The pass over `key` ended; wishes that came meanwhile are queued."""
@@ -92,18 +88,14 @@ class KeyedQueue:
             del self._active_by_namespace[key.namespace]
         if again is not None:
             self._place(key, again)
-        for parked in self._parked.pop(key.namespace, ()):
-            if (entry := self._entries.get(parked)) is not None and entry.ready:
-                self._make_ready(parked, entry)
 
     def next_due(self) -> float | None:
         """The monotonic time at which the next key becomes due; None when none will without an `add` or a `done`."""
-        if self._ready:
+        if any(self._turn(namespace) is not None for namespace in list(self._ready)):
             return self._monotonic()
         while self._waiting:
-            due, _, key, version = self._waiting[0]
-            entry = self._entries.get(key)
-            if entry is not None and entry.version == version:
+            due, version, key = self._waiting[0]
+            if self._is_current(key, version):
                 return due
             heapq.heappop(self._waiting)
         return None
@@ -130,8 +122,21 @@ class KeyedQueue:
         now = self._monotonic()
         return max((now - entry.due for entry in self._entries.values() if entry.due <= now), default=0.0)
 
-    def _saturated(self, namespace: str) -> bool:
-        return self._limit is not None and self._active_by_namespace.get(namespace, 0) >= self._limit
+    def _turn(self, namespace: str) -> tuple[int, int, int, str] | None:
+        """When a namespace's first ready key is served: by priority, then whose namespace waited longest, then first come."""
+        ready = self._ready[namespace]
+        while ready and not self._is_current(ready[0][-1], ready[0][1]):
+            heapq.heappop(ready)
+        if not ready:
+            del self._ready[namespace]
+            return None
+        if self._limit is not None and self._active_by_namespace.get(namespace, 0) >= self._limit:
+            return None
+        return ready[0][0], self._served.get(namespace, 0), ready[0][1], namespace
+
+    def _is_current(self, key: Key, version: int) -> bool:
+        entry = self._entries.get(key)
+        return entry is not None and entry.version == version
 
     def _place(self, key: Key, entry: _Entry) -> None:
         entry.version = next(self._sequence)
@@ -139,24 +144,26 @@ class KeyedQueue:
         if entry.due <= self._monotonic():
             self._make_ready(key, entry)
         else:
-            heapq.heappush(self._waiting, (entry.due, entry.version, key, entry.version))
+            heapq.heappush(self._waiting, (entry.due, entry.version, key))
+            self._compact()
+
+    def _compact(self) -> None:
+        """Drop overtaken wishes once they outnumber the others: a long delay must not hold memory for as long."""
+        if len(self._waiting) > 2 * len(self._entries) + SLACK:
+            self._waiting = [item for item in self._waiting if self._is_current(item[-1], item[1])]
+            heapq.heapify(self._waiting)
 
     def _make_ready(self, key: Key, entry: _Entry) -> None:
         entry.ready = True
         entry.version = next(self._sequence)
-        if not self._ready:
-            self._turns.clear()
-        turn = max(self._turn, self._turns.get(key.namespace, self._turn)) + 1
-        self._turns[key.namespace] = turn
-        heapq.heappush(self._ready, (-entry.priority, turn, entry.version, key, entry.version))
+        heapq.heappush(self._ready.setdefault(key.namespace, []), (-entry.priority, entry.version, key))
 
     def _promote(self) -> None:
         now = self._monotonic()
         while self._waiting and self._waiting[0][0] <= now:
-            _, _, key, version = heapq.heappop(self._waiting)
-            entry = self._entries.get(key)
-            if entry is not None and entry.version == version:
-                self._make_ready(key, entry)
+            _, version, key = heapq.heappop(self._waiting)
+            if self._is_current(key, version):
+                self._make_ready(key, self._entries[key])
 
 
 def _merged(entry: _Entry | None, wanted: _Entry) -> _Entry:

@@ -43,9 +43,6 @@ def container_process(
         "HOME": str(OPT_ML),
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
         **environment,
     }
     if not forked:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 SOURCE_ROOT = str(Path(__file__).resolve().parents[2])
 DEFAULT_PRELOAD = ("numpy", "pandas", "sklearn.ensemble", "sklearn.linear_model", "sklearn.pipeline", "boto3")
-# Must be set before numpy is imported: with two BLAS threads a small fit was 30 times slower, and a fork unsafe.
+# For the zygote (before numpy is imported: a fork needs a single thread) and for every job, unless it asks for more:
+# with two BLAS threads a small fit was 30 times slower.
 ONE_THREAD: Mapping[str, str] = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
 _BOOT = "from local_aws.executor.zygote import main; main()"
 
@@ -31,6 +31,7 @@ class Zygote:
             "HOME": os.environ.get("HOME", "/"),
             "LANG": "C.UTF-8",
             "PYTHONPATH": SOURCE_ROOT,
+            "ARROW_DEFAULT_MEMORY_POOL": "system",
             **ONE_THREAD,
         }
         with theirs, (folder / "zygote.log").open("ab") as log:

@@ -14,10 +14,10 @@ Isolation = Literal["mount-namespace", "re-rooted"]
 class Process:
     """One process of a job.
 
-    `interpreter` None: `argv[0]` is a Python script, or `argv[:2]` is `-m` and a module name, run by a fork of the
-    zygote. Otherwise `argv` is a complete command line and is executed as given. `environment` replaces the whole
-    environment. `root` is the folder that the process sees as `/opt/ml` (None: it sees the machine's own).
-    `cwd` may lie in `/opt/ml`. stdout and stderr are appended to `log`.
+    `interpreter` None: `argv[0]` is a Python script, or `argv[:2]` is `-m` and a module name, run by a fork of the zygote.
+    Otherwise `argv` is a complete command line and is executed as given. `environment` replaces the whole environment;
+    only the BLAS thread counts are 1 unless it says otherwise. `root` is the folder that the process sees as `/opt/ml`
+    (None: it sees the machine's own). `cwd` may lie in `/opt/ml`. stdout and stderr are appended to `log`.
     """
 
     name: str

@@ -25,6 +25,7 @@ _MAX_FAILED_STARTS = 3
 # Bounds what is queued in the socket of a zygote that dies, and has to be handed out again.
 _MAX_UNACCEPTED = 8
 _TERMINATED = Exit(code=None, signal=signal.SIGTERM)
+_NOT_STARTED = Exit(code=125, signal=None)
 _KILLED = Exit(code=None, signal=signal.SIGKILL)
 
 
@@ -163,13 +164,20 @@ class Reaper:
             return
         unaccepted = sum(not job.accepted for job in self._running)
         while self._pending and unaccepted < _MAX_UNACCEPTED:
-            if not self._hand_to(self._zygote, self._pending[0]):
+            job = self._pending.popleft()
+            try:
+                self._hand_to(self._zygote, job)
+            except ConnectionError:
+                self._pending.appendleft(job)
                 return
-            self._running.add(self._pending.popleft())
+            except OSError:
+                _log.exception("%s can't be started", job.process.name)
+                self._report(job, _NOT_STARTED)
+                continue
+            self._running.add(job)
             unaccepted += 1
 
-    def _hand_to(self, zygote: Zygote, job: Job) -> bool:
-        job.socket, theirs = socket.socketpair()
+    def _hand_to(self, zygote: Zygote, job: Job) -> None:
         process = job.process
         request: dict[str, Any] = {
             "argv": process.argv,
@@ -178,15 +186,15 @@ class Reaper:
             "root": None if process.root is None else str(process.root.resolve()),
             "execute": process.interpreter is not None,
         }
+        ours, theirs = socket.socketpair()
         with theirs:
             try:
                 channel.send(zygote.socket, request, [job.log.fileno(), theirs.fileno()])
-            except ConnectionError:
-                job.socket.close()
-                job.socket = None
-                return False
-        self._selector.register(job.socket, selectors.EVENT_READ, lambda: self._on_job(job))
-        return True
+            except OSError:
+                ours.close()
+                raise
+        job.socket = ours
+        self._selector.register(ours, selectors.EVENT_READ, lambda: self._on_job(job))
 
     def _on_job(self, job: Job) -> None:
         assert job.socket is not None

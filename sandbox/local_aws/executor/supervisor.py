@@ -13,10 +13,12 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from local_aws.executor import channel, interpreter, isolation, linux
+from local_aws.executor.launch import ONE_THREAD
 
 NOT_STARTED = 125
 _KILL_SECONDS = 5.0
@@ -41,6 +43,8 @@ def supervise(request: dict[str, Any], log: int, service: socket.socket, loaded:
         status = 0
     except ConnectionError:
         kill_children()
+    except Exception:  # into the zygote's log; the job dies with its supervisor
+        traceback.print_exc()
     finally:
         os._exit(status)
 
@@ -171,10 +175,9 @@ def _enter(request: dict[str, Any], log: int, parent: int) -> tuple[list[str], d
     os.closerange(log + 1, os.sysconf("SC_OPEN_MAX"))
     os.set_inheritable(log, False)
     os.chdir(cwd)
-    return argv, environment
+    return argv, {**ONE_THREAD, **environment}
 
 
-_READ_AT_START = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _HARMLESS_PYTHON = frozenset({"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONIOENCODING"})
 
 
@@ -184,7 +187,7 @@ def _needs_own_interpreter(argv: Sequence[str], environment: dict[str, str], loa
     It would when the environment holds what is read only at start (`PYTHONHASHSEED`, `LD_PRELOAD`, BLAS threads), or when
     the job brings its own version of a module that the zygote has loaded.
     """
-    if any(environment.get(name, "1") != "1" for name in _READ_AT_START):
+    if any(environment[name] != value for name, value in ONE_THREAD.items()):
         return True
     if any(name.startswith(("LD_", "PYTHON")) and name not in _HARMLESS_PYTHON for name in environment):
         return True

@@ -6,6 +6,7 @@ its socket closes. The supervisors see the same on their own sockets.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -104,4 +105,5 @@ class _Zygote:
             return
         if orphans:
             for pid in set(linux.children()) - self._supervisors:
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)

@@ -14,5 +14,6 @@ from local_aws.world import World
 
 def operations(world: World) -> Operations:
     """Every Glue operation that this local AWS carries out itself."""
-    jobs = Jobs(world)
-    return {**jobs.operations(), **Runs(services.of(world), jobs).operations()}
+    shared = services.of(world)
+    jobs = Jobs(shared)
+    return {**jobs.operations(), **Runs(shared, jobs).operations()}

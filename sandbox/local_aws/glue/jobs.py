@@ -15,7 +15,7 @@ from local_aws.glue import words
 from local_aws.permissions import check_pass_role
 from local_aws.sagemaker.store import Store, Summary, page
 from local_aws.service import Call, Operations
-from local_aws.world import World
+from local_aws.services import Services
 
 PRINCIPAL = "glue.amazonaws.com"
 COMMANDS = frozenset({"pythonshell", "glueetl", "gluestreaming", "glueray"})
@@ -42,8 +42,9 @@ class Job:
 class Jobs:
     """All job definitions of one world."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._world = services.world
         self._store: Store[Job] = Store(words.job_absent, lambda job: words.job_taken(job.name))
         self._tags: dict[str, dict[str, str]] = {}
 
@@ -72,7 +73,7 @@ class Jobs:
         body = _with_defaults({key: value for key, value in request.items() if key not in _NOT_IN_JOB})
         tags = dict(request.get("Tags", {}))
         _check_tags(tags)
-        self._store.add(Job(name, body, self._world.clock.now()))
+        self._store.add(Job(name, body, self._services.now()))
         self._tags[name] = tags
         return {"Name": name}
 
@@ -84,7 +85,7 @@ class Jobs:
             if member not in wanted:
                 raise words.invalid(f"JobUpdate.{member} is required.")
         self._check_role(call, wanted["Role"])
-        job.replace(_with_defaults(wanted), self._world.clock.now())
+        job.replace(_with_defaults(wanted), self._services.now())
         return {"JobName": job.name}
 
     def get(self, call: Call) -> dict[str, Any]:
@@ -113,7 +114,7 @@ class Jobs:
         """A missing job is no error: the API reference says so."""
         name: str = call.params["JobName"]
         if self._store.find(name) is not None:
-            self._store.remove(name, self._world.clock.now())
+            self._store.remove(name, self._services.now())
             self._tags.pop(name, None)
         return {"JobName": name}
 
@@ -137,7 +138,7 @@ class Jobs:
         return role if role.startswith("arn:") else f"arn:aws:iam::{self._world.account}:role/{role}"
 
     def _visible(self) -> list[tuple[int, Summary]]:
-        return self._store.visible(self._world.clock.now(), self._world.faults.list_lag)
+        return self._store.visible(self._services.now(), self._world.faults.list_lag)
 
     def _check_role(self, call: Call, role: str) -> None:
         arn = self.role_arn(role)

@@ -64,12 +64,12 @@ class RunWork:
         )
 
     def started(self) -> None:
-        self._run.moved("RUNNING", self._services.world.clock.now())
+        self._run.moved("RUNNING", self._services.now())
         self._followed = self._services.logs.follow(self._script.log, OUTPUT_GROUP, self._run.name)
 
     def halting(self, halt: Halt) -> None:
         if halt is Halt.STOP:
-            self._run.moved("STOPPING", self._services.world.clock.now())
+            self._run.moved("STOPPING", self._services.now())
 
     def collect(self, outcome: Exit, halt: Halt | None) -> None:
         if self._followed is not None:
@@ -77,7 +77,7 @@ class RunWork:
         if outcome.code == 0 or halt is not None:
             return
         message, lines = error_message(outcome, logs.tail(self._script.log, 200, width=2000))
-        now = self._services.world.clock.now()
+        now = self._services.now()
         self._services.logs.send((ERROR_GROUP, self._run.name), [Line(now, line) for line in lines])
         raise JobFailedError(message)
 
@@ -85,7 +85,7 @@ class RunWork:
         world = self._services.world
         if self._identity is not None:
             world.identity.revoke(self._identity.access_key_id)
-        now = world.clock.now()
+        now = self._services.now()
         seconds = max(0, round((now - self._run.started).total_seconds()))
         capacity = float(self._run.body.get("MaxCapacity", 0.0625))
         state, message = _final_state(reason, halt)

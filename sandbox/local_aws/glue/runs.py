@@ -74,7 +74,7 @@ class Runs:
         """Newest first."""
         store = self._store(call.params["JobName"])
         world = self._services.world
-        entries = store.visible(world.clock.now(), world.faults.list_lag)
+        entries = store.visible(self._services.now(), world.faults.list_lag)
         params = {"MaxResults": 200, **call.params, "SortOrder": "Descending"}
         return page(entries, params).answer("JobRuns")
 
@@ -111,7 +111,7 @@ class Runs:
     def _start(
         self, job: Job, arguments: Mapping[str, str], members: Mapping[str, Any], run_id: str, attempt: int
     ) -> JobRun:
-        now = self._services.world.clock.now()
+        now = self._services.now()
         body = {
             "Id": run_id,
             "Attempt": attempt,

@@ -57,7 +57,7 @@ def process(
     return Process(
         name=place.name,
         argv=argv,
-        environment={"PATH": path, "HOME": str(place.root), "LANG": "C.UTF-8", **environment},
+        environment={"PATH": path, "HOME": "/opt/ml", "LANG": "C.UTF-8", **environment},
         root=place.root,
         cwd=place.cwd,
         log=place.log,

@@ -62,10 +62,9 @@ class ModelPackageGroups:
         return self._groups.get(name_or_arn.rpartition("/")[2])
 
     def create(self, call: Call) -> dict[str, Any]:
-        world = self._services.world
         wanted = tags.requested(call.params.get("Tags"))
         arn = self._arn(call.params["ModelPackageGroupName"])
-        group = ModelPackageGroup(arn, call.params, call.caller, world.clock.now())
+        group = ModelPackageGroup(arn, call.params, call.caller, self._services.now())
         self._groups.add(group)
         self._tags.put(arn, wanted)
         return {"ModelPackageGroupArn": arn}
@@ -75,7 +74,7 @@ class ModelPackageGroups:
 
     def list(self, call: Call) -> dict[str, Any]:
         world = self._services.world
-        entries = self._groups.visible(world.clock.now(), world.faults.list_lag)
+        entries = self._groups.visible(self._services.now(), world.faults.list_lag)
         return store.page(entries, call.params).answer("ModelPackageGroupSummaryList")
 
     def delete(self, call: Call) -> dict[str, Any]:
@@ -86,7 +85,7 @@ class ModelPackageGroups:
                 f"Model Package Group {group.arn} cannot be deleted because it still has model packages. "
                 "Delete all model packages in the group first.",
             )
-        self._groups.remove(group.name, self._services.world.clock.now())
+        self._groups.remove(group.name, self._services.now())
         self._tags.drop(group.arn)
         return {}
 

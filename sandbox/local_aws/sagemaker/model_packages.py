@@ -122,7 +122,7 @@ class ModelPackages:
         if group is not None:
             group = self._groups.get(group).name
         kind = params.get("ModelPackageType", "Unversioned" if group is None else "Versioned")
-        entries = self._packages.visible(world.clock.now(), world.faults.list_lag)
+        entries = self._packages.visible(self._services.now(), world.faults.list_lag)
 
         def keep(summary: store.Summary) -> bool:
             versioned = "ModelPackageGroupName" in summary.body
@@ -146,17 +146,17 @@ class ModelPackages:
             if added:
                 present = package.body.get("AdditionalInferenceSpecifications", [])
                 members["AdditionalInferenceSpecifications"] = [*present, *added]
-            package.update(members, call.caller, self._services.world.clock.now())
+            package.update(members, call.caller, self._services.now())
         return {"ModelPackageArn": package.arn}
 
     def delete(self, call: Call) -> dict[str, Any]:
         package = self._find(call.params["ModelPackageName"])
-        self._packages.remove(package.name, self._services.world.clock.now())
+        self._packages.remove(package.name, self._services.now())
         self._tags.drop(package.arn)
         return {}
 
     def _create(self, request: Mapping[str, Any], caller: Caller) -> ModelPackage:
-        now = self._services.world.clock.now()
+        now = self._services.now()
         wanted = tags.requested(request.get("Tags"))
         if "ModelPackageGroupName" in request:
             group = self._groups.get(request["ModelPackageGroupName"])

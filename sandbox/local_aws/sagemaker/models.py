@@ -65,7 +65,7 @@ class Models:
         self._models.check_free(request["ModelName"])
         for container in (request.get("PrimaryContainer"), *request.get("Containers", ())):
             self._check_data(container or {})
-        model = Model(self._arn(request["ModelName"]), request, world.clock.now())
+        model = Model(self._arn(request["ModelName"]), request, self._services.now())
         self._models.add(model)
         self._tags.put(model.arn, wanted)
         return {"ModelArn": model.arn}
@@ -75,12 +75,12 @@ class Models:
 
     def list(self, call: Call) -> dict[str, Any]:
         world = self._services.world
-        entries = self._models.visible(world.clock.now(), world.faults.list_lag)
+        entries = self._models.visible(self._services.now(), world.faults.list_lag)
         return store.page(entries, call.params, default_order="Descending").answer("Models")
 
     def delete(self, call: Call) -> dict[str, Any]:
         model = self._models.get(call.params["ModelName"])
-        self._models.remove(model.name, self._services.world.clock.now())
+        self._models.remove(model.name, self._services.now())
         self._tags.drop(model.arn)
         return {}
 

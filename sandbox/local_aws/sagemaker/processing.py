@@ -58,7 +58,7 @@ class ProcessingJobs:
         cluster = request["ProcessingResources"]["ClusterConfig"]
         quota, count = f"{cluster['InstanceType']} for processing job usage", cluster["InstanceCount"]
         self._services.quotas.reserve(quota, count)
-        job = ProcessingJob(arn, request, world.clock.now(), self._changed)
+        job = ProcessingJob(arn, request, self._services.now(), self._changed)
         try:
             self._jobs.add(job)
         except Exception:
@@ -84,14 +84,14 @@ class ProcessingJobs:
         job = self._jobs.get(call.params["ProcessingJobName"])
         if job.status not in TERMINAL:
             raise words.not_deletable("processing job", job.status)
-        self._jobs.remove(job.name, self._services.world.clock.now())
+        self._jobs.remove(job.name, self._services.now())
         self._lifecycles.pop(job.name, None)
         self._tags.drop(job.arn)
         return {}
 
     def list(self, call: Call) -> dict[str, Any]:
         world = self._services.world
-        entries = self._jobs.visible(world.clock.now(), world.faults.list_lag)
+        entries = self._jobs.visible(self._services.now(), world.faults.list_lag)
         return store.page(entries, call.params).answer("ProcessingJobSummaries")
 
     def _begin(self, job: ProcessingJob) -> None:

@@ -46,7 +46,7 @@ class ProcessingWork:
             raise JobFailedError(self._forced)
         request, world = self._job.request, self._services.world
         image = container.image_of(request["AppSpecification"]["ImageUri"])
-        self._job.running(world.clock.now())
+        self._job.running(self._services.now())
         self._lay_out(request)
         reader = channels.Reader(self._services.storage, world.region, request["RoleArn"])
         for entry in request.get("ProcessingInputs", ()):
@@ -59,14 +59,14 @@ class ProcessingWork:
         )
 
     def started(self) -> None:
-        now = self._services.world.clock.now()
+        now = self._services.now()
         stream = f"{self._job.name}/algo-1-{int(now.timestamp())}"
         self._followed = self._services.logs.follow(self._log, LOG_GROUP, stream)
         if self._outputs("Continuous"):
             self._schedule_sync()
 
     def halting(self, halt: Halt) -> None:
-        self._job.stopping(self._services.world.clock.now())
+        self._job.stopping(self._services.now())
 
     def collect(self, outcome: Exit, halt: Halt | None) -> None:
         if self._timer is not None:
@@ -85,13 +85,14 @@ class ProcessingWork:
         world = self._services.world
         if self._identity is not None:
             world.identity.revoke(self._identity.access_key_id)
+        self._services.discard(self._ml)
         cluster = self._job.request["ProcessingResources"]["ClusterConfig"]
         instance_type, count = cluster["InstanceType"], cluster["InstanceCount"]
         self._services.quotas.release(f"{instance_type} for processing job usage", count)
         if reason is None and halt is Halt.MAX_RUNTIME:
             reason = TIMED_OUT
         status = "Failed" if reason is not None else "Completed" if halt is None else "Stopped"
-        self._job.ended(status, world.clock.now(), reason)
+        self._job.ended(status, self._services.now(), reason)
         seconds = self._job.billable_seconds()
         if seconds is not None:
             self._services.cost.instances("processing-job", self._job.name, instance_type, count, seconds)

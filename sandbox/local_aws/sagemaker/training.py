@@ -59,7 +59,7 @@ class TrainingJobs:
         resource = request["ResourceConfig"]
         quota, count = f"{resource['InstanceType']} for training job usage", resource["InstanceCount"]
         self._services.quotas.reserve(quota, count)
-        job = TrainingJob(arn, request, world.clock.now(), self._changed)
+        job = TrainingJob(arn, request, self._services.now(), self._changed)
         try:
             self._jobs.add(job)
         except Exception:
@@ -85,14 +85,14 @@ class TrainingJobs:
         job = self._jobs.get(call.params["TrainingJobName"])
         if job.status not in TERMINAL:
             raise words.not_deletable("training job", job.status)
-        self._jobs.remove(job.name, self._services.world.clock.now())
+        self._jobs.remove(job.name, self._services.now())
         self._lifecycles.pop(job.name, None)
         self._tags.drop(job.arn)
         return {}
 
     def list(self, call: Call) -> dict[str, Any]:
         world = self._services.world
-        entries = self._jobs.visible(world.clock.now(), world.faults.list_lag)
+        entries = self._jobs.visible(self._services.now(), world.faults.list_lag)
         return store.page(entries, call.params).answer("TrainingJobSummaries")
 
     def _begin(self, job: TrainingJob) -> None:

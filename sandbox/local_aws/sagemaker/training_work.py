@@ -60,7 +60,7 @@ class TrainingWork:
             raise JobFailedError(self._forced)
         request = self._job.request
         image = container.image_of(request["AlgorithmSpecification"]["TrainingImage"])
-        self._job.moved("Downloading", self._services.world.clock.now())
+        self._job.moved("Downloading", self._services.now())
         self._lay_out(request)
         reader = self._reader()
         for channel in request.get("InputDataConfig", ()):
@@ -75,7 +75,7 @@ class TrainingWork:
         )
 
     def started(self) -> None:
-        now = self._services.world.clock.now()
+        now = self._services.now()
         self._job.moved("Training", now)
         stream = f"{self._job.name}/algo-1-{int(now.timestamp())}"
         self._followed = self._services.logs.follow(self._log, LOG_GROUP, stream, self._read_metrics)
@@ -83,7 +83,7 @@ class TrainingWork:
             self._services.submit(self._interrupt)
 
     def halting(self, halt: Halt) -> None:
-        self._job.stopping(self._services.world.clock.now())
+        self._job.stopping(self._services.now())
 
     def collect(self, outcome: Exit, halt: Halt | None) -> None:
         if self._followed is not None:
@@ -95,20 +95,21 @@ class TrainingWork:
             raise JobFailedError(
                 failure.reason(outcome, self._ml / "output/failure", self._log, self._shown_command())
             )
-        self._job.moved("Uploading", self._services.world.clock.now())
+        self._job.moved("Uploading", self._services.now())
         self._upload()
 
     def ended(self, reason: str | None, halt: Halt | None) -> None:
         if self._identity is not None:
             self._services.world.identity.revoke(self._identity.access_key_id)
         status, secondary = _final_state(reason, halt)
+        self._services.discard(self._ml)
         self._charge_and_end(status, secondary, reason)
 
     def _charge_and_end(self, status: str, secondary: str, reason: str | None) -> None:
         resource = self._job.request["ResourceConfig"]
         count = resource["InstanceCount"]
         self._services.quotas.release(f"{resource['InstanceType']} for training job usage", count)
-        self._job.ended(status, secondary, self._services.world.clock.now(), reason)
+        self._job.ended(status, secondary, self._services.now(), reason)
         seconds = self._job.billable_seconds()
         if seconds is not None:
             self._services.cost.instances(
@@ -230,6 +231,7 @@ class TrainingWork:
     def _upload(self) -> None:
         target = self._output()
         model = self._ml / "model"
+        model.mkdir(exist_ok=True)  # the script may have removed it
         try:
             if self._job.request["OutputDataConfig"].get("CompressionType", "GZIP") == "NONE":
                 self._services.storage.put_folder(target.join("model"), model)
@@ -248,7 +250,7 @@ class TrainingWork:
 
     def _upload_output(self) -> None:
         data = self._ml / "output/data"
-        if any(data.iterdir()):
+        if data.is_dir() and any(data.iterdir()):
             target = self._output().join("output.tar.gz")
             self._services.storage.put_archive(target, data, self._folder / "output.tar.gz")
         if "CheckpointConfig" in self._job.request:

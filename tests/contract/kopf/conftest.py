@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from local_cluster import LocalCluster
 
 CRDS = Path(__file__).parents[3] / "crds"

@@ -60,12 +60,12 @@ class Watching:
 
 
 @asynccontextmanager
-async def watching(cluster: LocalCluster, resources: Sequence[ResourceType]) -> AsyncIterator[Watching]:
-    """A watcher whose lists are complete."""
+async def watching(cluster: LocalCluster, resources: Sequence[ResourceType], namespace: str = "") -> AsyncIterator[Watching]:
+    """A watcher whose lists are complete; of one namespace if given."""
     life = WatchLife(SystemClock().monotonic)
-    life.expect([item.collection() for item in resources])
+    life.expect([item.collection(namespace if item.namespaced else "") for item in resources])
     seen: list[Event] = []
-    watcher = Watcher(from_kubeconfig(cluster.kubeconfig), life, resources, seen.append)
+    watcher = Watcher(from_kubeconfig(cluster.kubeconfig), life, resources, seen.append, namespaces=(namespace,) if namespace else ())
     task = asyncio.create_task(watcher.run(lambda: None))
     found = Watching(cluster, life, task, seen)
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from kopf_frame import Watching, config_map, run, training_run, watching
+
 from local_cluster import LocalCluster
 from sagemaker_gitops.core.resource import FINALIZER
 from sagemaker_gitops.kube.resources import CONFIG_MAP, CUSTOM, RESOURCES, SOURCE_LABEL, ResourceType
@@ -159,5 +160,20 @@ def test_all_our_kinds_can_be_watched(cluster: LocalCluster) -> None:
     async def main() -> None:
         async with watching(cluster, CUSTOM) as watch:
             assert watch.life.established
+
+    run(main())
+
+
+def test_an_operator_of_one_namespace_sees_no_other(cluster: LocalCluster) -> None:
+    """Namespaced kinds are watched there only, cluster-scoped ones as ever."""
+
+    async def main() -> None:
+        async with watching(cluster, [RUNS, RESOURCES["Tenant"]], namespace="default") as watch:
+            cluster.create_namespaces("elsewhere")
+            await watch.apply(training_run("foreign", namespace="elsewhere"), training_run("local"))
+            await watch.until(lambda: watch.of("local") != [], "the event")
+            assert watch.of("foreign") == []
+            await watch.kubectl("delete", "tr", "local")
+            await watch.kubectl("delete", "tr", "foreign", "--namespace", "elsewhere")
 
     run(main())

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from kopf_frame import DEADLINE, training_run
+
 from local_cluster import LocalCluster
 
 pytestmark = pytest.mark.system

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import generate_crds
 import pytest
 import yaml
+
+import generate_crds
 from sagemaker_gitops.api.crd import definition
 from sagemaker_gitops.api.kinds import KINDS
 from sagemaker_gitops.api.status import Status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from sagemaker_gitops.api.base import quoted
 from sagemaker_gitops.api.fields import aws_string, seconds
 from sagemaker_gitops.api.secret_names import secret_key

@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 from api_cases import Case, accepted, merged, refused
+
 from sagemaker_gitops.api.base import Model, Rule
 from sagemaker_gitops.api.kinds import KINDS
 from sagemaker_gitops.api.parse import ValidationFailed, parse, read

@@ -9,6 +9,7 @@ import pytest
 from api_cases import accepted
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sagemaker_gitops.api.fields import duration, seconds
 from sagemaker_gitops.api.kinds import KINDS
 from sagemaker_gitops.api.parse import ValidationFailed, parse

@@ -27,7 +27,9 @@ def test_every_image_is_what_the_sdk_says(region: str) -> None:
             found = images_table()[kind][name]["versions"][version]
             python = max(found["python"], key=lambda item: int(item[2:] or 0)) if found.get("python") else None
             try:
-                expected = image_uris.retrieve(name, region, version=version, instance_type=instance, image_scope="training", py_version=python)
+                expected = image_uris.retrieve(
+                    name, region, version=version, instance_type=instance, image_scope="training", py_version=python
+                )
             except ValueError:
                 with pytest.raises(ValueError):
                     image_uri(images_table(), kind, name, version, region, instance)
@@ -39,7 +41,9 @@ def test_every_image_is_what_the_sdk_says(region: str) -> None:
 
 def test_an_alias_stands_for_its_newest_patch_release() -> None:
     """pytorch 2.3 is an alias; AWS's tag carries what was asked for."""
-    expected = image_uris.retrieve("pytorch", "eu-central-1", version="2.3", instance_type="ml.m5.large", image_scope="training", py_version="py311")
+    expected = image_uris.retrieve(
+        "pytorch", "eu-central-1", version="2.3", instance_type="ml.m5.large", image_scope="training", py_version="py311"
+    )
     assert image_uri(images_table(), "framework", "pytorch", "2.3", "eu-central-1", "ml.m5.large") == expected
 
 

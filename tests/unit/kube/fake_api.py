@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import web
+
 from sagemaker_gitops.core.merge_patch import apply_merge_patch
 from sagemaker_gitops.kube.client import KubeClient
 from sagemaker_gitops.kube.credentials import Credentials

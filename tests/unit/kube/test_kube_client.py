@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fake_api import RUNS, Bench, FakeApi, training_run, with_client
+
 from sagemaker_gitops.core.resource import FINALIZER, Snapshot
 from sagemaker_gitops.kube import client as client_module
 from sagemaker_gitops.kube.errors import Conflict, Gone, Unavailable

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from sagemaker_gitops.kube.credentials import LoginError, TokenSource, from_kubeconfig, in_cluster
 
 

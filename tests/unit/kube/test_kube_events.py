@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fake_api import EVENTS, Bench, FakeApi, training_run, with_client
+
 from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.kube import events as events_module
 from sagemaker_gitops.kube.objects import snapshot_of

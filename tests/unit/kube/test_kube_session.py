@@ -6,6 +6,7 @@ import asyncio
 
 from aiohttp import web
 from fake_api import FakeApi, serving
+
 from sagemaker_gitops.kube.credentials import Credentials
 from sagemaker_gitops.kube.session import WatchLife, open_session
 

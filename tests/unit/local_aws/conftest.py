@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from aws_frame import ACCOUNT, Local, build
+
 from local_aws.moto_backend import MotoBackend
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+
 from local_aws.clock import Clock
 
 DEADLINE = 10.0

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aws_frame import Local, wsgi
 from botocore.exceptions import ClientError
+
 from local_aws.app import ConnectionDroppedError
 from local_aws.faults import Bucket, EventFaults, Faults, JobFailure, Script
 from local_aws.service import Call

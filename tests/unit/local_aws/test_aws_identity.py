@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aws_frame import ACCOUNT, TEAM, Local, wsgi
 from botocore.exceptions import ClientError
+
 from local_aws.identity import OPERATOR_KEY, Role
 
 OPERATOR = f"arn:aws:iam::{ACCOUNT}:role/sagemaker-gitops-operator"

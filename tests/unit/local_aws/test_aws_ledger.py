@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aws_frame import TEAM, Local, wsgi
 from botocore.exceptions import ClientError
+
 from local_aws.ledger import Filter, Ledger, creates, request_hash
 
 

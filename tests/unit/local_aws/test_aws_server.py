@@ -17,9 +17,11 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError
+
 from local_aws import cli
 from local_aws.client import AdminClient, AdminError, LocalAws
 from local_aws.server import LocalServer, Settings, load_seed
+from local_aws.sessions import new_client
 
 DEADLINE = 30
 SEED = {"roles": [{"name": "team", "trust": {"principals": ["arn:aws:iam::123456789012:root"]}}]}
@@ -198,9 +200,7 @@ def test_the_command_line_says_when_nothing_answers(capsys: pytest.CaptureFixtur
 
 
 def _client(server: LocalServer, service: str) -> Any:
-    import boto3
-
-    return boto3.session.Session().client(
+    return new_client(
         service,
         endpoint_url=server.url,
         region_name="eu-central-1",

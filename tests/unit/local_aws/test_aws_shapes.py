@@ -10,6 +10,7 @@ import pytest
 from botocore.awsrequest import HeadersDict
 from botocore.model import OperationModel, Shape
 from botocore.parsers import create_parser
+
 from local_aws.model import service_model
 from local_aws.wire import answer
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
+
 from local_aws.model import operation_model, service_model
 from local_aws.validate import ConstraintViolationError, UnserializableError, Validator, compile_pattern
 

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from aws_frame import Local, wsgi
 from botocore.exceptions import ClientError
+
 from local_aws.errors import AwsError
 from local_aws.model import name_members, noun, operation_model
 from local_aws.service import Call, Handler
@@ -173,7 +174,8 @@ def test_query_lists_and_structures_become_typed_parameters() -> None:
     assert model is not None
     flat = load_query(
         b"Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fteam&RoleSessionName=run&"
-        b"DurationSeconds=900&Tags.member.1.Key=a&Tags.member.1.Value=1&Tags.member.2.Key=b&Tags.member.2.Value=2"
+        b"DurationSeconds=900&Tags.member.1.Key=a&Tags.member.1.Value=1"
+        b"&Tags.member.2.Key=b&Tags.member.2.Value=2"
     )
     assert validated(model, flat) == {
         "RoleArn": "arn:aws:iam::123456789012:role/team",

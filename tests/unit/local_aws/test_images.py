@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from local_aws import images
 from local_aws.images import Entry, Images, UnknownImageError
 
@@ -33,9 +34,7 @@ def test_scikit_learn_image_runs_in_the_zygote() -> None:
     assert image.framework_module == "sagemaker_sklearn_container.training:main"
 
 
-@pytest.mark.parametrize(
-    "registry", ["683313688378.dkr.ecr.us-east-1.amazonaws.com", "1.dkr.ecr.cn-north-1.amazonaws.com.cn"]
-)
+@pytest.mark.parametrize("registry", ["683313688378.dkr.ecr.us-east-1.amazonaws.com", "1.dkr.ecr.cn-north-1.amazonaws.com.cn"])
 def test_any_registry_and_region_will_do(registry: str) -> None:
     """AWS has an account per region for its images."""
     assert images.resolve(f"{registry}/sagemaker-scikit-learn:1.2-1").kind == "sklearn"
@@ -46,9 +45,7 @@ def test_digest_is_that_of_the_entry() -> None:
     other = images.resolve(SKLEARN.replace("1.4-2", "1.2-1"))
     python = images.resolve("1.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-base-python:1.0")
     assert images.resolve(SKLEARN).digest == other.digest != python.digest
-    assert images.Entry(("a",), "python").digest == (
-        "sha256:33103913f20de7173f6aceb523fdc3c3cc164a615c35434a9952b85456f011fc"
-    )
+    assert images.Entry(("a",), "python").digest == ("sha256:33103913f20de7173f6aceb523fdc3c3cc164a615c35434a9952b85456f011fc")
 
 
 @pytest.mark.parametrize("suffix", ["", ":1.0", "@sha256:" + "a" * 64, ":1.0@sha256:" + "a" * 64])
@@ -72,9 +69,7 @@ def test_tag_and_digest_are_optional(mapping: Images, suffix: str) -> None:
 )
 def test_unknown_image_is_a_failed_pull(uri: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In AWS's words, with the image and the reason."""
-    monkeypatch.setattr(
-        images.importlib.util, "find_spec", lambda name: None if name == "torch" else object()
-    )
+    monkeypatch.setattr(images.importlib.util, "find_spec", lambda name: None if name == "torch" else object())
     with pytest.raises(LookupError, match=r"^Cannot pull algorithm container\.") as caught:
         images.resolve(uri)
     assert uri in str(caught.value)
@@ -104,9 +99,7 @@ def test_newest_entry_wins(mapping: Images) -> None:
 def test_mapping_file_is_loaded(mapping: Images, tmp_path: Path) -> None:
     """A file given at start adds images."""
     path = tmp_path / "own.yaml"
-    path.write_text(
-        f"images:\n  - repositories: [team/*]\n    kind: churn\n    interpreter: {sys.executable}\n"
-    )
+    path.write_text(f"images:\n  - repositories: [team/*]\n    kind: churn\n    interpreter: {sys.executable}\n")
     images.load(path)
     assert images.resolve(OWN).kind == "churn"
 

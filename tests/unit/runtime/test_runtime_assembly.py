@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from runtime_fakes import FakeKind, event, snapshot
+
 from sagemaker_gitops.config import Settings
 from sagemaker_gitops.kube.credentials import Credentials
 from sagemaker_gitops.kube.resources import CUSTOM, ResourceType
@@ -45,8 +46,11 @@ def operate(background: Callable[[Enqueue, Store, Callable[[], None]], Any], *, 
     """Run an operator until `background`, which may call the stop, ends it."""
 
     async def main() -> None:
+        async def answer(request: web.Request) -> web.Response:
+            return web.json_response({"items": []})
+
         app = web.Application()
-        app.router.add_get("/{path:.*}", lambda request: web.json_response({"items": []}))
+        app.router.add_get("/{path:.*}", answer)
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -108,3 +112,13 @@ def test_a_broken_background_task_ends_the_operator() -> None:
     with pytest.raises(LookupError, match="queue does not exist"):
         operate(background, kind=FakeKind(), order=order)
     assert order[-1] == "closed"
+
+
+def test_a_background_task_that_just_ends_is_a_failure_too() -> None:
+    """Silence is not success."""
+
+    async def background(enqueue: Enqueue, store: Store, stop: Callable[[], None]) -> None:
+        return None
+
+    with pytest.raises(RuntimeError, match="background-0 ended by itself"):
+        operate(background, kind=FakeKind(), order=[])

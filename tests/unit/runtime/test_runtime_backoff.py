@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sagemaker_gitops.core.backoff import LONGEST, ceiling, delay
 
 FIRST = st.floats(0.1, 6 * 3600)

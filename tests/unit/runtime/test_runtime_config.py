@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
 from sagemaker_gitops import config
 from sagemaker_gitops.config import ConfigError, Settings
 

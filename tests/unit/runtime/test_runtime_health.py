@@ -8,6 +8,7 @@ from collections.abc import Callable
 import aiohttp
 import pytest
 from runtime_fakes import HandClock
+
 from sagemaker_gitops.kube.errors import Unavailable
 from sagemaker_gitops.kube.session import WatchLife
 from sagemaker_gitops.runtime.health import ALIVE_SILENCE, READY_SILENCE, Health, serve

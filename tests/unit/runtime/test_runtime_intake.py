@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import replace
 
 from runtime_fakes import RUN, Enqueued, FakeKube, VirtualLoop, event, run_virtual, snapshot
-from sagemaker_gitops.core.resource import Key
+
+from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.kube.resources import CONFIG_MAP, RESOURCES, SOURCE_LABEL
 from sagemaker_gitops.kube.session import WatchLife
 from sagemaker_gitops.runtime.intake import Intake
@@ -113,7 +114,7 @@ def test_an_unreachable_api_server_forgets_nothing() -> None:
     """Not knowing is not absence."""
 
     class Down(FakeKube):
-        async def read(self, item: object) -> None:  # type: ignore[override]
+        async def read(self, item: Snapshot) -> Snapshot:
             raise Unavailable("refused")
 
     async def main(loop: VirtualLoop) -> Bench:

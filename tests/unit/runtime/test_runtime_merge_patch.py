@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sagemaker_gitops.core.merge_patch import apply_merge_patch, merge_patch, pruned
 
 JSON = st.recursive(

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from runtime_fakes import HandClock
+
 from sagemaker_gitops.core.resource import Key
-from sagemaker_gitops.runtime.queue import KeyedQueue, Priority
+from sagemaker_gitops.runtime.queue import SLACK, KeyedQueue, Priority
 
 
 def key(name: str, namespace: str = "team-a") -> Key:
@@ -128,6 +129,15 @@ def test_depth_and_oldest_count_only_what_is_due(queue: KeyedQueue, clock: HandC
     queue.add(key("now"))
     clock.advance(7)
     assert (queue.depth, queue.oldest, queue.scheduled) == (1, 7.0, 2)
+
+
+def test_overtaken_delays_hold_no_memory(queue: KeyedQueue, clock: HandClock) -> None:
+    """An object that is pulled forward again and again leaves nothing behind (failure-modes.md G9)."""
+    for number in range(10_000):
+        queue.add(key("a"), delay=100_000 - number)
+    assert len(queue._waiting) <= SLACK + 2
+    clock.advance(90_001)
+    assert drained(queue) == ["a"]
 
 
 KEYS = st.builds(Key, st.just("TrainingRun"), st.sampled_from(["team-a", "team-b"]), st.sampled_from("abcd"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from runtime_fakes import CREATE, RUN, STOP, Enqueued, FakeKind, FakeKube, HandClock, Recorded, run_virtual, snapshot
+
 from sagemaker_gitops.core.actions import Action, Outcome
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
 from sagemaker_gitops.core.plan import After, Done, OnEvent, Plan

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from runtime_fakes import RUN, event, snapshot
+
 from sagemaker_gitops.core.resource import ANNOTATIONS, FINALIZER, PAUSE, RERUN, Key, Snapshot
 from sagemaker_gitops.kube.objects import snapshot_of
 from sagemaker_gitops.runtime.store import Store, any_of

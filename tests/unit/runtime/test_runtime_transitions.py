@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from sagemaker_gitops.core.transitions import StepTransition, Transition, step_transitions, transitions
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from runtime_fakes import VirtualLoop, run_virtual
+
 from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.runtime.queue import KeyedQueue
 from sagemaker_gitops.runtime.workers import WorkerPool

@@ -13,7 +13,16 @@ from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.training_run.facts import (
-    Absent, Active, Failed, FailureClass, Foreign, JobFact, JobType, Succeeded, Unknown, Unstarted,
+    Absent,
+    Active,
+    Failed,
+    FailureClass,
+    Foreign,
+    JobFact,
+    JobType,
+    Succeeded,
+    Unknown,
+    Unstarted,
 )
 from sagemaker_gitops.core.kinds.training_run.requests import RUN_TOKEN_ARGUMENT
 from sagemaker_gitops.core.kinds.training_run.status import partition

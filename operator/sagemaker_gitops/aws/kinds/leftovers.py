@@ -44,9 +44,7 @@ async def _names(
             return names
 
 
-async def _add(
-    found: dict[str, Leftover], aws: Aws, scope: Scope, install: str, owner: Key, type_: JobType, name: str
-) -> None:
+async def _add(found: dict[str, Leftover], aws: Aws, scope: Scope, install: str, owner: Key, type_: JobType, name: str) -> None:
     if await foreign_owner(aws, scope, type_, name, install, owner) is not None:
         return
     fact = await look(aws, scope, type_, name)

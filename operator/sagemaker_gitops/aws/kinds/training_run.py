@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.api.tenant import TenantSpec
@@ -30,13 +29,27 @@ from sagemaker_gitops.core.kinds.training_run.deletion import plan_deletion
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
 from sagemaker_gitops.core.kinds.training_run.evaluation import flatten
 from sagemaker_gitops.core.kinds.training_run.facts import (
-    Absent, Binding, Bound, Evaluation, InputVersion, JobFact, JobType, Leftover, Missing, Slot, Source, Succeeded, TrainingRunFacts, Unseen,
+    Absent,
+    Binding,
+    Bound,
+    Evaluation,
+    InputVersion,
+    JobFact,
+    JobType,
+    Leftover,
+    Missing,
+    Slot,
+    Source,
+    Succeeded,
+    TrainingRunFacts,
+    Unseen,
 )
-from sagemaker_gitops.core.kinds.training_run.plan import Pass, build_run, finished, plan
+from sagemaker_gitops.core.kinds.training_run.plan import plan
 from sagemaker_gitops.core.kinds.training_run.preview import preview
 from sagemaker_gitops.core.kinds.training_run.requests import EVALUATION_OUTPUT, job_outputs
 from sagemaker_gitops.core.kinds.training_run.run import TRAIN, Attempt, Progress, Run, input_uris, keys_of, spec_hash, walk
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
+from sagemaker_gitops.core.kinds.training_run.situation import Pass, build_run, finished
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
 from sagemaker_gitops.core.plan import OnEvent, Plan
 from sagemaker_gitops.core.resource import GROUP, REPOSITORY, RERUN, REVISION, Key, Snapshot
@@ -134,7 +147,10 @@ class TrainingRunKind:
         binding = binding_of(self.references, snapshot.key.namespace)
         if not isinstance(binding, Bound):
             raise AwsFailure(
-                Category.BLOCKED, service="sagemaker-gitops", operation="execute", code="TenantMissing",
+                Category.BLOCKED,
+                service="sagemaker-gitops",
+                operation="execute",
+                code="TenantMissing",
                 message=f"no single Tenant names namespace {snapshot.key.namespace} any more",
             )
         scope = scope_of(binding.spec, snapshot.key)
@@ -165,7 +181,10 @@ class TrainingRunKind:
         foreign = await foreign_owner(self.aws, scope, type_, name, self.settings.install, snapshot.key)
         if foreign is not None:
             raise AwsFailure(
-                Category.BLOCKED, service="sagemaker-gitops", operation="Stop", code="NameConflict",
+                Category.BLOCKED,
+                service="sagemaker-gitops",
+                operation="Stop",
+                code="NameConflict",
                 message=f"{name} belongs to {foreign.owner}: it is not touched",
             )
 
@@ -192,9 +211,7 @@ class TrainingRunKind:
         found = await self.references.config_map(snapshot.key.namespace, name)
         if found is None:
             return Missing(f"ConfigMap {name}", "does not exist in this namespace; commit it together with the TrainingRun")
-        return Source(
-            found.files, revision or found.annotations.get(REVISION, ""), repository or found.annotations.get(REPOSITORY, "")
-        )
+        return Source(found.files, revision or found.annotations.get(REVISION, ""), repository or found.annotations.get(REPOSITORY, ""))
 
     async def _inputs(
         self, scope: Scope, snapshot: Snapshot, spec: TrainingRunSpec, source: Source
@@ -266,14 +283,22 @@ class TrainingRunKind:
             return facts
         trained = progress.succeeded(TRAIN)
         found = await look_up(
-            self.aws, scope, run.spec.register_.group, keys_of(run, progress).package, trained.finished if trained else None, bool(run.spec.gates)
+            self.aws,
+            scope,
+            run.spec.register_.group,
+            keys_of(run, progress).package,
+            trained.finished if trained else None,
+            bool(run.spec.gates),
         )
         return replace(facts, group_exists=found.exists, registered=found.registered, champion=found.champion)
 
     async def _leftovers_of_deleted(self, snapshot: Snapshot, binding: Binding) -> Mapping[str, Leftover]:
         if not isinstance(binding, Bound):
             raise AwsFailure(
-                Category.BLOCKED, service="sagemaker-gitops", operation="delete", code="TenantMissing",
+                Category.BLOCKED,
+                service="sagemaker-gitops",
+                operation="delete",
+                code="TenantMissing",
                 message=f"no single Tenant names namespace {snapshot.key.namespace}: what runs at AWS cannot be stopped; "
                 f"restore the Tenant, or give up the AWS side with the annotation {GROUP}/release",
             )
@@ -282,8 +307,7 @@ class TrainingRunKind:
         if not recorded and not snapshot.status.get("steps"):
             return await find_running(self.aws, scope, self.settings.install, snapshot.key)
         return {
-            name: Leftover(type_, await look(self.aws, scope, type_, name), attempted)
-            for name, (type_, _, attempted) in recorded.items()
+            name: Leftover(type_, await look(self.aws, scope, type_, name), attempted) for name, (type_, _, attempted) in recorded.items()
         }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from executor_bench import Bench
+
 from local_aws.executor import Executor
 
 

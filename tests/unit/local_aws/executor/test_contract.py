@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+
 from local_aws.executor import contract
 from local_aws.executor.contract import Command, ContractError
 from local_aws.executor.toolkit import script_error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from executor_bench import Bench, wait_until
-from local_aws.executor import Executor, ExecutorError, Exit
+
+from local_aws.executor import Executor, ExecutorError, Exit, Process
 
 # Starts a process in a session of its own, tells its pid, then waits for ever.
 FAMILY = """
@@ -173,21 +175,20 @@ def test_close_kills_and_reports_everything(alone: Bench) -> None:
     """After close nothing runs; jobs that ran or waited have had their exit."""
     path = str(alone.write(FAMILY))
     _, outcome = alone.submit(path)
-    below = set(family(alone)) | descendants(os.getpid())
+    pids = family(alone)
     waiting = [alone.submit(path)[1] for _ in range(3)]
     alone.executor.close()
     assert [len(each.exits) for each in (outcome, *waiting)] == [1, 1, 1, 1]
     assert outcome.exits[0].code is None
-    wait_until(lambda: not (set(family(alone)) & descendants(os.getpid())), "no job left")
-    assert not any(alive(pid) for pid in family(alone))
-    assert below
+    wait_until(lambda: not any(alive(pid) for pid in pids), "no process left")
 
 
 SERVICE = """
-import sys, threading
+import os, sys, threading
 from pathlib import Path
-from local_aws.executor import Executor, Process
+from local_aws.executor import Executor, Process, linux
 
+linux.die_with_parent(int(sys.argv[2]))
 folder = Path(sys.argv[1])
 executor = Executor(folder / "executor", preload=())
 executor.start()
@@ -199,14 +200,25 @@ threading.Event().wait()
 """
 
 
+@contextlib.contextmanager
+def service(source: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that owns an executor; it does not outlive the test, even if that is killed."""
+    process = subprocess.Popen([sys.executable, "-c", source, str(folder), str(os.getpid())])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_kill_9_of_the_service_leaves_nothing(tmp_path: Path) -> None:
     """Zygote, supervisors, jobs and what they started in other sessions end with the service, however it dies."""
     (tmp_path / "train.py").write_text(FAMILY)
     logs = [tmp_path / name for name in ("one", "two")]
-    with subprocess.Popen([sys.executable, "-c", SERVICE, str(tmp_path)]) as service:
+    with service(SERVICE, tmp_path) as owner:
         wait_until(lambda: all(log.exists() and "up" in log.read_text() for log in logs), "both jobs up")
-        pids = descendants(service.pid)
-        service.kill()
+        pids = descendants(owner.pid)
+        owner.kill()
     assert len(pids) >= 7
     wait_until(lambda: not any(alive(pid) for pid in pids), "the death of every descendant")
 
@@ -216,10 +228,10 @@ def test_kill_9_during_the_warm_up_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "executor").mkdir()
     (tmp_path / "executor/slow.py").write_text("import threading; threading.Event().wait()")
     source = SERVICE.replace("preload=()", "preload=('slow',)")
-    with subprocess.Popen([sys.executable, "-c", source, str(tmp_path)]) as service:
-        wait_until(lambda: bool(descendants(service.pid)), "the zygote")
-        pids = descendants(service.pid)
-        service.kill()
+    with service(source, tmp_path) as owner:
+        wait_until(lambda: bool(descendants(owner.pid)), "the zygote")
+        pids = descendants(owner.pid)
+        owner.kill()
     wait_until(lambda: not any(alive(pid) for pid in pids), "the death of the zygote")
 
 
@@ -271,16 +283,10 @@ def test_zygote_that_never_comes_up_is_given_up(tmp_path: Path) -> None:
 def test_callback_that_raises_does_not_end_the_executor(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """The error is logged, other jobs go on."""
 
-    class BrokenError(Exception):
-        pass
-
-    _, outcome = bench.submit(str(bench.write("pass")))
-    original = outcome.exits.append
-
     def fail(end: Exit) -> None:
-        original(end)
-        raise BrokenError
+        raise RuntimeError(f"not stored: {end}")
 
-    outcome.exits = type("Exits", (list,), {"append": lambda _self, end: fail(end)})()
-    wait_until(lambda: "on_exit of job failed" in caplog.text, "the error in the log")
+    process = Process("broken", (str(bench.write("pass")),), {}, None, bench.folder, bench.log)
+    bench.executor.submit(process, fail)
+    wait_until(lambda: "on_exit of broken failed" in caplog.text, "the error in the log")
     assert bench.script("pass").code == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from executor_bench import Bench
+
 from local_aws.executor import Executor, isolation, linux
 
 FORBID = """
@@ -123,11 +124,11 @@ def test_paths_are_rewritten_where_namespaces_are_forbidden(restricted: Bench) -
         cwd=Path("/opt/ml/code"),
     )
     assert outcome.wait().code == 0, restricted.text()
-    assert json.loads(restricted.text()) == [
-        f"{root}/code",
-        [f"--data={root}/input/data/train"],
-        {"SM_MODEL_DIR": f"{root}/model", "SM_TRAINING_ENV": f'{{"model_dir":"{root}/model"}}'},
-    ]
+    cwd, argv, environment = json.loads(restricted.text())
+    assert cwd == f"{root}/code"
+    assert argv == [f"--data={root}/input/data/train"]
+    assert environment["SM_MODEL_DIR"] == f"{root}/model"
+    assert environment["SM_TRAINING_ENV"] == f'{{"model_dir":"{root}/model"}}'
 
 
 @pytest.mark.parametrize("text", ["/opt/mlflow/x", "/data/opt/ml/x", "/opt/ml-data", "opt/ml"])

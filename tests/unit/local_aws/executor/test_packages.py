@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from local_aws.executor.packages import InstallError, Packages
 
 

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from executor_bench import Bench
+
 from local_aws.executor import Exit
 
 
@@ -65,9 +66,10 @@ def test_script_sees_its_arguments_directory_and_path(bench: Bench) -> None:
 
 
 def test_environment_is_replaced_completely(bench: Bench) -> None:
-    """Nothing of the service's environment reaches a job."""
+    """Nothing of the service's environment reaches a job; one BLAS thread is the default."""
     bench.script("import json, os; print(json.dumps(dict(os.environ)))", environment={"SM_HP_C": "1"})
-    assert json.loads(bench.text()) == {"SM_HP_C": "1"}
+    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    assert json.loads(bench.text()) == {"SM_HP_C": "1", **threads}
 
 
 def test_module_runs_by_name(bench: Bench) -> None:
@@ -150,3 +152,9 @@ def test_variables_read_at_start_are_honoured(bench: Bench) -> None:
         bench.script("print(hash('digits'))", environment={"PYTHONHASHSEED": "7"})
     first, second = bench.text().splitlines()
     assert first == second
+
+
+def test_more_blas_threads_are_honoured(bench: Bench) -> None:
+    """A job that asks for two threads gets an interpreter that was started with two."""
+    bench.script("import os, sys; print('numpy' in sys.modules, os.environ['OMP_NUM_THREADS'])", environment={"OMP_NUM_THREADS": "2"})
+    assert bench.text() == "False 2\n"

@@ -100,7 +100,7 @@ class Kit:
             }
 
     def training_request(self, script: str | None = None, **changes: Any) -> dict[str, Any]:
-        """A CreateTrainingJob request; `script` becomes train.py in script mode, None leaves the image's command."""
+        """A CreateTrainingJob request; `script` becomes train.py in script mode."""
         name = changes.pop("TrainingJobName", None) or self.name("train")
         request: dict[str, Any] = {
             "TrainingJobName": name,

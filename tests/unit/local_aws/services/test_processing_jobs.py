@@ -75,7 +75,11 @@ def test_continuous_outputs_are_uploaded_while_the_job_runs(kit: Kit) -> None:
     kit.client("sagemaker").create_processing_job(**request)
     name = request["ProcessingJobName"]
     prefix = f"results/{name}/"
-    listed = lambda: kit.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix)["KeyCount"]  # noqa: E731
+
+    def listed() -> int:
+        count: int = kit.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix)["KeyCount"]
+        return count
+
     until(lambda: listed() == 1, "the upload of a running job's output")
     assert kit.processing(name)["ProcessingJobStatus"] == "InProgress"
     kit.client("sagemaker").stop_processing_job(ProcessingJobName=name)

@@ -23,7 +23,7 @@ SAVES_ON_TERM = (
 
 
 def test_a_completed_job_went_through_the_states_of_aws(kit: Kit) -> None:
-    """The secondary status goes Starting, Downloading, Training, Uploading, Completed, each with its times."""
+    """The secondary status goes through every phase of AWS, each with its times."""
     job = kit.trained(kit.train(SAVE))
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Completed", "Completed"), job.get(
         "FailureReason"
@@ -89,7 +89,7 @@ def test_channels_arguments_and_hyperparameters_reach_the_script(kit: Kit) -> No
 
 
 def test_the_container_contract_is_laid_out(kit: Kit) -> None:
-    """hyperparameters.json, inputdataconfig.json and resourceconfig.json lie where AWS puts them, for any command."""
+    """The files of /opt/ml/input/config are there for any command."""
     prefix = kit.name("data")
     kit.put(f"{prefix}/x.csv", "1")
     command = ["/bin/bash", "-c", "cp /opt/ml/input/config/*.json /opt/ml/model/"]
@@ -130,7 +130,7 @@ def test_describe_returns_the_members_that_clients_late_initialise(kit: Kit) -> 
 
 
 def test_metrics_are_read_from_the_log(kit: Kit) -> None:
-    """FinalMetricDataList holds the last value that each regular expression found; CloudWatch has all of them."""
+    """FinalMetricDataList holds the last value of each metric; CloudWatch knows the metric too."""
     definitions = [{"Name": "acc", "Regex": "acc=([0-9.]+)"}, {"Name": "none", "Regex": "never=([0-9.]+)"}]
     script = "print('acc=0.5')\nprint('acc=nan acc=0.75')\n"
     name = kit.train(script, AlgorithmSpecification={"MetricDefinitions": definitions})
@@ -139,9 +139,7 @@ def test_metrics_are_read_from_the_log(kit: Kit) -> None:
     found = kit.client("cloudwatch").list_metrics(
         Namespace="/aws/sagemaker/TrainingJobs", Dimensions=[{"Name": "TrainingJobName", "Value": name}]
     )
-    assert [metric["MetricName"] for metric in found["Metrics"]] == ["acc", "acc"] or len(
-        found["Metrics"]
-    ) == 1
+    assert {metric["MetricName"] for metric in found["Metrics"]} == {"acc"}
 
 
 def test_log_lines_are_in_cloudwatch_when_the_job_has_ended(kit: Kit) -> None:
@@ -320,9 +318,7 @@ def test_the_process_acts_as_its_execution_role(kit: Kit) -> None:
 def test_a_role_that_does_not_trust_sagemaker_is_refused(kit: Kit) -> None:
     """The text is AWS's, and no job is left behind."""
     request = kit.training_request(SAVE, RoleArn=UNTRUSTED)
-    with pytest.raises(
-        ClientError, match="ensure that the role exists and allows principal 'sagemaker.amazonaws"
-    ):
+    with pytest.raises(ClientError, match="ensure that the role exists and allows principal 'sagemaker"):
         kit.client("sagemaker").create_training_job(**request)
     with pytest.raises(ClientError, match="Requested resource not found"):
         kit.training(request["TrainingJobName"])

@@ -12,6 +12,7 @@ from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.images import ImageKind, image_uri, images_table
 
+
 @dataclass(frozen=True, slots=True)
 class Effective:
     """The values every request is made with. Times in seconds; images by step name."""
@@ -70,8 +71,13 @@ def effective_of(spec: TrainingRunSpec, tenant: TenantSpec) -> Effective:
     processing_type = (types.processing if types else None) or training_type
     if spec.train.max_runtime is None and limit is None:
         found.append(Finding("spec.train.maxRuntime", "is required: set it, or spec.limits.maxRuntime in the Tenant"))
+    spot = spec.train.resources.spot if spec.train.resources else None
+    if spot is not None and spec.train.max_runtime is None and limit is not None and spot.max_wait < limit:
+        found.append(Finding("spec.train.maxRuntime", f"is required with spot.maxWait: the Tenant's {limit}s would be longer than it"))
     result = Effective(
-        role_arn=required(spec.execution_role_arn or defaults.execution_role_arn, "spec.executionRoleArn", "spec.defaults.executionRoleArn"),
+        role_arn=required(
+            spec.execution_role_arn or defaults.execution_role_arn, "spec.executionRoleArn", "spec.defaults.executionRoleArn"
+        ),
         artifact_prefix=defaults.artifact_prefix,
         training_image=_image(spec.train, "spec.train", tenant.region, training_type, found),
         processing_images={

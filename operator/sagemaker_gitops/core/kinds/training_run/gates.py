@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sagemaker_gitops.api.steps import Goal
-from sagemaker_gitops.api.training_run import DEFAULT_MIN_DELTA, Gate
+from sagemaker_gitops.api.training_rules import champion_goal
+from sagemaker_gitops.api.training_run import DEFAULT_MIN_DELTA, Gate, TrainingRunSpec
 from sagemaker_gitops.core.kinds.training_run.facts import Package
 
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
@@ -30,19 +30,9 @@ class GateResult:
     champion: float | None = None
 
 
-def judge(
-    gates: Sequence[Gate], metrics: Mapping[str, float], champion: Package | None, goals: Mapping[str, Goal]
-) -> tuple[GateResult, ...]:
-    """Every gate's result, in the order of the spec. `goals` are those of train.metrics."""
-    return tuple(_judge_one(gate, metrics, champion, _less_is_better(gate, gates, goals)) for gate in gates)
-
-
-def _less_is_better(gate: Gate, gates: Sequence[Gate], goals: Mapping[str, Goal]) -> bool:
-    """The champion's own goal, else the training metric's, else what another gate on the metric implies."""
-    stated = (gate.champion and gate.champion.goal) or goals.get(gate.metric)
-    if stated:
-        return stated == "Minimize"
-    return any(other.metric == gate.metric and (other.operator or "").startswith("<") for other in gates)
+def judge(spec: TrainingRunSpec, metrics: Mapping[str, float], champion: Package | None) -> tuple[GateResult, ...]:
+    """Every gate's result, in the order of the spec."""
+    return tuple(_judge_one(gate, metrics, champion, champion_goal(spec, gate) == "Minimize") for gate in spec.gates)
 
 
 def _judge_one(gate: Gate, metrics: Mapping[str, float], champion: Package | None, minimise: bool) -> GateResult:
@@ -54,7 +44,8 @@ def _judge_one(gate: Gate, metrics: Mapping[str, float], champion: Package | Non
         return GateResult(gate.metric, False, f"metric {gate.metric} is {value}, not a number to compare")
     if gate.champion is not None:
         return _against_champion(gate, value, champion, minimise)
-    assert gate.operator is not None and gate.value is not None  # the schema's exactly-one-of
+    assert gate.operator is not None, "the schema's exactly-one-of"
+    assert gate.value is not None, "operator and value come together"
     passed = OPERATORS[gate.operator](value, gate.value)
     return GateResult(gate.metric, passed, f"{gate.metric}={value:g} {'is' if passed else 'is not'} {gate.operator} {gate.value:g}", value)
 

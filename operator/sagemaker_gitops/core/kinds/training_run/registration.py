@@ -28,9 +28,7 @@ def create_package_group(run: Run) -> AwsRequest:
     """The group is shared by every version and outlives the run; its tags say which object made it."""
     register = run.spec.register_
     assert register is not None
-    tags = dict(run.effective.tags) | naming.owner_tags(
-        run.install, run.owner, step="register", key=register.group, attempt=1, revision=""
-    )
+    tags = dict(run.effective.tags) | naming.owner_tags(run.install, run.owner, step="register", key=register.group, attempt=1, revision="")
     parameters = {
         "ModelPackageGroupName": register.group,
         "ModelPackageGroupDescription": f"Made by TrainingRun {run.owner.namespace}/{run.owner.name}",

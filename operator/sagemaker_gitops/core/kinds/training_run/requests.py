@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, assert_never
 
+from sagemaker_gitops.api.fields import aws_string
 from sagemaker_gitops.api.steps import DEFAULT_GLUE_TIMEOUT, DEFAULT_GLUE_TYPE, DEFAULT_GLUE_VERSION, DEFAULT_INSTANCE_COUNT
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, UploadSource
@@ -84,7 +85,11 @@ def create_glue_job(run: Run, attempt: Attempt) -> AwsRequest:
     if type_ == "pythonshell":
         parameters["MaxCapacity"] = 0.0625
     else:
-        parameters |= {"GlueVersion": part.get("version", DEFAULT_GLUE_VERSION), "WorkerType": part["workerType"], "NumberOfWorkers": part["workers"]}
+        parameters |= {
+            "GlueVersion": part.get("version", DEFAULT_GLUE_VERSION),
+            "WorkerType": part["workerType"],
+            "NumberOfWorkers": part["workers"],
+        }
     extra = [f"{names.source}/{name}" for name in sorted(attempt.step.files) if name.endswith(".py") and name != part["script"]]
     if extra:
         arguments["--extra-py-files"] = ",".join(extra)
@@ -206,7 +211,7 @@ def _upload_folder(run: Run, attempt: Attempt) -> UploadSource:
 
 def _hyperparameters(run: Run, attempt: Attempt, names: Names) -> dict[str, str]:
     part = attempt.step.content["spec"]
-    values = {key: _as_text(value) for key, value in (part.get("hyperparameters") or {}).items()}
+    values = {key: aws_string(value) for key, value in (part.get("hyperparameters") or {}).items()}
     if not _is_script(attempt):
         return values
     return values | {
@@ -215,13 +220,6 @@ def _hyperparameters(run: Run, attempt: Attempt, names: Names) -> dict[str, str]
         "sagemaker_region": run.tenant.spec.region,
         "sagemaker_container_log_level": "20",
     }
-
-
-def _as_text(value: Any) -> str:
-    """As the SageMaker SDKs write them: JSON words for booleans, shortest round-trip form for numbers."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else repr(value)
 
 
 def _channel(run: Run, progress: Progress, name: str) -> dict[str, Any]:
@@ -279,4 +277,3 @@ def _tag_list(run: Run, attempt: Attempt) -> list[dict[str, str]]:
 def _minutes(seconds: int) -> int:
     """Glue's Timeout is in whole minutes, at least one."""
     return max(1, -(-seconds // 60))
-

@@ -139,21 +139,29 @@ def steps_of(run: Run) -> tuple[Step, ...]:
     found: list[Step] = []
     overrides = content_of(spec.overrides) if spec.overrides is not None else {}
 
-    def step(name: str, type_: JobType, part: Any, consumes: tuple[str, ...], narrowed: Sequence[str] | None, operations: tuple[str, ...]) -> Step:
+    def step(
+        name: str, type_: JobType, part: Any, consumes: tuple[str, ...], narrowed: Sequence[str] | None, operations: tuple[str, ...]
+    ) -> Step:
         content = {
             "spec": content_of(part, _POLICY),
             "overrides": {operation: overrides[operation] for operation in operations if operation in overrides},
         }
         retry = getattr(part, "retry", None)
         return Step(
-            name, type_, content, files_of(spec, run.source, name, narrowed), consumes,
+            name,
+            type_,
+            content,
+            files_of(spec, run.source, name, narrowed),
+            consumes,
             max_attempts=retry.max_attempts if retry else 1,
             retry_on=tuple(retry.on_errors) if retry else (),
         )
 
     all_inputs = tuple(sorted(run.inputs))
     if spec.prepare is not None and spec.prepare.glue is not None:
-        found.append(step(PREPARE, JobType.GLUE_JOB, spec.prepare.glue, all_inputs, spec.prepare.glue.files, ("glueCreateJob", "glueStartJobRun")))
+        found.append(
+            step(PREPARE, JobType.GLUE_JOB, spec.prepare.glue, all_inputs, spec.prepare.glue.files, ("glueCreateJob", "glueStartJobRun"))
+        )
     elif spec.prepare is not None and spec.prepare.processing is not None:
         part = spec.prepare.processing
         found.append(step(PREPARE, JobType.PROCESSING_JOB, part, part.channels or all_inputs, part.files, ("createProcessingJob",)))

@@ -5,17 +5,38 @@ What later passes do read is identity: which name a step had, and that it succee
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sagemaker_gitops.core.conditions import Condition, bounded, merge, timestamp
 from sagemaker_gitops.core.kinds.training_run.facts import (
-    Active, Failed, FailureClass, JobFact, JobType, Package, Succeeded,
+    Absent,
+    Active,
+    Failed,
+    FailureClass,
+    JobFact,
+    JobType,
+    Leftover,
+    Package,
+    Succeeded,
+    Unknown,
+    Unseen,
+    Unstarted,
 )
 from sagemaker_gitops.core.kinds.training_run.gates import GateResult
 from sagemaker_gitops.core.kinds.training_run.run import (
-    EVALUATE, GATE, PREPARE, REGISTER, TRAIN, Attempt, Progress, Recorded, Run, steps_of,
+    EVALUATE,
+    GATE,
+    PREPARE,
+    REGISTER,
+    TRAIN,
+    Attempt,
+    Progress,
+    Recorded,
+    Run,
+    steps_of,
 )
 from sagemaker_gitops.core.naming import files_digest
 from sagemaker_gitops.core.resource import Snapshot
@@ -23,8 +44,14 @@ from sagemaker_gitops.core.resource import Snapshot
 DONE_CONDITIONS = {PREPARE: "Prepared", TRAIN: "Trained", EVALUATE: "Evaluated"}
 LOG_TAIL_LINES = 20
 LOG_LINE_LIMIT = 300
+# AWS words it "exit code: 1", the training toolkit "ExitCode 1".
+_EXIT_CODE = re.compile(r"(?i)exit\s?code:?\s*(-?\d{1,5})")
 _ARN_PATHS = {JobType.TRAINING_JOB: "training-job", JobType.PROCESSING_JOB: "processing-job", JobType.GLUE_JOB: "job"}
-_CONSOLE = {JobType.TRAINING_JOB: "sagemaker/home?region={r}#/jobs/{n}", JobType.PROCESSING_JOB: "sagemaker/home?region={r}#/processing-jobs/{n}", JobType.GLUE_JOB: "gluestudio/home?region={r}#/job/{n}/run"}
+_CONSOLE = {
+    JobType.TRAINING_JOB: "sagemaker/home?region={r}#/jobs/{n}",
+    JobType.PROCESSING_JOB: "sagemaker/home?region={r}#/processing-jobs/{n}",
+    JobType.GLUE_JOB: "gluestudio/home?region={r}#/job/{n}/run",
+}
 
 
 def recorded_steps(status: Mapping[str, Any]) -> dict[str, Recorded]:
@@ -53,8 +80,12 @@ def recorded_facts(status: Mapping[str, Any]) -> dict[str, JobFact]:
         elif step.get("state") == "Failed" and step.get("failureClass") in set(FailureClass):
             tail = (status.get("failure") or {}).get("logTail") or ()
             facts[step["awsName"]] = Failed(
-                FailureClass(step["failureClass"]), step.get("message", ""), tuple(tail), step.get("runId", ""),
-                _moment(step.get("startedAt")), _moment(step.get("finishedAt")),
+                FailureClass(step["failureClass"]),
+                step.get("message", ""),
+                tuple(tail),
+                step.get("runId", ""),
+                _moment(step.get("startedAt")),
+                _moment(step.get("finishedAt")),
             )
     return facts
 
@@ -70,26 +101,30 @@ def recorded_active(status: Mapping[str, Any]) -> dict[str, tuple[JobType, str, 
 
 def step_entries(run: Run, progress: Progress, previous: Mapping[str, Any], now: datetime, creating: bool = False) -> list[dict[str, Any]]:
     """status.steps for the paid steps: those done, the current one, those to come."""
-    entries = [_entry(run, attempt, fact, previous, now) for attempt, fact in progress.done]
+    places = progress.outputs | {name: version.uri for name, version in run.inputs.items()}
+    entries = [_entry(run, attempt, fact, places, previous, now) for attempt, fact in progress.done]
     if progress.current is not None:
         attempt, fact = progress.current
-        entries.append(_entry(run, attempt, fact, previous, now, creating))
+        entries.append(_entry(run, attempt, fact, places, previous, now, creating))
     known = {entry["name"] for entry in entries}
     entries += [{"name": step.name, "type": str(step.type), "state": "Pending"} for step in steps_of(run) if step.name not in known]
     return entries
 
 
-def _entry(run: Run, attempt: Attempt, fact: JobFact, previous: Mapping[str, Any], now: datetime, creating: bool = False) -> dict[str, Any]:
-    tenant = run.tenant.spec
-    service = "glue" if attempt.step.type is JobType.GLUE_JOB else "sagemaker"
+def _entry(
+    run: Run, attempt: Attempt, fact: JobFact, places: Mapping[str, str], previous: Mapping[str, Any], now: datetime, creating: bool = False
+) -> dict[str, Any]:
+    tenant, step = run.tenant.spec, attempt.step
+    service = "glue" if step.type is JobType.GLUE_JOB else "sagemaker"
     entry: dict[str, Any] = {
-        "name": attempt.step.name,
-        "type": str(attempt.step.type),
+        "name": step.name,
+        "type": str(step.type),
         "state": "InProgress",
         "awsName": attempt.aws_name,
-        "arn": f"arn:{partition(tenant.region)}:{service}:{tenant.region}:{tenant.account}:{_ARN_PATHS[attempt.step.type]}/{attempt.aws_name}",
+        "arn": f"arn:{partition(tenant.region)}:{service}:{tenant.region}:{tenant.account}:{_ARN_PATHS[step.type]}/{attempt.aws_name}",
         "attempt": attempt.number,
-        "consoleUrl": f"https://{tenant.region}.console.aws.amazon.com/" + _CONSOLE[attempt.step.type].format(r=tenant.region, n=attempt.aws_name),
+        "inputs": {name: places[name] for name in step.consumes if name in places},
+        "consoleUrl": f"https://{tenant.region}.console.aws.amazon.com/" + _CONSOLE[step.type].format(r=tenant.region, n=attempt.aws_name),
     }
     if isinstance(fact, Succeeded):
         entry |= {"state": "Succeeded", "outputs": dict(fact.outputs)}
@@ -104,8 +139,12 @@ def _entry(run: Run, attempt: Attempt, fact: JobFact, previous: Mapping[str, Any
     return entry
 
 
-def _times(entry: Mapping[str, Any], fact: JobFact, attempt: Attempt, previous: Mapping[str, Any], now: datetime, creating: bool) -> dict[str, Any]:
-    before = next((step for step in previous.get("steps") or () if isinstance(step, Mapping) and step.get("awsName") == attempt.aws_name), {})
+def _times(
+    entry: Mapping[str, Any], fact: JobFact, attempt: Attempt, previous: Mapping[str, Any], now: datetime, creating: bool
+) -> dict[str, Any]:
+    before = next(
+        (step for step in previous.get("steps") or () if isinstance(step, Mapping) and step.get("awsName") == attempt.aws_name), {}
+    )
     times: dict[str, Any] = {}
     attempted = before.get("attemptedAt")
     if creating:
@@ -142,6 +181,18 @@ def register_entry(package: Package) -> dict[str, Any]:
     return {"state": "Succeeded", "arn": package.arn, "outputs": {"approval": package.approval, "version": str(package.version)}}
 
 
+def leftover_entries(leftovers: Mapping[str, Leftover], now: datetime, quarantine: float) -> list[dict[str, Any]]:
+    """status.leftovers: jobs of an earlier spec that run, or whose create may still arrive (failure-modes.md A7)."""
+    entries = []
+    for name, left in sorted(leftovers.items()):
+        unseen = isinstance(left.fact, Absent | Unseen | Unstarted)
+        late = unseen and left.attempted is not None and left.attempted + timedelta(seconds=quarantine) > now
+        if late or isinstance(left.fact, Active | Unknown):
+            attempted = {"attemptedAt": timestamp(left.attempted)} if left.attempted else {}
+            entries.append({"type": str(left.type), "awsName": name, "state": "InProgress", **attempted})
+    return entries
+
+
 def step_conditions(run: Run, progress: Progress) -> list[Condition]:
     """InputsResolved, Prepared, Trained, Evaluated as far as they can be said."""
     objects = sum(version.objects for version in run.inputs.values())
@@ -167,7 +218,14 @@ def current_step(entries: Sequence[Mapping[str, Any]]) -> str:
 
 def failure_entry(attempt: Attempt, fact: Failed) -> dict[str, Any]:
     lines = [bounded(line, LOG_LINE_LIMIT) for line in fact.log_tail if line.strip()]
-    return {"step": attempt.step.name, "reason": str(fact.failure), "message": bounded(fact.reason), "logTail": lines[-LOG_TAIL_LINES:]}
+    code = _EXIT_CODE.search(fact.reason)
+    exit_code = {"exitCode": int(code[1])} if code else {}
+    return exit_code | {
+        "step": attempt.step.name,
+        "reason": str(fact.failure),
+        "message": bounded(fact.reason),
+        "logTail": lines[-LOG_TAIL_LINES:],
+    }
 
 
 def provenance(run: Run, progress: Progress, trigger: str) -> dict[str, Any]:
@@ -192,8 +250,6 @@ def provenance(run: Run, progress: Progress, trigger: str) -> dict[str, Any]:
     return found
 
 
-
-
 def with_conditions(snapshot: Snapshot, status: Mapping[str, Any], conditions: Sequence[Condition], now: datetime) -> dict[str, Any]:
     previous = list(snapshot.status.get("conditions") or ())
     return {**status, "observedGeneration": snapshot.generation, "conditions": merge(previous, conditions, snapshot.generation, now)}
@@ -210,5 +266,3 @@ def _moment(text: Any) -> datetime | None:
         return datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
-
-
