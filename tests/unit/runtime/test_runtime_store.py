@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runtime_fakes import RUN, event, snapshot
 
-from sagemaker_gitops.core.resource import ANNOTATIONS, FINALIZER, PAUSE, RERUN, Key, Snapshot
+from sagemaker_gitops.core.resource import FINALIZER, PAUSE, RERUN, REVISION, Key, Snapshot
 from sagemaker_gitops.kube.objects import snapshot_of
-from sagemaker_gitops.runtime.store import Store, any_of
+from sagemaker_gitops.runtime.store import REQUESTS, Store, any_of
 
 CODE = Key("ConfigMap", "team-a", "code")
 TENANT = Key("Tenant", "", "team-a")
@@ -56,7 +56,7 @@ def test_an_older_or_equal_version_is_skipped(store: Store) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"generation": 2}, {"deleting": True}, *({"annotations": {name: "x"}} for name in ANNOTATIONS)],
+    [{"generation": 2}, {"deleting": True}, *({"annotations": {name: "x"}} for name in sorted(REQUESTS))],
     ids=lambda change: str(change),
 )
 def test_what_people_change_concerns_the_object(store: Store, change: dict[str, Any]) -> None:
@@ -78,6 +78,16 @@ def test_stripping_our_finalizer_or_status_concerns_the_object(store: Store, cha
     item = snapshot(finalizers=(FINALIZER,), status=DONE)
     store.observe_event(event(item))
     assert store.observe_event(event(newer(item, **change))) == {RUN}
+
+
+def test_a_commit_wakes_nothing_by_itself(store: Store) -> None:
+    """Argo CD may write the revision on every object at every commit; it is kept, at a restart too, and asks for nothing."""
+    item = snapshot(status=DONE, annotations={REVISION: "4f2c9e1"})
+    assert store.observe_event(event(item, None)) == set()
+    assert store.observe_event(event(newer(item, annotations={REVISION: "77aa001"}))) == set()
+    held = store.get(RUN)
+    assert held is not None
+    assert held.annotations == {REVISION: "77aa001"}
 
 
 def test_foreign_annotations_are_not_kept(store: Store) -> None:
