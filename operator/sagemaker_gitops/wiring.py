@@ -66,6 +66,9 @@ class StoreReferences:
     def running(self, kind: str) -> list[Key]:
         return [key for key, phase in self._store.phases(kind) if phase in ACTIVE_PHASES]
 
+    def exists(self, key: Key) -> bool:
+        return key in self._store
+
     def enqueue(self, key: Key) -> None:
         self._enqueue(key, 0.0, Priority.AWS_EVENT)
 
@@ -83,7 +86,7 @@ def wire(context: Context) -> Wiring:
     clients = clients_of(settings, context)
     references = StoreReferences(context)
     plan_settings = PlanSettings(settings.install_id, settings.absence_interval, settings.glue_quarantine, settings.create_quarantine)
-    kind = TrainingRunKind(clients, references, plan_settings, Slots(references.enqueue))
+    kind = TrainingRunKind(clients, references, plan_settings, Slots(references.enqueue, references.exists))
 
     async def listen(enqueue: Enqueue, store: Store) -> None:
         region = _region_of(settings)

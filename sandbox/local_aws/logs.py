@@ -91,6 +91,7 @@ class LogShipper:
         self._client = client
         self._lock = threading.Lock()
         self._followed: list[Followed] = []
+        self._groups: set[str] = set()
         self._known: set[tuple[str, str]] = set()
         self._wake = threading.Event()
         self._closed = threading.Event()
@@ -139,7 +140,9 @@ class LogShipper:
         if target in self._known:
             return
         group, stream = target
-        self._create("create_log_group", logGroupName=group)
+        if group not in self._groups:
+            self._create("create_log_group", logGroupName=group)
+            self._groups.add(group)
         self._create("create_log_stream", logGroupName=group, logStreamName=stream)
         self._known.add(target)
 

@@ -125,7 +125,7 @@ def _build(world: World) -> Services:
     executor.start()
     services = Services(
         world=world,
-        storage=Storage(world.client("s3")),
+        storage=Storage(world.client("s3"), world.account),
         executor=executor,
         logs=LogShipper(world.client("logs"), world.clock),
         events=Publisher(world),

@@ -286,8 +286,8 @@ class Evaluate(Model):
     """Measures the trained model; gates read what it writes (evaluation.json, baseline.json)."""
 
     processing: Processing
-    """Evaluate with a SageMaker Processing job; the model is /opt/ml/processing/input/model/model.tar.gz. Example: {framework: {name: sklearn, version:
-    1.4-2}, entryPoint: evaluate.py, channels: [test]}.
+    """Evaluate with a SageMaker Processing job, which finds the model in /opt/ml/processing/input/model/model.tar.gz. Example:
+    {framework: {name: sklearn, version: 1.4-2}, entryPoint: evaluate.py, channels: [test]}.
     """
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from sagemaker_gitops.cli.errors import CommandError
 
 STOP_SECONDS = 15.0
 LOG_TAIL = 2000
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass(slots=True)
@@ -60,6 +63,7 @@ class Children:
                 stdout=output,
                 stderr=output if quiet else None,
                 env={**os.environ, **(environment or {})},
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
             )
         child = Child(name, process, log)
         self.running.append(child)
@@ -68,6 +72,11 @@ class Children:
     def stop(self) -> None:
         while self.running:
             self.running.pop().stop()
+
+
+def _die_with_parent() -> None:
+    """In the child: SIGTERM when this process ends, however that is (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def wait_for(condition: Callable[[], bool], child: Child | None, what: str, seconds: float) -> None:

@@ -82,7 +82,7 @@ class Reader:
             raise JobFailedError(words.client_error(f"Data download failed:{error}")) from error
 
     def _refused(self, error: StorageError, uri: str) -> str:
-        if error.code in {"NoSuchBucket", "404", "NoSuchKey"}:
+        if error.code in {"NoSuchBucket", "NoSuchKey"}:
             return words.no_objects(uri, self.region, self.role_arn)
         return f"{error.code}: {error.message} (accessing {uri})"
 

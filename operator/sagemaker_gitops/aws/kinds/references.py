@@ -32,5 +32,8 @@ class References(Protocol):
     def running(self, kind: str) -> Iterable[Key]:
         """Objects of a kind whose status says Running."""
 
+    def exists(self, key: Key) -> bool:
+        """Whether the watch cache holds the object."""
+
     def enqueue(self, key: Key) -> None:
         """Wake another object, because what it waits for has changed."""

@@ -20,9 +20,10 @@ class _Line:
 
 @dataclass(slots=True)
 class Slots:
-    """One line per tenant."""
+    """One line per tenant. `exists` tells objects from ghosts: one that was deleted while it waited holds no place."""
 
     enqueue: Callable[[Key], None]
+    exists: Callable[[Key], bool]
     _lines: dict[str, _Line] = field(default_factory=dict)
 
     def claim(self, tenant: str, key: Key, limit: int | None, running: Callable[[], Iterable[Key]]) -> Slot:
@@ -30,6 +31,8 @@ class Slots:
         if tenant not in self._lines:
             self._lines[tenant] = _Line(set(running()))
         line = self._lines[tenant]
+        line.running = {other for other in line.running if self.exists(other)}
+        line.waiting = {other: None for other in line.waiting if self.exists(other)}
         if limit is None or key in line.running:
             line.waiting.pop(key, None)
             line.running.add(key)

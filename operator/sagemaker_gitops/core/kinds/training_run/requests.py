@@ -112,7 +112,6 @@ def create_training_job(run: Run, progress: Progress, attempt: Attempt) -> AwsRe
         "RoleArn": effective.role_arn,
         "AlgorithmSpecification": {"TrainingImage": effective.training_image, "TrainingInputMode": "File"},
         "HyperParameters": _hyperparameters(run, attempt, names),
-        "InputDataConfig": [_channel(run, progress, name) for name in attempt.step.consumes],
         "OutputDataConfig": {"S3OutputPath": names.training_output} | _kms(effective),
         "ResourceConfig": {
             "InstanceType": effective.training_instance_type,
@@ -123,6 +122,8 @@ def create_training_job(run: Run, progress: Progress, attempt: Attempt) -> AwsRe
         "StoppingCondition": {"MaxRuntimeInSeconds": effective.max_runtime},
         "Tags": _tag_list(run, attempt),
     }
+    if attempt.step.consumes:
+        parameters["InputDataConfig"] = [_channel(run, progress, name) for name in attempt.step.consumes]
     if part.get("metrics"):
         parameters["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": m["name"], "Regex": m["regex"]} for m in part["metrics"]]
     if part.get("environment"):
