@@ -7,6 +7,7 @@ the queue retries, with the same names.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -87,9 +88,23 @@ class Clients:
         return answer
 
     async def base_call(self, region: str, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """One call under the operator's own identity: the event queue, nothing of a tenant."""
+        """One call under the operator's own identity: the event queue, nothing of a tenant.
+
+        In a daemon thread of its own: a long poll lasts 20 s, and the interpreter would wait for a pool's thread at its end.
+        """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._send, self._client(region, service, base=True), service, operation, parameters)
+        answer: asyncio.Future[dict[str, Any]] = loop.create_future()
+
+        def work() -> None:
+            try:
+                found = self._send(self._client(region, service, base=True), service, operation, parameters)
+            except AwsFailure as error:
+                _tell(loop, answer, error)
+            else:
+                _tell(loop, answer, found)
+
+        threading.Thread(target=work, name=f"aws-{operation}", daemon=True).start()
+        return await answer
 
     def close(self) -> None:
         """Let running calls end; start no new ones."""
@@ -186,6 +201,21 @@ class Clients:
         pause = self._pauses.setdefault((scope.account, scope.region), _Pause())
         pause.length = min(LONGEST_PAUSE, pause.length * 2 or FIRST_PAUSE)
         pause.until = self.monotonic() + pause.length
+
+
+def _tell(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[dict[str, Any]], outcome: dict[str, Any] | AwsFailure) -> None:
+    """Settle `answer` from another thread; nobody waits any more when the loop is closed or the waiter cancelled."""
+
+    def settle() -> None:
+        if answer.cancelled():
+            return
+        if isinstance(outcome, AwsFailure):
+            answer.set_exception(outcome)
+        else:
+            answer.set_result(outcome)
+
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(settle)
 
 
 def _answered(service: str, operation: str, error: Any) -> AwsFailure:

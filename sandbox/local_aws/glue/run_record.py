@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from local_aws.lifecycle import Halt, Lifecycle
 from local_aws.sagemaker.store import Summary
 
 TERMINAL = frozenset({"STOPPED", "SUCCEEDED", "FAILED", "TIMEOUT", "ERROR", "EXPIRED"})
@@ -21,9 +22,15 @@ class JobRun:
         self.started = now
         self.body: Mapping[str, Any] = {}
         self.summaries: list[Summary] = []
+        self.lifecycle: Lifecycle | None = None
         self._changed = changed
         self._lock = threading.RLock()
         self._replace({**body, "StartedOn": now, "JobRunState": "STARTING", "ExecutionTime": 0}, now)
+
+    def halt(self, halt: Halt) -> None:
+        """End the job from outside; without effect when it is ending already."""
+        if self.lifecycle is not None:
+            self.lifecycle.halt(halt)
 
     @property
     def state(self) -> str:

@@ -40,7 +40,6 @@ class Runs:
         self._jobs = jobs
         self._lock = threading.Lock()
         self._stores: dict[Job, Store[JobRun]] = {}
-        self._lifecycles: dict[str, Lifecycle] = {}
         services.world.settings.setdefault("glue.startingSeconds", 0.05)
 
     def operations(self) -> Operations:
@@ -84,9 +83,8 @@ class Runs:
         store = self._store(name)
         for run_id in call.params["JobRunIds"]:
             run = store.find(run_id)
-            lifecycle = self._lifecycles.get(run_id)
             named = {"JobName": name, "JobRunId": run_id}
-            if run is None or lifecycle is None:
+            if run is None:
                 answer["Errors"].append(
                     _refused(named, "EntityNotFoundException", f"Job run {run_id} not found.")
                 )
@@ -94,7 +92,7 @@ class Runs:
                 message = f"Job run {run_id} is in state {run.state} and can not be stopped."
                 answer["Errors"].append(_refused(named, "InvalidInputException", message))
             else:
-                lifecycle.halt(Halt.STOP)
+                run.halt(Halt.STOP)
                 answer["SuccessfulSubmissions"].append(named)
         return answer
 
@@ -129,11 +127,12 @@ class Runs:
             if sum(run.active for run in store.records()) >= limit:
                 raise words.too_many_runs(job.name)
             run = JobRun(body, now, self._changed)
+            lifecycle = run.lifecycle = self._lifecycle(job, run, arguments)
             store.add(run)
-        self._begin(job, run, arguments)
+        lifecycle.begin()
         return run
 
-    def _begin(self, job: Job, run: JobRun, arguments: Mapping[str, str]) -> None:
+    def _lifecycle(self, job: Job, run: JobRun, arguments: Mapping[str, str]) -> Lifecycle:
         world = self._services.world
         forced = world.faults.next_job_failure("JobRun", job.name)
         definition = job.body
@@ -155,9 +154,7 @@ class Runs:
             max_runtime=60.0 * run.body["Timeout"],
             grace=_GRACE,
         )
-        lifecycle = Lifecycle(self._services, work, limits, _INTERNAL_ERROR)
-        self._lifecycles[run.name] = lifecycle
-        lifecycle.begin()
+        return Lifecycle(self._services, work, limits, _INTERNAL_ERROR)
 
     def _retry(self, job: Job, run: JobRun) -> None:
         """A failed run is repeated MaxRetries times under a name of its own, as Glue does."""

@@ -30,7 +30,6 @@ class ProcessingJobs:
         self._jobs: store.Store[ProcessingJob] = store.Store(
             words.processing_job_absent, lambda job: words.processing_job_taken(job.arn)
         )
-        self._lifecycles: dict[str, Lifecycle] = {}
         self._numbers = itertools.count(1)
         services.world.settings.setdefault("processing.startingSeconds", 0.05)
         services.world.settings.setdefault("processing.syncSeconds", 5.0)
@@ -59,6 +58,7 @@ class ProcessingJobs:
         quota, count = f"{cluster['InstanceType']} for processing job usage", cluster["InstanceCount"]
         self._services.quotas.reserve(quota, count)
         job = ProcessingJob(arn, request, self._services.now(), self._changed)
+        lifecycle = job.lifecycle = self._lifecycle(job)
         try:
             self._jobs.add(job)
         except Exception:
@@ -66,7 +66,7 @@ class ProcessingJobs:
             raise
         self._tags.put(arn, wanted)
         self._changed(job)
-        self._begin(job)
+        lifecycle.begin()
         return {"ProcessingJobArn": arn}
 
     def describe(self, call: Call) -> dict[str, Any]:
@@ -74,10 +74,9 @@ class ProcessingJobs:
 
     def stop(self, call: Call) -> dict[str, Any]:
         job = self._jobs.get(call.params["ProcessingJobName"])
-        lifecycle = self._lifecycles.get(job.name)
-        if job.status in TERMINAL or lifecycle is None:
+        if job.status in TERMINAL:
             raise words.wrong_status("processing job", job.status)
-        lifecycle.halt(Halt.STOP)
+        job.halt(Halt.STOP)
         return {}
 
     def delete(self, call: Call) -> dict[str, Any]:
@@ -85,7 +84,6 @@ class ProcessingJobs:
         if job.status not in TERMINAL:
             raise words.not_deletable("processing job", job.status)
         self._jobs.remove(job.name, self._services.now())
-        self._lifecycles.pop(job.name, None)
         self._tags.drop(job.arn)
         return {}
 
@@ -94,15 +92,13 @@ class ProcessingJobs:
         entries = self._jobs.visible(self._services.now(), world.faults.list_lag)
         return store.page(entries, call.params).answer("ProcessingJobSummaries")
 
-    def _begin(self, job: ProcessingJob) -> None:
+    def _lifecycle(self, job: ProcessingJob) -> Lifecycle:
         world = self._services.world
         folder = world.folder / "processing" / f"{next(self._numbers):06d}-{job.name}"
         forced = world.faults.next_job_failure("ProcessingJob", job.name)
         work = ProcessingWork(self._services, job, folder, None if forced is None else forced.reason)
         limits = Limits(world.settings["processing.startingSeconds"], job.max_runtime)
-        lifecycle = Lifecycle(self._services, work, limits, words.INTERNAL_ERROR)
-        self._lifecycles[job.name] = lifecycle
-        lifecycle.begin()
+        return Lifecycle(self._services, work, limits, words.INTERNAL_ERROR)
 
     def _changed(self, job: ProcessingJob) -> None:
         self._services.events.publish("aws.sagemaker", _EVENT, [job.arn], job.describe())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from local_aws.lifecycle import Halt, Lifecycle
 from local_aws.sagemaker.store import Summary
 
 TERMINAL = frozenset({"Completed", "Failed", "Stopped"})
@@ -30,10 +31,16 @@ class ProcessingJob:
         self.failure: str | None = None
         self.exit_message: str | None = None
         self.summaries: list[Summary] = []
+        self.lifecycle: Lifecycle | None = None
         self._changed = changed
         self._lock = threading.RLock()
         self._echo = _echo(arn, request, now)
         self._summarise()
+
+    def halt(self, halt: Halt) -> None:
+        """End the job from outside; without effect when it is ending already."""
+        if self.lifecycle is not None:
+            self.lifecycle.halt(halt)
 
     @property
     def max_runtime(self) -> int:

@@ -32,7 +32,6 @@ class TrainingJobs:
         self._jobs: store.Store[TrainingJob] = store.Store(
             words.training_job_absent, lambda job: words.training_job_taken(job.arn)
         )
-        self._lifecycles: dict[str, Lifecycle] = {}
         self._numbers = itertools.count(1)
         services.world.settings.setdefault("training.startingSeconds", 0.05)
         tag_store.register("training-job", self._jobs.get)
@@ -60,6 +59,7 @@ class TrainingJobs:
         quota, count = f"{resource['InstanceType']} for training job usage", resource["InstanceCount"]
         self._services.quotas.reserve(quota, count)
         job = TrainingJob(arn, request, self._services.now(), self._changed)
+        lifecycle = job.lifecycle = self._lifecycle(job)
         try:
             self._jobs.add(job)
         except Exception:
@@ -67,7 +67,7 @@ class TrainingJobs:
             raise
         self._tags.put(arn, wanted)
         self._changed(job)
-        self._begin(job)
+        lifecycle.begin()
         return {"TrainingJobArn": arn}
 
     def describe(self, call: Call) -> dict[str, Any]:
@@ -75,10 +75,9 @@ class TrainingJobs:
 
     def stop(self, call: Call) -> dict[str, Any]:
         job = self._jobs.get(call.params["TrainingJobName"])
-        lifecycle = self._lifecycles.get(job.name)
-        if job.status in TERMINAL or lifecycle is None:
+        if job.status in TERMINAL:
             raise words.wrong_status("training job", job.status)
-        lifecycle.halt(Halt.STOP)
+        job.halt(Halt.STOP)
         return {}
 
     def delete(self, call: Call) -> dict[str, Any]:
@@ -86,7 +85,6 @@ class TrainingJobs:
         if job.status not in TERMINAL:
             raise words.not_deletable("training job", job.status)
         self._jobs.remove(job.name, self._services.now())
-        self._lifecycles.pop(job.name, None)
         self._tags.drop(job.arn)
         return {}
 
@@ -95,31 +93,20 @@ class TrainingJobs:
         entries = self._jobs.visible(self._services.now(), world.faults.list_lag)
         return store.page(entries, call.params).answer("TrainingJobSummaries")
 
-    def _begin(self, job: TrainingJob) -> None:
+    def _lifecycle(self, job: TrainingJob) -> Lifecycle:
         world = self._services.world
         folder = world.folder / "training" / f"{next(self._numbers):06d}-{job.name}"
         forced = world.faults.next_job_failure("TrainingJob", job.name)
         interrupted = forced is not None and forced.reason == INTERRUPTION
-
-        def interrupt() -> None:
-            self._lifecycles[job.name].halt(Halt.INTERRUPTION)
-
         work = TrainingWork(
             self._services,
             job,
             folder,
             forced.reason if forced is not None and not interrupted else None,
-            interrupt if interrupted else None,
+            (lambda: job.halt(Halt.INTERRUPTION)) if interrupted else None,
         )
-        condition = job.describe()["StoppingCondition"]
-        limits = Limits(
-            provisioning=world.settings["training.startingSeconds"],
-            max_runtime=condition["MaxRuntimeInSeconds"],
-            max_wait=condition.get("MaxWaitTimeInSeconds") if job.spot else None,
-        )
-        lifecycle = Lifecycle(self._services, work, limits, words.INTERNAL_ERROR)
-        self._lifecycles[job.name] = lifecycle
-        lifecycle.begin()
+        limits = Limits(world.settings["training.startingSeconds"], *job.limits)
+        return Lifecycle(self._services, work, limits, words.INTERNAL_ERROR)
 
     def _changed(self, job: TrainingJob) -> None:
         self._services.events.publish("aws.sagemaker", _EVENT, [job.arn], job.describe())

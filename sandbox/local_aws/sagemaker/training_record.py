@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from local_aws.lifecycle import Halt, Lifecycle
 from local_aws.sagemaker.store import Summary
 
 TERMINAL = frozenset({"Completed", "Failed", "Stopped"})
@@ -52,15 +53,27 @@ class TrainingJob:
         self.metrics: list[dict[str, Any]] = []
         self.transitions: list[dict[str, Any]] = []
         self.summaries: list[Summary] = []
+        self.lifecycle: Lifecycle | None = None
         self._changed = changed
         self._lock = threading.RLock()
         self._echo = _echo(arn, request, now)
         self._enter("Starting", now)
         self._summarise()
 
+    def halt(self, halt: Halt) -> None:
+        """End the job from outside; without effect when it is ending already."""
+        if self.lifecycle is not None:
+            self.lifecycle.halt(halt)
+
     @property
     def spot(self) -> bool:
         return bool(self._echo["EnableManagedSpotTraining"])
+
+    @property
+    def limits(self) -> tuple[int, int | None]:
+        """(MaxRuntimeInSeconds, MaxWaitTimeInSeconds); the second only for spot capacity."""
+        condition = self._echo["StoppingCondition"]
+        return condition["MaxRuntimeInSeconds"], condition.get("MaxWaitTimeInSeconds") if self.spot else None
 
     def training_seconds(self) -> int | None:
         """Seconds from the start on instances to the end, at least 1 once both are known."""

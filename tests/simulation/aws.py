@@ -1,0 +1,124 @@
+"""AWS in memory behind the operator's own port: strict, eventually consistent, with a ledger. Services are in aws_*.py.
+
+Refusals are AWS's own words, made by aws.errors.failure, so that the operator's real classification table judges them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sagemaker_gitops.aws.errors import failure, mutates, unanswered
+from sagemaker_gitops.aws.port import Scope
+from sagemaker_gitops.aws.requests import validate
+from sagemaker_gitops.core.errors import AwsFailure
+from tests.simulation.clock import Agenda, VirtualClock
+from tests.simulation.gate import Fault, Gate
+from tests.simulation.ledger import Entry, Ledger
+
+LATEST_CREATE = 200.0  # seconds a create may be under way after the client gave up; the operator's quarantine is 300
+LATEST_START = 60.0  # the same for StartJobRun, of whose quarantine of 120 s the list lag takes up to 50
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Exception):
+    """A service's refusal: code and message in AWS's words."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job will go: seconds it takes, whether it succeeds, and AWS's reason if it does not."""
+
+    seconds: float
+    succeeds: bool = True
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Context:
+    """What the services share. `lag` draws a replica's delay in seconds, `emit` sends an EventBridge event."""
+
+    clock: VirtualClock
+    agenda: Agenda
+    random: random.Random
+    ending: Callable[[Mapping[str, str], Mapping[str, Any]], Ending]
+    emit: Callable[[str, str], None]
+    describe_lag: float = 0.0
+    list_lag: float = 0.0
+    ledger: Ledger = field(default_factory=Ledger)
+    objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
+
+    @property
+    def now(self) -> float:
+        return self.clock.seconds
+
+    def lags(self) -> tuple[float, float]:
+        """(describe, list) delays of one new resource."""
+        return self.random.uniform(0.0, self.describe_lag), self.random.uniform(0.0, self.list_lag)
+
+    def accept(self, operation: str, identity: str) -> None:
+        self.ledger.entries.append(Entry(self.now, operation, identity, True))
+
+    def refuse(self, operation: str, identity: str, code: str, message: str) -> Refused:
+        self.ledger.entries.append(Entry(self.now, operation, identity, False))
+        return Refused(code, message)
+
+
+Handler = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+class FakeAws:
+    """aws.port.Aws. `strict` validates every request against botocore's model, which costs most of the time."""
+
+    def __init__(self, context: Context, gate: Gate, handlers: Mapping[str, Handler], *, strict: bool = False) -> None:
+        self._context = context
+        self._gate = gate
+        self._handlers = handlers
+        self._strict = strict
+        self.calls = 0
+        self.mutations = 0
+        self.pending = 0
+
+    async def call(self, scope: Scope, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        self.calls += 1
+        self.mutations += mutates(operation)
+        if self._strict and (findings := validate(service, operation, parameters)):
+            raise AssertionError(f"{service}:{operation}: {findings}")
+        fault = self._gate.enter(f"{service}:{operation}")
+        if fault is Fault.ERROR:
+            raise failure(service, operation, "InternalFailure", "We encountered an internal error. Please try again.", 500)
+        if fault is Fault.REFUSED:
+            raise failure(service, operation, "ThrottlingException", "Rate exceeded", 400)
+        if fault is Fault.LATE and mutates(operation):
+            self._later(service, operation, parameters)
+            raise unanswered(service, operation, TimeoutError("Read timeout"))
+        answer = self._execute(service, operation, parameters)
+        self._gate.leave(fault)
+        if fault in (Fault.LOST, Fault.LATE):
+            raise unanswered(service, operation, TimeoutError("Read timeout"))
+        if isinstance(answer, AwsFailure):
+            raise answer
+        return answer
+
+    def _later(self, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
+        """The request is under way: AWS executes it when the client has long given up (failure-modes.md A7)."""
+        self.pending += 1
+
+        def execute() -> None:
+            self.pending -= 1
+            self._execute(service, operation, parameters)
+
+        longest = LATEST_START if operation == "StartJobRun" else LATEST_CREATE
+        self._context.agenda.add(self._context.random.uniform(0.0, longest), execute)
+
+    def _execute(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any] | AwsFailure:
+        try:
+            return self._handlers[f"{service}:{operation}"](parameters)
+        except Refused as refused:
+            status = 404 if refused.code == "404" else 400
+            return failure(service, operation, refused.code, refused.message, status)
