@@ -22,12 +22,13 @@ LATEST_CREATE = 200.0  # seconds a create may be under way after the client gave
 LATEST_START = 60.0  # the same for StartJobRun, of whose quarantine of 120 s the list lag takes up to 50
 
 
-@dataclass(frozen=True, slots=True)
 class Refused(Exception):
     """A service's refusal: code and message in AWS's words."""
 
-    code: str
-    message: str
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Context:
     list_lag: float = 0.0
     ledger: Ledger = field(default_factory=Ledger)
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    looks: list[tuple[float, str, bool]] = field(default_factory=list)
 
     @property
     def now(self) -> float:
@@ -60,6 +62,10 @@ class Context:
     def lags(self) -> tuple[float, float]:
         """(describe, list) delays of one new resource."""
         return self.random.uniform(0.0, self.describe_lag), self.random.uniform(0.0, self.list_lag)
+
+    def looked(self, name: str, active: bool) -> None:
+        """Somebody read the state of a job: the evidence on which a finalizer may go."""
+        self.looks.append((self.now, name, active))
 
     def accept(self, operation: str, identity: str) -> None:
         self.ledger.entries.append(Entry(self.now, operation, identity, True))

@@ -58,6 +58,7 @@ class Glue:
     def _view(self, name: str) -> GlueJob:
         job = self.jobs.get(name)
         if job is None or self._context.now - job.describe_lag < job.created:
+            self._context.looked(name, False)
             raise Refused("EntityNotFoundException", f"Job with name: {name} not found.")
         return job
 
@@ -102,6 +103,7 @@ class Glue:
         """Two to a page, newest first, each visible once its lag is over."""
         job = self._view(parameters["JobName"])
         runs = [run for run in reversed(job.runs) if self._context.now - run.list_lag >= run.created]
+        self._context.looked(job.name, any(run.active(self._context.now - run.list_lag) for run in runs))
         first = int(parameters.get("NextToken", "0"))
         answer: dict[str, Any] = {"JobRuns": [self._described(run) for run in runs[first : first + 2]]}
         return answer | ({"NextToken": str(first + 2)} if len(runs) > first + 2 else {})

@@ -112,6 +112,7 @@ class Jobs:
         work = self.works.get(name)
         seen = self._context.now - (work.describe_lag if work else 0.0)
         if work is None or work.type != type_ or seen < work.created:
+            self._context.looked(name, False)
             message = "Requested resource not found." if type_ == "TrainingJob" else f"Could not find requested job with name: {name}"
             raise Refused("ValidationException", message)
         return work, seen
@@ -130,6 +131,7 @@ class Jobs:
 
     def _described(self, work: Work, seen: float, word: str) -> dict[str, Any]:
         status = work.status(seen)
+        self._context.looked(work.name, work.active(seen))
         answer = {
             f"{word}JobName": work.name,
             f"{word}JobStatus": status,

@@ -316,7 +316,7 @@ def test_the_process_acts_as_its_execution_role(kit: Kit) -> None:
 
 
 def test_a_quota_is_refused_in_awss_words_and_freed_at_the_end(kit: Kit) -> None:
-    """ResourceLimitExceeded carries limit, utilization and delta; the end of a job gives its instances back."""
+    """ResourceLimitExceeded has limit, utilization and delta; the end of a job gives its instances back."""
     kit.world.quotas.configure({"ml.c5.xlarge for training job usage": 1})
     resource = {"InstanceType": "ml.c5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1}
     name = kit.train(SAVES_ON_TERM, ResourceConfig=resource)

@@ -40,7 +40,7 @@ class Effective:
             "artifactPrefix": self.artifact_prefix,
             "trainingImage": self.training_image,
             "trainingInstanceType": self.training_instance_type,
-            "maxRuntime": f"{self.max_runtime}s",
+            "maxRuntime": duration(self.max_runtime),
         }
         if self.processing_images:
             shown["processingInstanceType"] = self.processing_instance_type
@@ -121,3 +121,11 @@ def _image(part: Any, path: str, region: str, instance_type: str, found: list[Fi
     except ValueError as error:
         found.append(Finding(f"{path}.{kind}", str(error)))
         return ""
+
+
+def duration(seconds: int) -> str:
+    """The shortest form that the spec would take: 24h, 90m, 45s."""
+    for unit, size in (("h", 3600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
