@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, cast
+from unittest.mock import patch
 
+from sagemaker_gitops.aws import sweep
 from sagemaker_gitops.aws.kinds.slots import Slots
 from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind
-from sagemaker_gitops.aws.sweep import ACTIVE, sweep_once
 from sagemaker_gitops.core.errors import AwsFailure
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.resource import Key
@@ -40,7 +41,7 @@ class Process:
         self.queue = KeyedQueue(clock.monotonic)
         context = Context(cast(Any, None), self.store, cast(Any, kube), cast(Any, None), clock, self.enqueue)
         self._references = StoreReferences(context)
-        self.kind = TrainingRunKind(aws, self._references, settings, Slots(self._references.enqueue))
+        self.kind = TrainingRunKind(aws, self._references, settings, Slots(self._references.enqueue, self._references.exists))
         kinds = {self.kind.name: self.kind}
         self._reconciler = Reconciler(kinds, self.store, kube, clock, self.enqueue, self, fraction=fraction)
 
@@ -74,14 +75,15 @@ class Process:
 
     def aws_event(self, name: str, status: str) -> None:
         """As wiring.py does with a message of the event queue."""
-        key = None if status in ACTIVE else self.kind.owner_of(name)
+        key = None if status in sweep.ACTIVE else self.kind.owner_of(name)
         if key is not None:
             self.enqueue(key, 0.0, Priority.AWS_EVENT)
 
     def sweep(self) -> None:
         """One look of the safety net; a failed one is logged and forgotten, as aws/sweep.py does."""
         try:
-            drive(sweep_once(self._aws, list(active_jobs(self._references, self.store)), self.enqueue))
+            with patch.object(sweep, "PAUSE_BETWEEN_CALLS", 0.0):  # asyncio.sleep(0) needs no event loop
+                drive(sweep.sweep_once(self._aws, list(active_jobs(self._references, self.store)), self.enqueue))
         except AwsFailure:
             return
 

@@ -20,13 +20,19 @@ GROUPS = {
 }
 
 
+def log_line(text: str) -> str:
+    """A log line fit for status: redacted, its indentation kept, because tracebacks need it."""
+    expanded = text.expandtabs(4)
+    return expanded[: len(expanded) - len(expanded.lstrip(" "))] + redacted(expanded)
+
+
 async def tail(aws: Aws, scope: Scope, job_type: str, name: str, run_id: str = "") -> tuple[str, ...]:
     """At most TAIL_LINES last lines, redacted; the first group that has any. Glue names streams by run id."""
     for group in GROUPS[job_type]:
         for stream in await _streams(aws, scope, group, run_id or f"{name}/"):
             parameters = {"logGroupName": group, "logStreamName": stream, "limit": TAIL_LINES, "startFromHead": False}
             answer = await aws.call(scope, "logs", "GetLogEvents", parameters)
-            lines = [redacted(event["message"]) for event in answer.get("events", ()) if event["message"].strip()]
+            lines = [log_line(event["message"]) for event in answer.get("events", ()) if event["message"].strip()]
             if lines:
                 return tuple(lines[-TAIL_LINES:])
     return ()
@@ -40,7 +46,7 @@ async def follow(aws: Aws, scope: Scope, job_type: str, name: str, run_id: str =
             while True:
                 answer = await aws.call(scope, "logs", "GetLogEvents", parameters)
                 for event in answer.get("events", ()):
-                    yield redacted(event["message"])
+                    yield log_line(event["message"])
                 if answer.get("nextForwardToken") in (None, parameters.get("nextToken")):
                     break
                 parameters["nextToken"] = answer["nextForwardToken"]

@@ -217,7 +217,7 @@ def current_step(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def failure_entry(attempt: Attempt, fact: Failed) -> dict[str, Any]:
-    lines = [bounded(line, LOG_LINE_LIMIT) for line in fact.log_tail if line.strip()]
+    lines = [line.rstrip()[:LOG_LINE_LIMIT] for line in fact.log_tail if line.strip()]
     code = _EXIT_CODE.search(fact.reason)
     exit_code = {"exitCode": int(code[1])} if code else {}
     return exit_code | {
