@@ -25,15 +25,14 @@ sandbox: .venv/demo ## Keep a sandbox (Kubernetes API server, local AWS, operato
 	@$(RUN) -m sagemaker_gitops sandbox up
 
 .PHONY: test
-test: .venv/test ## All tests: without a cluster first (under 60 s), then on the real control plane and the local AWS
-	@$(RUN) -m pytest -q -n 2 tests --ignore=tests/system --ignore=tests/simulation
-	@$(RUN) -m pytest -q -n 2 tests/simulation
-	@$(RUN) -m local_cluster build
+test: .venv/test ## Every test: unit, scenarios, properties, contracts, simulation, and the system on the real control plane
+	@$(RUN) -m local_cluster build --controller-manager > /dev/null
+	@$(RUN) -m pytest -q -n 2 tests --ignore=tests/system
 	@$(RUN) -m pytest -q tests/system
 
 .PHONY: unit
-unit: .venv/test ## The tests that need neither cluster nor local AWS
-	@$(RUN) -m pytest -q -n 2 tests --ignore=tests/system --ignore=tests/simulation --ignore=tests/conformance
+unit: .venv/test ## The quick tests: neither control plane nor local AWS (under 60 s)
+	@$(RUN) -m pytest -q -n 2 tests/unit tests/scenarios tests/properties tests/jobs --ignore=tests/unit/local_aws -m "not system"
 
 .PHONY: lint
 lint: .venv/test ## Format, style, types and layers
@@ -46,6 +45,7 @@ generate: .venv/test ## Rebuild what is generated: crds/, the image table, docs/
 	@$(RUN) tools/generate_crds.py
 	@$(RUN) tools/generate_images.py
 	@$(RUN) tools/generate_capabilities.py
+	@$(RUN) -m local_cluster.modules
 
 .PHONY: verify
 verify: .venv/test ## Fail if anything generated is stale, or the lock is
@@ -53,6 +53,7 @@ verify: .venv/test ## Fail if anything generated is stale, or the lock is
 	@$(RUN) tools/generate_crds.py --check
 	@$(RUN) tools/generate_images.py --check
 	@$(RUN) tools/generate_capabilities.py --check
+	@$(RUN) -m local_cluster.modules --check
 
 .PHONY: chaos
 chaos: .venv/test ## kill -9 and SIGSTOP at random against the real API server and the local AWS (SCHEDULES=100)

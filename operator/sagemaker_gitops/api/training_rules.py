@@ -194,4 +194,34 @@ def _glue_arguments(spec: TrainingRunSpec) -> Iterator[Problem]:
             yield f".prepare.glue.arguments.{key}", "is set by the operator to the place of that data: choose another name"
 
 
-CHECKS = (reserved_tags, _templates, _glue_arguments)
+# Names, tags, roles and identities are how work is found again and who may do it; Glue's own retries would be runs that nobody counts.
+OWNED_MEMBERS = {
+    "createTrainingJob": ("TrainingJobName", "RoleArn", "Tags"),
+    "createProcessingJob": ("ProcessingJobName", "RoleArn", "Tags"),
+    "glueCreateJob": ("Name", "Role", "Tags", "ExecutionProperty", "MaxRetries"),
+    "glueStartJobRun": ("JobName", "JobRunId", "Arguments.--sagemaker-gitops-run-token"),
+    "createModelPackageGroup": ("ModelPackageGroupName", "Tags"),
+    "createModelPackage": (
+        "ModelPackageName",
+        "ModelPackageGroupName",
+        "ClientToken",
+        "Tags",
+        "CustomerMetadataProperties.sagemaker-gitops.dev/key",
+    ),
+}
+
+
+def _owned_members(spec: TrainingRunSpec) -> Iterator[Problem]:
+    """Overrides that would take from the operator what it is made safe by (design.md section 6)."""
+    if spec.overrides is None:
+        return
+    given = spec.overrides.model_dump(by_alias=True, exclude_none=True)
+    for operation, members in OWNED_MEMBERS.items():
+        for member in members:
+            outer, _, inner = member.partition(".")
+            value = given.get(operation, {}).get(outer)
+            if value is not None and (not inner or (isinstance(value, dict) and inner in value)):
+                yield dotted(("overrides", operation, member)), "is set by the operator and cannot be overridden: leave it out"
+
+
+CHECKS = (reserved_tags, _templates, _glue_arguments, _owned_members)

@@ -91,12 +91,20 @@ def recorded_facts(status: Mapping[str, Any]) -> dict[str, JobFact]:
 
 
 def recorded_active(status: Mapping[str, Any]) -> dict[str, tuple[JobType, str, datetime | None]]:
-    """Names that may be running at AWS: steps in progress and what earlier runs left. name -> (type, run id, attempted at)."""
+    """Names that may be running at AWS: steps in progress, creates once attempted and not seen since, what earlier runs left.
+
+    name -> (type, run id, attempted at).
+    """
     found = {}
     for entry in [*(status.get("steps") or ()), *(status.get("leftovers") or ())]:
-        if isinstance(entry, Mapping) and entry.get("awsName") and entry.get("state", "InProgress") == "InProgress":
+        if isinstance(entry, Mapping) and entry.get("awsName") and _may_run(entry):
             found[entry["awsName"]] = (JobType(entry["type"]), entry.get("runId", ""), _moment(entry.get("attemptedAt")))
     return found
+
+
+def _may_run(entry: Mapping[str, Any]) -> bool:
+    state = entry.get("state", "InProgress")
+    return state == "InProgress" or (state == "Pending" and bool(entry.get("attemptedAt")))
 
 
 def step_entries(run: Run, progress: Progress, previous: Mapping[str, Any], now: datetime, creating: bool = False) -> list[dict[str, Any]]:
@@ -133,7 +141,7 @@ def _entry(
     elif isinstance(fact, Failed):
         state = "Stopped" if fact.failure is FailureClass.STOPPED else "Failed"
         entry |= {"state": state, "failureClass": str(fact.failure), "message": bounded(fact.reason)}
-    elif not isinstance(fact, Active) and not creating:
+    elif not isinstance(fact, Active | Unstarted | Unknown) and not creating:
         entry["state"] = "Pending"
     entry |= _times(entry, fact, attempt, previous, now, creating)
     return entry

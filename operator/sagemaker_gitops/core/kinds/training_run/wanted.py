@@ -15,7 +15,7 @@ def wanted_of(spec: TrainingRunSpec, effective: Effective) -> Wanted:
     """Effective values and every place where `overrides` could bring in another one."""
     overridden = list(_values(content_of(spec.overrides), "spec.overrides")) if spec.overrides is not None else []
     return Wanted(
-        role_arns=[("spec.executionRoleArn", effective.role_arn), *_named(overridden, "RoleArn", "Role")],
+        role_arns=[("spec.executionRoleArn", effective.role_arn)],
         s3_uris=[
             *((f"spec.inputs[{index}].s3Uri", uri) for index, uri in enumerate(input_uris(spec).values())),
             *([("spec.source.s3.uri", spec.source.s3.uri)] if spec.source and spec.source.s3 else []),
