@@ -42,30 +42,32 @@ def split(uri: str) -> tuple[str, str]:
 
 
 async def resolve_input(aws: Aws, scope: Scope, uri: str) -> InputVersion:
-    """Identity of everything under `uri`: key, version (ETag where the bucket has no versions) and size of each object."""
+    """Identity of everything under `uri`: key, version, ETag and size of each object, noncurrent versions left out.
+
+    ListObjectVersions answers for buckets without versions too (VersionId "null"), so nobody has to ask which kind it is.
+    """
     bucket, prefix = split(uri)
-    versioned = (await aws.call(scope, "s3", "GetBucketVersioning", {"Bucket": bucket})).get("Status") == "Enabled"
     found: list[list[Any]] = []
     parameters: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
     while True:
-        answer = await aws.call(scope, "s3", "ListObjectVersions" if versioned else "ListObjectsV2", parameters)
-        if versioned:
-            found += [[item["Key"], item["VersionId"], item["Size"]] for item in answer.get("Versions", ()) if item["IsLatest"]]
-        else:
-            found += [[item["Key"], item["ETag"], item["Size"]] for item in answer.get("Contents", ())]
+        try:
+            answer = await aws.call(scope, "s3", "ListObjectVersions", parameters)
+        except AwsFailure as error:
+            if error.category is Category.NOT_FOUND:
+                raise ValueError(f"bucket {bucket} does not exist") from error
+            raise
+        latest = (item for item in answer.get("Versions", ()) if item["IsLatest"])
+        found += [[item["Key"], item["VersionId"], item["ETag"], item["Size"]] for item in latest]
         if len(found) > OBJECT_LIMIT:
             raise ValueError(f"{uri} holds more than {OBJECT_LIMIT} objects: name a smaller prefix")
         if not answer.get("IsTruncated"):
             break
-        if versioned:
-            parameters |= {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer["NextVersionIdMarker"]}
-        else:
-            parameters |= {"ContinuationToken": answer["NextContinuationToken"]}
+        parameters |= {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer["NextVersionIdMarker"]}
     if not prefix.endswith("/"):
         found = [item for item in found if item[0] == prefix]
     if not found:
         raise ValueError(f"{uri} holds no object: upload the data, or correct the URI")
-    return InputVersion(uri, digest(sorted(found)), len(found), sum(item[2] for item in found))
+    return InputVersion(uri, digest(sorted(found)), len(found), sum(item[3] for item in found))
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:

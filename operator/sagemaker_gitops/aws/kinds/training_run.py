@@ -68,7 +68,8 @@ class Deleting:
 
 @dataclass(slots=True)
 class TrainingRunKind:
-    """`known` and `taken` are memory of this process only: names proven ours, and names that a create found taken."""
+    """`known`, `taken` and `uploaded` are memory of this process only: names proven ours, names that a create found taken, and
+    content-addressed sources seen in S3."""
 
     aws: Aws
     references: References
@@ -76,6 +77,7 @@ class TrainingRunKind:
     slots: Slots
     known: set[str] = field(default_factory=set)
     taken: set[str] = field(default_factory=set)
+    uploaded: set[str] = field(default_factory=set)
     name: str = "TrainingRun"
     _owners: dict[str, Key] = field(default_factory=dict)
     _active: dict[Key, set[str]] = field(default_factory=dict)
@@ -155,7 +157,9 @@ class TrainingRunKind:
             )
         scope = scope_of(binding.spec, snapshot.key)
         if isinstance(action, UploadSource):
-            await storage.put_source(self.aws, scope, action.uri, action.files, action.kms_key_arn)
+            if action.uri not in self.uploaded:
+                await storage.put_source(self.aws, scope, action.uri, action.files, action.kms_key_arn)
+                self.uploaded.add(action.uri)
             return Outcome.DONE
         return await self._call(scope, snapshot, action)
 
