@@ -152,13 +152,6 @@ class Storage:
             raise StorageError(detail.get("Code", "Unknown"), detail.get("Message", str(error))) from error
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Extract a tar.gz; members that would leave the folder are refused (tarfile's data filter)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(archive, "r:*") as source:
-        source.extractall(folder, filter="data")
-
-
 def inside(folder: Path, name: str) -> Path:
     """`folder/name`, refused when the name climbs out of the folder."""
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from local_aws.archive import UnsafeArchiveError, unpack
 from local_aws.executor.toolkit import PROGRAM, SUBMIT_DIRECTORY, Toolkit, decoded
 
 HOST = "algo-1"
@@ -112,9 +113,8 @@ def source_uri(request: Mapping[str, Any]) -> str | None:
 def unpack_source(root: Path, archive: Path) -> None:
     """Unpack a fetched sourcedir.tar.gz into `code`. ContractError when it is no such archive or leaves its folder."""
     try:
-        with tarfile.open(archive, mode="r:gz") as tar:
-            tar.extractall(root / "code", filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
+        unpack(archive, root / "code")
+    except (tarfile.TarError, UnsafeArchiveError, OSError, EOFError) as error:
         raise ContractError(f"{SUBMIT_DIRECTORY}: {archive.name} can't be unpacked: {error}") from error
 
 

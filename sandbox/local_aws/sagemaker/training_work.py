@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from local_aws import metrics, storage
+from local_aws.archive import unpack
 from local_aws.executor import Exit, Process
 from local_aws.lifecycle import Halt, JobFailedError
 from local_aws.logs import Followed, Line
@@ -187,7 +188,7 @@ class TrainingWork:
         archive = self._folder / "source"
         reader.download("S3Prefix", script.source, archive)
         for path in archive.iterdir():
-            storage.unpack(path, self._ml / "code")
+            unpack(path, self._ml / "code")
         if not (self._ml / "code" / script.program).is_file():
             raise JobFailedError(
                 words.algorithm_error(
