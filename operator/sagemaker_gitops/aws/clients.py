@@ -71,7 +71,7 @@ class Clients:
 
     async def call(self, scope: Scope, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """One call for one object, as the tenant's role."""
-        bucket = (scope.account, scope.region, operation)
+        bucket = (scope.account, scope.region, f"{service}:{operation}")
         await self.limits.acquire(bucket)
         outcome, started = "Bug", self.monotonic()
         try:

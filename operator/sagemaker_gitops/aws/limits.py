@@ -9,9 +9,21 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-Bucket = tuple[str, str, str]  # account, region, operation
+Bucket = tuple[str, str, str]  # account, region, service:Operation
 
-START_RATES: Mapping[str, float] = {"Create": 2.0, "Start": 2.0, "Stop": 2.0, "Describe": 10.0, "List": 0.5, "Get": 10.0}
+# Requests per second; the longest prefix counts.
+START_RATES: Mapping[str, float] = {
+    "sagemaker:Create": 2.0,
+    "sagemaker:Stop": 2.0,
+    "sagemaker:Describe": 10.0,
+    "sagemaker:List": 5.0,
+    "sagemaker:ListTrainingJobs": 0.5,
+    "sagemaker:ListProcessingJobs": 0.5,
+    "glue:": 5.0,
+    "glue:StartJobRun": 2.0,
+    "logs:": 5.0,
+    "s3:": 100.0,
+}
 DEFAULT_RATE = 20.0
 UNLIMITED: Mapping[str, float] = {"": float("inf")}
 GROWTH, GROWTH_INTERVAL, LEAST = 1.1, 10.0, 0.1
@@ -26,7 +38,7 @@ class _State:
 
 
 class Limits:
-    """`rates` maps the beginning of an operation's name to requests per second. One waiter after another, in order of arrival."""
+    """`rates` maps the beginning of service:Operation to requests per second. One waiter after another, in order of arrival."""
 
     def __init__(
         self,
