@@ -79,6 +79,7 @@ class TrainingRunKind:
     taken: set[str] = field(default_factory=set)
     uploaded: set[str] = field(default_factory=set)
     name: str = "TrainingRun"
+    optimistic: bool = True  # False: look at every name before saying that it would be created, for `plan`
     _owners: dict[str, Key] = field(default_factory=dict)
     _active: dict[Key, set[str]] = field(default_factory=dict)
 
@@ -255,7 +256,7 @@ class TrainingRunKind:
 
     async def _fact(self, scope: Scope, snapshot: Snapshot, attempt: Attempt, recorded: bool) -> JobFact:
         name, type_ = attempt.aws_name, attempt.step.type
-        if not recorded and name not in self.taken:
+        if self.optimistic and not recorded and name not in self.taken:
             return Unseen()
         fact = await look(self.aws, scope, type_, name)
         if isinstance(fact, Absent):

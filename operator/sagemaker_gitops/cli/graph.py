@@ -1,0 +1,96 @@
+"""`graph`: the steps of a TrainingRun and what flows between them, as text or Mermaid; with states when the object has a status."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass
+
+from sagemaker_gitops.api.parse import ValidationFailed, read
+from sagemaker_gitops.api.training_run import TrainingRunSpec
+from sagemaker_gitops.cli.errors import CommandError
+from sagemaker_gitops.cli.files import Manifest, load, of_kind
+from sagemaker_gitops.cli.output import add_output, show
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A step or an input; `reads` names the nodes it reads from."""
+
+    name: str
+    label: str
+    reads: tuple[str, ...] = ()
+    state: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="file, folder, kustomization, or - (kubectl get tr NAME -o yaml | graph -)"
+    )
+    parser.add_argument("--format", choices=("text", "mermaid"), default="text")
+    add_output(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    runs = of_kind(load(options.paths), "TrainingRun")
+    if not runs:
+        raise CommandError("there is no TrainingRun in what was given")
+    graphs = {str(manifest.key): nodes_of(manifest) for manifest in runs}
+    draw = mermaid if options.format == "mermaid" else text
+    data = {key: [asdict(node) for node in nodes] for key, nodes in graphs.items()}
+    show(options.output, data, "\n".join(draw(key, nodes) for key, nodes in graphs.items()))
+    return 0
+
+
+def nodes_of(manifest: Manifest) -> list[Node]:
+    """Inputs, then the steps in their order."""
+    try:
+        spec = read(TrainingRunSpec, manifest.spec)
+    except ValidationFailed as error:
+        raise CommandError(f"{manifest.key}: {error}") from None
+    states = {step["name"]: step.get("state", "") for step in (manifest.body.get("status") or {}).get("steps") or ()}
+    producers = dict.fromkeys(spec.prepare.outputs, "prepare") if spec.prepare else {}
+    nodes = [Node(item.name, f"{item.name} {item.s3_uri}") for item in spec.inputs]
+
+    def step(name: str, label: str, reads: tuple[str, ...]) -> None:
+        nodes.append(Node(name, label, tuple(dict.fromkeys(reads)), states.get(name, "")))
+
+    def sources(channels: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(producers.get(channel, channel) for channel in channels)
+
+    if spec.prepare is not None:
+        kind = "Glue job" if spec.prepare.glue else "Processing job"
+        channels = spec.prepare.processing.channels if spec.prepare.processing else ()
+        step("prepare", f"prepare ({kind})", channels or tuple(item.name for item in spec.inputs))
+    step("train", "train (Training job)", sources(spec.train.channels))
+    if spec.evaluate is not None:
+        step("evaluate", "evaluate (Processing job)", ("train", *sources(spec.evaluate.processing.channels)))
+    if spec.gates:
+        metrics = ", ".join(
+            f"{gate.metric} {gate.operator} {gate.value:g}" if gate.value is not None else f"{gate.metric} vs champion"
+            for gate in spec.gates
+        )
+        step("gate", f"gate ({metrics})", ("evaluate" if spec.evaluate else "train",))
+    if spec.register_ is not None:
+        step("register", f"register ({spec.register_.group})", ("gate" if spec.gates else "evaluate" if spec.evaluate else "train",))
+    return nodes
+
+
+def text(title: str, nodes: list[Node]) -> str:
+    lines = [title]
+    for node in nodes:
+        arrow = f"  <- {', '.join(node.reads)}" if node.reads else ""
+        lines.append(f"  {node.label}{f' [{node.state}]' if node.state else ''}{arrow}")
+    return "\n".join(lines)
+
+
+def mermaid(title: str, nodes: list[Node]) -> str:
+    lines = ["flowchart LR", f"  %% {title}"]
+    for node in nodes:
+        state = f"<br>{node.state}" if node.state else ""
+        lines.append(f'  {_identifier(node.name)}["{node.label}{state}"]')
+        lines += [f"  {_identifier(source)} --> {_identifier(node.name)}" for source in node.reads]
+    return "\n".join(lines)
+
+
+def _identifier(name: str) -> str:
+    return "n_" + "".join(character if character.isalnum() else "_" for character in name)

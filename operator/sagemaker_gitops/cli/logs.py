@@ -1,0 +1,90 @@
+"""`logs`: what a step's job wrote, from CloudWatch Logs; -f stays until the run has ended."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import Any
+
+from sagemaker_gitops.aws.kinds.bindings import binding_of
+from sagemaker_gitops.aws.kinds.training_run import scope_of
+from sagemaker_gitops.aws.logs import follow
+from sagemaker_gitops.cli.cluster import Cluster, FilesOverCluster, connect
+from sagemaker_gitops.cli.errors import CommandError
+from sagemaker_gitops.cli.operator_view import clients
+from sagemaker_gitops.core.errors import AwsFailure
+from sagemaker_gitops.core.kinds.training_run.facts import Bound
+from sagemaker_gitops.core.kinds.training_run.situation import TERMINAL_PHASES
+from sagemaker_gitops.core.resource import Key, Snapshot
+
+PAUSE = 2.0  # seconds between two looks with -f
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="the TrainingRun")
+    parser.add_argument("-n", "--namespace", default="default")
+    parser.add_argument("--step", help="prepare, train or evaluate (default: the one that runs or ran last)")
+    parser.add_argument("-f", "--follow", action="store_true", help="stay until the run has ended")
+    parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
+    parser.add_argument("--install-id", default="logs", help=argparse.SUPPRESS)
+
+
+def run(options: argparse.Namespace) -> int:
+    try:
+        asyncio.run(_show(options))
+    except AwsFailure as error:
+        raise CommandError(f"AWS: {error}") from error
+    return 0
+
+
+async def _show(options: argparse.Namespace) -> None:
+    aws, _ = clients(options.install_id)
+    cluster = connect(options.context)
+    key = Key("TrainingRun", options.namespace, options.name)
+    seen: dict[str, int] = {}
+    try:
+        references = FilesOverCluster(cluster)
+        await references.read()
+        binding = binding_of(references, options.namespace)
+        if not isinstance(binding, Bound):
+            raise CommandError(f"no single Tenant names namespace {options.namespace}")
+        while True:
+            snapshot = await _object(cluster, key)
+            await _print_new(aws, scope_of(binding.spec, key), _step(snapshot, options.step), seen)
+            if not options.follow or snapshot.status.get("phase") in TERMINAL_PHASES:
+                return
+            await asyncio.sleep(PAUSE)
+    finally:
+        await cluster.session.close()
+        aws.close()
+
+
+async def _object(cluster: Cluster, key: Key) -> Snapshot:
+    snapshot = await cluster.get(key)
+    if snapshot is None:
+        raise CommandError(f"there is no TrainingRun {key.name} in namespace {key.namespace}")
+    return snapshot
+
+
+async def _print_new(aws: Any, scope: Any, step: dict[str, Any] | None, seen: dict[str, int]) -> None:
+    """What the step's log holds beyond what was printed already."""
+    if step is None:
+        return
+    name, count = step["awsName"], 0
+    async for line in follow(aws, scope, step["type"], name, step.get("runId", "")):
+        count += 1
+        if count > seen.get(name, 0):
+            print(line, flush=True)
+    seen[name] = max(count, seen.get(name, 0))
+
+
+def _step(snapshot: Snapshot, wanted: str | None) -> dict[str, Any] | None:
+    """The step asked for, else the last that has a job."""
+    steps = [dict(step) for step in snapshot.status.get("steps") or () if step.get("awsName")]
+    if wanted is None:
+        return steps[-1] if steps else None
+    found = next((step for step in steps if step["name"] == wanted), None)
+    if found is None:
+        named = ", ".join(step["name"] for step in steps) or "none yet"
+        raise CommandError(f"step {wanted} has no job; steps with one: {named}")
+    return found

@@ -1,0 +1,91 @@
+"""A TrainingRun of some files as the operator would see it, without a cluster and without AWS.
+
+What only S3 knows, the versions of the inputs, is left open: names that depend on them are provisional.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sagemaker_gitops.api.parse import ValidationFailed, read
+from sagemaker_gitops.api.tenant import TenantSpec
+from sagemaker_gitops.api.training_run import TrainingRunSpec
+from sagemaker_gitops.cli.files import Manifest, of_kind
+from sagemaker_gitops.core import tenancy
+from sagemaker_gitops.core.errors import Finding, InvalidResource
+from sagemaker_gitops.core.kinds.training_run.effective import effective_of
+from sagemaker_gitops.core.kinds.training_run.facts import Bound, InputVersion, Source
+from sagemaker_gitops.core.kinds.training_run.run import Run, entry_points, input_uris
+from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
+
+INSTALL = "offline"
+UNRESOLVED = "resolved-at-the-start-of-the-run"
+
+
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """What can be said about one TrainingRun; `run` is None while findings or a missing Tenant forbid one."""
+
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+    run: Run | None = None
+
+
+def examine(manifest: Manifest, everything: Sequence[Manifest]) -> Offline:
+    """Parse, fence and source of one TrainingRun among the manifests it came with."""
+    try:
+        spec = read(TrainingRunSpec, manifest.spec)
+    except ValidationFailed as error:
+        return Offline(tuple(Finding(path, message) for path, message in error.findings))
+    files, notes = _files(manifest, spec, everything)
+    findings = _absent_files(spec, files) if files is not None else ()
+    tenants = [
+        tenant for tenant in map(_tenant, of_kind(everything, "Tenant")) if tenant and manifest.namespace in (tenant.spec.namespaces or ())
+    ]
+    if len(tenants) != 1:
+        named = ", ".join(tenant.name for tenant in tenants)
+        reason = (
+            f"more than one Tenant names its namespace ({named})"
+            if tenants
+            else f"no Tenant among the files names namespace {manifest.namespace}"
+        )
+        return Offline(findings, (*notes, f"{reason}: limits and requests are not checked"))
+    try:
+        effective = effective_of(spec, tenants[0].spec)
+    except InvalidResource as error:
+        return Offline((*findings, *error.findings), notes)
+    findings += tenancy.findings(tenants[0].name, tenants[0].spec, wanted_of(spec, effective))
+    inputs = {name: InputVersion(uri, UNRESOLVED, 0, 0) for name, uri in input_uris(spec).items()}
+    run = Run(INSTALL, manifest.key, spec, tenants[0], effective, Source(files or {}), inputs)
+    return Offline(findings, notes, None if findings else run)
+
+
+def lint_tenant(manifest: Manifest) -> tuple[Finding, ...]:
+    try:
+        read(TenantSpec, manifest.spec)
+    except ValidationFailed as error:
+        return tuple(Finding(path, message) for path, message in error.findings)
+    return ()
+
+
+def _tenant(manifest: Manifest) -> Bound | None:
+    return None if lint_tenant(manifest) else Bound(manifest.name, read(TenantSpec, manifest.spec))
+
+
+def _files(manifest: Manifest, spec: TrainingRunSpec, everything: Sequence[Manifest]) -> tuple[dict[str, bytes] | None, tuple[str, ...]]:
+    if spec.source is None:
+        return {}, ()
+    if spec.source.config_map_ref is None:
+        return None, ("the packed source is in S3: its files are not checked",)
+    name = spec.source.config_map_ref.name
+    found = next((item for item in of_kind(everything, "ConfigMap") if (item.namespace, item.name) == (manifest.namespace, name)), None)
+    if found is None:
+        return None, (f"ConfigMap {name} is not among the files: its files are not checked",)
+    return found.files, ()
+
+
+def _absent_files(spec: TrainingRunSpec, files: dict[str, bytes]) -> tuple[Finding, ...]:
+    held = ", ".join(sorted(files)[:10])
+    absent = {step: name for step, name in entry_points(spec).items() if name not in files}
+    return tuple(Finding(f"spec.{step}", f"{name} is not in the source, which holds: {held}") for step, name in sorted(absent.items()))

@@ -1,0 +1,41 @@
+"""The operator's own eyes for commands: the same kind, the same AWS door, without a queue behind it and never asked to execute."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from sagemaker_gitops.aws.clients import Clients
+from sagemaker_gitops.aws.kinds.references import References
+from sagemaker_gitops.aws.kinds.slots import Slots
+from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind
+from sagemaker_gitops.aws.limits import START_RATES, Limits
+from sagemaker_gitops.cli.errors import USAGE, CommandError
+from sagemaker_gitops.config import ConfigError, Settings
+from sagemaker_gitops.core.kinds.training_run.settings import Settings as PlanSettings
+from sagemaker_gitops.runtime.clock import SystemClock
+
+
+class Uncounted:
+    """A command has no metrics."""
+
+    def aws_call(self, operation: str, outcome: str, seconds: float) -> None:
+        return None
+
+
+def clients(install: str) -> tuple[Clients, Settings]:
+    """The AWS door with the credentials of the environment. `install` must be the operator's, or every name differs."""
+    try:
+        settings = Settings.from_env({**os.environ, "KUBECONFIG": "", **({"SAGEMAKER_GITOPS_INSTALL_ID": install} if install else {})})
+    except ConfigError as error:
+        raise CommandError(f"{error} (or --install-id)", USAGE) from error
+    clock = SystemClock()
+    limits = Limits(START_RATES, monotonic=clock.monotonic)
+    return Clients(settings.aws_endpoint_url, limits, Uncounted(), clock.now, clock.monotonic), settings
+
+
+def kind(aws: Clients, settings: Settings, references: References) -> TrainingRunKind:
+    """The TrainingRun kind of the operator, looking before it says that something would be created."""
+    plan_settings = PlanSettings(settings.install_id, settings.absence_interval, settings.glue_quarantine, settings.create_quarantine)
+    made = TrainingRunKind(aws, references, plan_settings, Slots(references.enqueue, references.exists))
+    return replace(made, optimistic=False)

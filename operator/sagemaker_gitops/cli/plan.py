@@ -1,0 +1,92 @@
+"""`plan`: what the operator would call now if the manifests were applied. Reads cluster and AWS, writes to neither."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import difflib
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+from sagemaker_gitops.cli.cluster import Cluster, FilesOverCluster, as_snapshot, connect
+from sagemaker_gitops.cli.errors import FINDINGS, CommandError
+from sagemaker_gitops.cli.files import Manifest, load, of_kind
+from sagemaker_gitops.cli.operator_view import clients, kind
+from sagemaker_gitops.cli.output import add_output, show
+from sagemaker_gitops.core.actions import AwsRequest
+from sagemaker_gitops.core.errors import AwsFailure, InvalidResource
+from sagemaker_gitops.core.plan import Plan
+from sagemaker_gitops.core.resource import Snapshot
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="file, folder, kustomization, or - for stdin")
+    parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
+    parser.add_argument("--install-id", default="", help="the operator's SAGEMAKER_GITOPS_INSTALL_ID, which is part of every name")
+    add_output(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    manifests = load(options.paths)
+    runs = of_kind(manifests, "TrainingRun")
+    if not runs:
+        raise CommandError("there is no TrainingRun in what was given")
+    try:
+        planned = asyncio.run(_plans(runs, manifests, options))
+    except AwsFailure as error:
+        raise CommandError(f"AWS: {error}") from error
+    show(options.output, planned, "\n\n".join(map(_text, planned)))
+    return FINDINGS if any(item.get("findings") for item in planned) else 0
+
+
+async def _plans(runs: list[Manifest], manifests: list[Manifest], options: argparse.Namespace) -> list[dict[str, Any]]:
+    aws, settings = clients(options.install_id)
+    cluster = connect(options.context)
+    try:
+        references = FilesOverCluster(cluster, manifests)
+        await references.read()
+        eyes = kind(aws, settings, references)
+        return [await _planned(eyes, cluster, manifest) for manifest in runs]
+    finally:
+        await cluster.session.close()
+        aws.close()
+
+
+async def _planned(eyes: Any, cluster: Cluster, manifest: Manifest) -> dict[str, Any]:
+    live = await cluster.get(manifest.key)
+    wanted, now = as_snapshot(manifest, live), datetime.now(UTC)
+    try:
+        resource = eyes.parse(wanted)
+    except InvalidResource as error:
+        return {"run": str(manifest.key), "findings": [str(finding) for finding in error.findings]}
+    facts = await eyes.observe(wanted, resource, now)
+    return {"run": str(manifest.key), "diff": _diff(live, wanted)} | _described(eyes.plan(wanted, resource, facts, now))
+
+
+def _described(made: Plan) -> dict[str, Any]:
+    status = made.status
+    why: dict[str, Any] = next((item for item in status.get("conditions", ()) if item["type"] == "Ready"), {})
+    return {
+        "phase": status.get("phase", ""),
+        "reason": why.get("reason", ""),
+        "message": why.get("message", ""),
+        "steps": [{"name": step["name"], "state": step["state"], "awsName": step.get("awsName", "")} for step in status.get("steps", ())],
+        "calls": [f"{item.service}:{item.operation} {item.subject}" for item in made.actions if isinstance(item, AwsRequest)],
+    }
+
+
+def _diff(live: Snapshot | None, wanted: Snapshot) -> str:
+    before = yaml.safe_dump(dict(live.spec), sort_keys=True).splitlines() if live else []
+    after = yaml.safe_dump(dict(wanted.spec), sort_keys=True).splitlines()
+    return "\n".join(difflib.unified_diff(before, after, "live", "wanted", lineterm="", n=1)) if live else ""
+
+
+def _text(item: dict[str, Any]) -> str:
+    if item.get("findings"):
+        return "\n".join([item["run"], *(f"  {finding}" for finding in item["findings"])])
+    lines = [f"{item['run']}: {item['phase']} ({item['reason']}) {item['message']}"]
+    lines += [f"  {step['name']:<9} {step['state']:<11} {step['awsName']}" for step in item["steps"]]
+    lines += [f"  would call {call}" for call in item["calls"]] or ["  would call nothing"]
+    return "\n".join(lines + ([item["diff"]] if item["diff"] else []))

@@ -1,0 +1,49 @@
+"""`render`: the exact AWS requests of a TrainingRun, in order, from the same code that the operator sends them with."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import yaml
+
+from sagemaker_gitops.cli.errors import FINDINGS, CommandError
+from sagemaker_gitops.cli.files import Manifest, load, of_kind
+from sagemaker_gitops.cli.offline import examine
+from sagemaker_gitops.cli.output import add_output, show
+from sagemaker_gitops.cli.progress import say
+from sagemaker_gitops.core.actions import Action, AwsRequest
+from sagemaker_gitops.core.kinds.training_run.preview import preview
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="file, folder, kustomization, or - for stdin; the Tenant among them")
+    add_output(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    manifests = load(options.paths)
+    runs = of_kind(manifests, "TrainingRun")
+    if not runs:
+        raise CommandError("there is no TrainingRun in what was given")
+    rendered = [entry for manifest in runs for entry in _rendered(manifest, manifests)]
+    say("note: hashes in names stand for input versions that only S3 knows; the operator's names will differ")
+    show(options.output, rendered, yaml.safe_dump_all(rendered, sort_keys=False, width=140).rstrip())
+    return 0
+
+
+def _rendered(manifest: Manifest, manifests: list[Manifest]) -> list[dict[str, Any]]:
+    examined = examine(manifest, manifests)
+    if examined.findings:
+        for finding in examined.findings:
+            say(f"{manifest.origin}: {manifest.key}: {finding}")
+        raise CommandError("mend these first", FINDINGS)
+    if examined.run is None:
+        raise CommandError(f"{manifest.key}: {'; '.join(examined.notes)}; give the Tenant's file too")
+    return [{"run": str(manifest.key), "step": step} | _described(action) for step, action in preview(examined.run)]
+
+
+def _described(action: Action) -> dict[str, Any]:
+    if isinstance(action, AwsRequest):
+        return {"call": f"{action.service}:{action.operation}", "parameters": dict(action.parameters)}
+    return {"call": "s3:PutObject", "parameters": {"Uri": action.uri, "Files": sorted(action.files)}}

@@ -1,0 +1,113 @@
+"""lint, render and graph on files: no cluster, no AWS, the operator's own words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sagemaker_gitops.cli.main import main
+
+ROOT = Path(__file__).parents[3]
+TENANT = str(ROOT / "manifests" / "samples" / "tenant" / "tenant.yaml")
+RUN = """
+apiVersion: sagemaker-gitops.dev/v1alpha1
+kind: TrainingRun
+metadata: {name: digits, namespace: team-a}
+spec:
+  source: {configMapRef: {name: code}}
+  inputs: [{name: raw, s3Uri: s3://team-a-ml/raw/}]
+  train:
+    framework: {name: sklearn, version: 1.2-1}
+    entryPoint: train.py
+    channels: [raw]
+"""
+CODE = """---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: code, namespace: team-a}
+data: {train.py: "print()"}
+"""
+
+
+def _write(folder: Path, text: str) -> str:
+    path = folder / "run.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_good_run_lints_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 0 and nothing on stdout."""
+    assert main(["lint", _write(tmp_path, RUN + CODE), TENANT]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (RUN.replace("1.2-1", "1.9-9"), "spec.train.framework: sklearn has no version 1.9-9: use one of"),
+        (RUN.replace("s3://team-a-ml/raw/", "s3://team-b-ml/raw/"), 'spec.inputs[0].s3Uri: "s3://team-b-ml/raw/" is not allowed'),
+        (RUN.replace("channels: [raw]", "channels: [rwa]"), "spec.train.channels"),
+        (RUN.replace("entryPoint: train.py", "entryPoint: tain.py"), "tain.py is not in the source, which holds: train.py"),
+        (RUN + "    maxRuntime: 90x\n", "spec.train.maxRuntime: must be a duration such as 90m"),
+        (RUN + "  overrides: {createTrainingJob: {EnableNetworkIsolaton: true}}\n", "EnableNetworkIsolaton: is not a member of"),
+        (RUN + "  overrides: {createTrainingJob: {RoleArn: x}}\n", "is set by the operator and cannot be overridden"),
+    ],
+)
+def test_a_mistake_is_named_with_its_path(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
+    """Exit code 1, one line for each finding."""
+    assert main(["lint", _write(tmp_path, text + CODE), TENANT]) == 1
+    assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [1, 2", "is not YAML"),
+        ("a: &x [1]\nb: *x\n", "line 2: aliases (*name) are not read"),
+        ("- 1\n- 2\n", "no Kubernetes object"),
+        ("kind: Pod\n", "there is no TrainingRun and no Tenant"),
+    ],
+)
+def test_what_is_no_manifest_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
+    """Never a traceback."""
+    assert main(["lint", _write(tmp_path, text)]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_a_missing_file_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2 names the path."""
+    assert main(["lint", "absent.yaml"]) == 2
+    assert "absent.yaml" in capsys.readouterr().err
+
+
+def test_numbers_are_read_as_kubectl_reads_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """1e-4 is a number there, and a date is a text."""
+    text = RUN + "    hyperparameters: {learning_rate: 1e-4, since: 2026-11-21}\n"
+    assert main(["render", "-o", "json", _write(tmp_path, text + CODE), TENANT]) == 0
+    calls = json.loads(capsys.readouterr().out)
+    made = next(call for call in calls if call["call"] == "sagemaker:CreateTrainingJob")["parameters"]["HyperParameters"]
+    assert (made["learning_rate"], made["since"]) == ("0.0001", "2026-11-21")
+
+
+def test_render_prints_the_requests_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exact parameters, with the Tenant's defaults filled in."""
+    assert main(["render", "-o", "json", _write(tmp_path, RUN + CODE), TENANT]) == 0
+    calls = json.loads(capsys.readouterr().out)
+    assert [call["call"] for call in calls] == ["s3:PutObject", "sagemaker:CreateTrainingJob"]
+    assert calls[1]["parameters"]["RoleArn"] == "arn:aws:iam::123456789012:role/team-a/training"
+
+
+def test_render_without_a_tenant_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The role and the bucket are the Tenant's to say."""
+    assert main(["render", _write(tmp_path, RUN + CODE)]) == 1
+    assert "give the Tenant's file too" in capsys.readouterr().err
+
+
+def test_graph_as_mermaid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Inputs and steps are nodes, what is read is an arrow."""
+    assert main(["graph", "--format", "mermaid", _write(tmp_path, RUN)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("flowchart LR")
+    assert "n_raw --> n_train" in out
