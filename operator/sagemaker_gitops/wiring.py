@@ -93,7 +93,9 @@ def wire(context: Context) -> Wiring:
         await poll(partial(clients.base_call, region), settings.event_queue_url, lambda event: _wake(event, kind.owner_of, enqueue))
 
     async def look(enqueue: Enqueue, store: Store) -> None:
-        await sweep(clients, lambda: active_jobs(references, store), lambda key: enqueue(key, 0.0, Priority.SWEEP), settings.sweep_interval)
+        await sweep(
+            clients, lambda: active_jobs(kind, references, store), lambda key: enqueue(key, 0.0, Priority.SWEEP), settings.sweep_interval
+        )
 
     async def close() -> None:
         clients.close()
@@ -113,13 +115,17 @@ def clients_of(settings: Settings, context: Context) -> Clients:
     return Clients(settings.aws_endpoint_url, limits, context.metrics, context.clock.now, context.clock.monotonic)
 
 
-def active_jobs(references: StoreReferences, store: Store) -> Iterator[ActiveJob]:
-    """Every job that a status calls in progress."""
-    for key in references.running("TrainingRun"):
-        snapshot, binding = store.get(key), binding_of(references, key.namespace)
-        if snapshot is not None and isinstance(binding, Bound):
-            for name, (type_, _, since) in recorded_active(snapshot.status).items():
-                yield ActiveJob(key, scope_of(binding.spec, key), type_, name, since)
+def active_jobs(kind: TrainingRunKind, references: StoreReferences, store: Store) -> Iterator[ActiveJob]:
+    """Every job that a status calls in progress, or that this process remembers."""
+    found = {(key, name): (type_, since) for key, type_, name, since in kind.remembered()}
+    for key in references.running(kind.name):
+        snapshot = store.get(key)
+        active = recorded_active(snapshot.status) if snapshot is not None else {}
+        found |= {(key, name): (type_, since) for name, (type_, _, since) in active.items()}
+    for (key, name), (type_, since) in found.items():
+        binding = binding_of(references, key.namespace)
+        if isinstance(binding, Bound):
+            yield ActiveJob(key, scope_of(binding.spec, key), type_, name, since)
 
 
 def _wake(event: AwsEvent, owner_of: Callable[[str], Key | None], enqueue: Enqueue) -> None:

@@ -71,18 +71,16 @@ class Glue:
 
     def _list(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         wanted = parameters["Tags"].items()
-        names = [
-            job.name
-            for job in self.jobs.values()
-            if self._context.now - job.list_lag >= job.created and wanted <= job.tags.items()
-        ]
+        names = [job.name for job in self.jobs.values() if self._context.now - job.list_lag >= job.created and wanted <= job.tags.items()]
         return {"JobNames": names}
 
     def _start(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         name, token = parameters["JobName"], next(iter(parameters["Arguments"].values()))
         job, now = self.jobs.get(name), self._context.now
         if job is None:
-            raise self._context.refuse("StartJobRun", token, "EntityNotFoundException", f"Failed to start job run due to missing metadata: job {name}")
+            raise self._context.refuse(
+                "StartJobRun", token, "EntityNotFoundException", f"Failed to start job run due to missing metadata: job {name}"
+            )
         if sum(run.active(now) for run in job.runs) >= job.limit:
             raise self._context.refuse("StartJobRun", token, "ConcurrentRunsExceededException", f"Concurrent runs exceeded for {name}")
         ending = self._context.ending(job.tags, parameters)

@@ -81,7 +81,9 @@ class Jobs:
         name, operation = parameters[f"{type_}Name"], f"Create{type_}"
         if name in self.works:
             taken = {"TrainingJob": "Training job names", "ProcessingJob": "Job name"}[type_]
-            message = f"{taken} must be unique within an AWS account and region, and a job with this name already exists ({_arn(type_, name)})"
+            message = (
+                f"{taken} must be unique within an AWS account and region, and a job with this name already exists ({_arn(type_, name)})"
+            )
             raise self._context.refuse(operation, name, "ResourceInUse", message)
         tags = {tag["Key"]: tag["Value"] for tag in parameters["Tags"]}
         describe_lag, list_lag = self._context.lags()

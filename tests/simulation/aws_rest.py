@@ -104,7 +104,6 @@ class Storage:
 
     def handlers(self) -> dict[str, Handler]:
         return {
-            "s3:GetBucketVersioning": lambda p: {"Status": "Enabled"},
             "s3:ListObjectVersions": self._versions,
             "s3:HeadObject": self._head,
             "s3:GetObject": self._get,
@@ -115,7 +114,7 @@ class Storage:
 
     def _versions(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         found = [
-            {"Key": key, "VersionId": hashlib.sha256(content).hexdigest()[:8], "Size": len(content), "IsLatest": True}
+            {"Key": key, "VersionId": _version(content), "ETag": f'"{_version(content)}"', "Size": len(content), "IsLatest": True}
             for (bucket, key), content in self._context.objects.items()
             if bucket == parameters["Bucket"] and key.startswith(parameters["Prefix"])
         ]
@@ -137,3 +136,7 @@ class Storage:
         self._context.objects[parameters["Bucket"], parameters["Key"]] = parameters["Body"]
         self._context.accept("PutObject", parameters["Key"])
         return {}
+
+
+def _version(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:8]

@@ -83,7 +83,7 @@ class Process:
         """One look of the safety net; a failed one is logged and forgotten, as aws/sweep.py does."""
         try:
             with patch.object(sweep, "PAUSE_BETWEEN_CALLS", 0.0):  # asyncio.sleep(0) needs no event loop
-                drive(sweep.sweep_once(self._aws, list(active_jobs(self._references, self.store)), self.enqueue))
+                drive(sweep.sweep_once(self._aws, list(active_jobs(self.kind, self._references, self.store)), self.enqueue))
         except AwsFailure:
             return
 

@@ -125,7 +125,7 @@ class World:
     def rebuild(self) -> None:
         """The cluster is lost and made again from its manifests, and the operator with it."""
         self.kube.rebuild()
-        self._doomed = True
+        self._doomed = self.process is not None
         for body in (TENANT, CODE, self.manifest):
             self.kube.apply(body)
 

@@ -22,13 +22,17 @@ from sagemaker_gitops.kube.objects import snapshot_of
 from sagemaker_gitops.kube.resources import RESOURCES
 from sagemaker_gitops.kube.session import open_session
 
+TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+ACTIVE_PHASES = ("Running", "Deleting")
+
 
 @dataclass(slots=True)
 class Cluster:
-    """GET, and only GET, on the API server at `server`."""
+    """GET, and only GET, on the API server at `server`; `namespace` is the context's."""
 
     session: aiohttp.ClientSession
     server: str
+    namespace: str
 
     async def get(self, key: Key) -> Snapshot | None:
         """One object, None when there is none."""
@@ -43,15 +47,15 @@ class Cluster:
 
     async def _get(self, path: str) -> dict[str, Any] | None:
         try:
-            async with self.session.get(f"{self.server.rstrip('/')}{path}") as response:
+            async with self.session.get(f"{self.server.rstrip('/')}{path}", timeout=TIMEOUT) as response:
                 if response.status == 404:
                     return None
                 if response.status != 200:
                     raise CommandError(f"GET {path}: HTTP {response.status}: {(await response.text())[:200]}")
                 answer: dict[str, Any] = await response.json()
                 return answer
-        except aiohttp.ClientError as error:
-            raise CommandError(f"the API server at {self.server} does not answer: {error}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise CommandError(f"the API server at {self.server} does not answer: {type(error).__name__}: {error}") from error
 
 
 def connect(context: str) -> Cluster:
@@ -61,7 +65,7 @@ def connect(context: str) -> Cluster:
         credentials = from_kubeconfig(path, context)
     except (LoginError, OSError) as error:
         raise CommandError(f"{path}: {error}", USAGE) from error
-    return Cluster(open_session(credentials), credentials.server)
+    return Cluster(open_session(credentials), credentials.server, credentials.namespace)
 
 
 @dataclass(slots=True)
@@ -72,15 +76,17 @@ class FilesOverCluster:
     files: Iterable[Manifest] = ()
     _tenants: dict[str, Bound] = field(default_factory=dict)
     _labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    _running: list[Key] = field(default_factory=list)
 
     async def read(self) -> None:
-        """Fetch what is asked for without waiting later: Tenants and namespace labels."""
+        """Fetch what is asked for without waiting later: Tenants, namespace labels, and who runs now."""
         snapshots = [
             *await self.cluster.every("Tenant"),
             *(as_snapshot(item) for item in self.files if item.kind == "Tenant" and item.ours),
         ]
         self._tenants = {bound.name: bound for bound in map(tenant_of, snapshots) if bound is not None}
         self._labels = {item.key.name: item.labels for item in await self.cluster.every("Namespace")}
+        self._running = [item.key for item in await self.cluster.every("TrainingRun") if item.status.get("phase") in ACTIVE_PHASES]
 
     def tenants(self) -> list[Bound]:
         return list(self._tenants.values())
@@ -99,7 +105,7 @@ class FilesOverCluster:
         return ConfigMap(files | {k: base64.b64decode(t) for k, t in (found.spec.get("binaryData") or {}).items()}, found.annotations)
 
     def running(self, kind: str) -> list[Key]:
-        return []
+        return [key for key in self._running if key.kind == kind]
 
     def exists(self, key: Key) -> bool:
         return True

@@ -1,63 +1,46 @@
-"""Manifests from files, folders, kustomizations and stdin, read the way kubectl reads them."""
+"""Manifests from files, folders, kustomizations and stdin, read the way kubectl reads them (kubectl_yaml.py)."""
 
 from __future__ import annotations
 
 import base64
-import re
+import binascii
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sagemaker_gitops.cli.errors import USAGE, CommandError
+from sagemaker_gitops.cli.kubectl_yaml import SIZE_LIMIT, NotYaml, documents
+from sagemaker_gitops.cli.progress import say
 from sagemaker_gitops.core.resource import GROUP, Key
 
-SIZE_LIMIT = 8 * 1024 * 1024  # bytes of one file
 SUFFIXES = (".yaml", ".yml", ".json")
-KUSTOMIZATION = "kustomization.yaml"
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain data without aliases: a few hundred bytes of them can unfold to gigabytes (failure-modes.md K2)."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
-            raise yaml.YAMLError(f"line {line}: aliases (*name) are not read: write the value out")
-        return super().compose_node(parent, index)
-
-
-# kubectl turns YAML into JSON: dates are texts there, and 1e-4 is a number.
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
+KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+READ_KINDS = ("TrainingRun", "Tenant", "ConfigMap")
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One object and where it was read; `namespace` "" means that the manifest names none."""
+    """One object and where it was read; `namespace` "" means that the manifest names none. Made by `load`, which checks its frame."""
 
     origin: str
     body: Mapping[str, Any]
 
     @property
     def kind(self) -> str:
-        return str(self.body.get("kind", ""))
+        return str(self.body["kind"])
 
     @property
     def name(self) -> str:
-        return str((self.body.get("metadata") or {}).get("name", ""))
+        return str(self.body["metadata"].get("name") or "")
 
     @property
     def namespace(self) -> str:
-        return str((self.body.get("metadata") or {}).get("namespace", ""))
+        return str(self.body["metadata"].get("namespace") or "")
 
     @property
     def spec(self) -> Any:
@@ -69,13 +52,27 @@ class Manifest:
 
     @property
     def ours(self) -> bool:
-        return str(self.body.get("apiVersion", "")).startswith(f"{GROUP}/")
+        return str(self.body["apiVersion"]).startswith(f"{GROUP}/")
 
     @property
     def files(self) -> dict[str, bytes]:
-        """A ConfigMap's content."""
-        found = {key: str(text).encode() for key, text in (self.body.get("data") or {}).items()}
-        return found | {key: base64.b64decode(text) for key, text in (self.body.get("binaryData") or {}).items()}
+        """A ConfigMap's content. CommandError when the API server would refuse it."""
+        found = {key: text.encode() for key, text in self._texts("data")}
+        for key, text in self._texts("binaryData"):
+            try:
+                found[key] = base64.b64decode(text, validate=True)
+            except binascii.Error as error:
+                raise CommandError(f"{self.origin}: {self.key}: binaryData.{key} is not base64: {error}") from error
+        return found
+
+    def _texts(self, field: str) -> Iterator[tuple[str, str]]:
+        content = self.body.get(field) or {}
+        if not isinstance(content, Mapping):
+            raise CommandError(f"{self.origin}: {self.key}: {field} must be an object of file names and texts")
+        for key, text in content.items():
+            if not isinstance(text, str):
+                raise CommandError(f"{self.origin}: {self.key}: {field}.{key} must be a text: put it in quotes, or use a block (|)")
+            yield key, text
 
 
 def load(paths: Iterable[str]) -> list[Manifest]:
@@ -83,26 +80,50 @@ def load(paths: Iterable[str]) -> list[Manifest]:
     found: list[Manifest] = []
     for path in paths:
         if path == "-":
-            found += _documents("stdin", sys.stdin.read())
+            found += _objects("stdin", sys.stdin.read(SIZE_LIMIT + 1))
         elif Path(path).is_dir():
             found += _folder(Path(path))
         else:
-            found += _documents(path, _text(Path(path)))
+            found += _objects(path, _text(Path(path)))
+    ignored = sorted({item.kind for item in found if not _read(item)})
+    if ignored:
+        say(f"note: not read: {', '.join(ignored)}")
     return found
 
 
+def in_namespace(manifests: Iterable[Manifest], namespace: str) -> list[Manifest]:
+    """The manifests as kubectl would apply them: where none is named, into the namespace of the context."""
+    return [
+        item
+        if item.namespace or item.kind == "Tenant"
+        else Manifest(item.origin, {**item.body, "metadata": {**item.body["metadata"], "namespace": namespace}})
+        for item in manifests
+    ]
+
+
 def of_kind(manifests: Iterable[Manifest], kind: str) -> list[Manifest]:
-    return [manifest for manifest in manifests if manifest.kind == kind and (manifest.ours or kind == "ConfigMap")]
+    return [manifest for manifest in manifests if manifest.kind == kind and _read(manifest)]
+
+
+def _read(manifest: Manifest) -> bool:
+    return manifest.kind in READ_KINDS and (manifest.ours or manifest.kind == "ConfigMap")
 
 
 def _folder(folder: Path) -> list[Manifest]:
-    if (folder / KUSTOMIZATION).exists():
-        return _documents(str(folder), _kustomized(folder))
-    return [item for path in sorted(folder.rglob("*")) if path.suffix in SUFFIXES for item in _documents(str(path), _text(path))]
+    """A kustomization is built, also one below `folder`; what it consists of is not read a second time."""
+    if any((folder / name).exists() for name in KUSTOMIZATIONS):
+        return _objects(str(folder), _kustomized(folder), lines=False)
+    found: list[Manifest] = []
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.name.startswith("."):
+            found += _folder(path)
+        elif path.is_file() and path.suffix in SUFFIXES:
+            found += _objects(str(path), _text(path))
+    return found
 
 
 def _kustomized(folder: Path) -> str:
-    kubectl = shutil.which("kubectl")
+    kubectl = _kubectl()
     if kubectl is None:
         raise CommandError(f"{folder} is a kustomization: put kubectl on PATH, or give the built manifests (`... | lint -`)", USAGE)
     built = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, check=False)
@@ -111,24 +132,61 @@ def _kustomized(folder: Path) -> str:
     return built.stdout
 
 
+def _kubectl() -> str | None:
+    """kubectl on PATH, else one that the sandbox has built."""
+    if found := shutil.which("kubectl"):
+        return found
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sagemaker-gitops" / "control-plane"
+    return next((str(path) for path in sorted(cache.glob("*/kubectl"), reverse=True) if os.access(path, os.X_OK)), None)
+
+
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > SIZE_LIMIT:
             raise CommandError(f"{path} has more than {SIZE_LIMIT} bytes", USAGE)
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{path}: {error}", USAGE) from error
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}", USAGE) from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}", USAGE) from error
 
 
-def _documents(origin: str, text: str) -> list[Manifest]:
-    try:
-        documents = [document for document in yaml.load_all(text, _Loader) if document is not None]
-    except (yaml.YAMLError, RecursionError) as error:
-        raise CommandError(f"{origin} is not YAML: {' '.join(str(error).split())}") from error
+def _objects(origin: str, text: str, *, lines: bool = True) -> list[Manifest]:
+    """`lines`: whether line numbers of `text` mean something to the user."""
     found: list[Manifest] = []
-    for document in documents:
-        if not isinstance(document, Mapping):
-            raise CommandError(f"{origin} holds a document that is no Kubernetes object: {str(document)[:60]}")
-        listed = document.get("items") if document.get("kind") == "List" else None
-        found += [Manifest(origin, item) for item in listed or (document,)]
+    try:
+        for line, document in documents(text):
+            place = f"{origin}:{line}" if lines else origin
+            listed = document.get("items") if isinstance(document, Mapping) and document.get("kind") == "List" else [document]
+            if not isinstance(listed, list):
+                raise CommandError(f"{place}: items of a List must be a list")
+            found += [_manifest(place, item) for item in listed]
+    except NotYaml as error:
+        raise CommandError(f"{origin}:{error.line}: {error}") from error
     return found
+
+
+def _manifest(origin: str, body: Any) -> Manifest:
+    """The frame that every Kubernetes object has, as the API server demands it."""
+    if not isinstance(body, Mapping):
+        raise CommandError(f"{origin}: no Kubernetes object: {str(body)[:60]!r}")
+    for field in ("apiVersion", "kind"):
+        if not isinstance(body.get(field), str) or not body[field]:
+            raise CommandError(f"{origin}: no Kubernetes object: {field} is required and must be a text")
+    metadata = {} if body.get("metadata") is None else body["metadata"]
+    if not isinstance(metadata, Mapping):
+        raise CommandError(f"{origin}: metadata must be an object")
+    if wrong := next((name for name in ("name", "namespace") if not isinstance(metadata.get(name, ""), str | None)), None):
+        raise CommandError(f"{origin}: metadata.{wrong} must be a string: put quotes around it")
+    if body["kind"] in READ_KINDS and not metadata.get("name"):
+        raise CommandError(f"{origin}: metadata.name: Required value")
+    for field in ("labels", "annotations"):
+        _require_texts(f"{origin}: metadata.{field}", metadata.get(field))
+    return Manifest(origin, {**body, "metadata": metadata})
+
+
+def _require_texts(place: str, value: Any) -> None:
+    if not isinstance(value, Mapping | None):
+        raise CommandError(f"{place} must be an object")
+    if wrong := next((key for key, text in (value or {}).items() if not isinstance(text, str | None)), None):
+        raise CommandError(f"{place}.{wrong} must be a string: put quotes around it")

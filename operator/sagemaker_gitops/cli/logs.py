@@ -1,9 +1,13 @@
-"""`logs`: what a step's job wrote, from CloudWatch Logs; -f stays until the run has ended."""
+"""`logs`: what a step's job wrote, from CloudWatch Logs; -f stays until the run has ended.
+
+A log can go on for ever, so -o json prints one object a line and -o yaml one list entry a line.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 from typing import Any
 
 from sagemaker_gitops.aws.kinds.bindings import binding_of
@@ -12,6 +16,7 @@ from sagemaker_gitops.aws.logs import follow
 from sagemaker_gitops.cli.cluster import Cluster, FilesOverCluster, connect
 from sagemaker_gitops.cli.errors import CommandError
 from sagemaker_gitops.cli.operator_view import clients
+from sagemaker_gitops.cli.output import add_output
 from sagemaker_gitops.core.errors import AwsFailure
 from sagemaker_gitops.core.kinds.training_run.facts import Bound
 from sagemaker_gitops.core.kinds.training_run.situation import TERMINAL_PHASES
@@ -22,11 +27,12 @@ PAUSE = 2.0  # seconds between two looks with -f
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="the TrainingRun")
-    parser.add_argument("-n", "--namespace", default="default")
+    parser.add_argument("-n", "--namespace", default="", help="default: the context's")
     parser.add_argument("--step", help="prepare, train or evaluate (default: the one that runs or ran last)")
     parser.add_argument("-f", "--follow", action="store_true", help="stay until the run has ended")
     parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
     parser.add_argument("--install-id", default="logs", help=argparse.SUPPRESS)
+    add_output(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -40,17 +46,17 @@ def run(options: argparse.Namespace) -> int:
 async def _show(options: argparse.Namespace) -> None:
     aws, _ = clients(options.install_id)
     cluster = connect(options.context)
-    key = Key("TrainingRun", options.namespace, options.name)
+    key = Key("TrainingRun", options.namespace or cluster.namespace, options.name)
     seen: dict[str, int] = {}
     try:
         references = FilesOverCluster(cluster)
         await references.read()
-        binding = binding_of(references, options.namespace)
+        binding = binding_of(references, key.namespace)
         if not isinstance(binding, Bound):
-            raise CommandError(f"no single Tenant names namespace {options.namespace}")
+            raise CommandError(f"no single Tenant names namespace {key.namespace}")
         while True:
             snapshot = await _object(cluster, key)
-            await _print_new(aws, scope_of(binding.spec, key), _step(snapshot, options.step), seen)
+            await _print_new(aws, scope_of(binding.spec, key), _step(snapshot, options.step), seen, options.output)
             if not options.follow or snapshot.status.get("phase") in TERMINAL_PHASES:
                 return
             await asyncio.sleep(PAUSE)
@@ -66,7 +72,7 @@ async def _object(cluster: Cluster, key: Key) -> Snapshot:
     return snapshot
 
 
-async def _print_new(aws: Any, scope: Any, step: dict[str, Any] | None, seen: dict[str, int]) -> None:
+async def _print_new(aws: Any, scope: Any, step: dict[str, Any] | None, seen: dict[str, int], output: str) -> None:
     """What the step's log holds beyond what was printed already."""
     if step is None:
         return
@@ -74,8 +80,15 @@ async def _print_new(aws: Any, scope: Any, step: dict[str, Any] | None, seen: di
     async for line in follow(aws, scope, step["type"], name, step.get("runId", "")):
         count += 1
         if count > seen.get(name, 0):
-            print(line, flush=True)
+            print(_formed(step["name"], line, output), flush=True)
     seen[name] = max(count, seen.get(name, 0))
+
+
+def _formed(step: str, line: str, output: str) -> str:
+    if output == "text":
+        return line
+    made = json.dumps({"step": step, "line": line}, ensure_ascii=False)
+    return made if output == "json" else f"- {made}"
 
 
 def _step(snapshot: Snapshot, wanted: str | None) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ import yaml
 
 from sagemaker_gitops.cli.cluster import Cluster, FilesOverCluster, as_snapshot, connect
 from sagemaker_gitops.cli.errors import FINDINGS, CommandError
-from sagemaker_gitops.cli.files import Manifest, load, of_kind
+from sagemaker_gitops.cli.files import Manifest, in_namespace, load, of_kind
 from sagemaker_gitops.cli.operator_view import clients, kind
 from sagemaker_gitops.cli.output import add_output, show
 from sagemaker_gitops.core.actions import AwsRequest
@@ -30,25 +30,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     manifests = load(options.paths)
-    runs = of_kind(manifests, "TrainingRun")
-    if not runs:
+    if not of_kind(manifests, "TrainingRun"):
         raise CommandError("there is no TrainingRun in what was given")
     try:
-        planned = asyncio.run(_plans(runs, manifests, options))
+        planned = asyncio.run(_plans(manifests, options))
     except AwsFailure as error:
         raise CommandError(f"AWS: {error}") from error
     show(options.output, planned, "\n\n".join(map(_text, planned)))
     return FINDINGS if any(item.get("findings") for item in planned) else 0
 
 
-async def _plans(runs: list[Manifest], manifests: list[Manifest], options: argparse.Namespace) -> list[dict[str, Any]]:
+async def _plans(given: list[Manifest], options: argparse.Namespace) -> list[dict[str, Any]]:
     aws, settings = clients(options.install_id)
     cluster = connect(options.context)
+    manifests = in_namespace(given, cluster.namespace)
     try:
         references = FilesOverCluster(cluster, manifests)
         await references.read()
         eyes = kind(aws, settings, references)
-        return [await _planned(eyes, cluster, manifest) for manifest in runs]
+        return [await _planned(eyes, cluster, manifest) for manifest in of_kind(manifests, "TrainingRun")]
     finally:
         await cluster.session.close()
         aws.close()

@@ -183,6 +183,8 @@ class Reconciler:
         if not patch:
             return False
         self._keep(run, await self._kube.patch_status(run.snapshot, patch, locked=locked))
+        if merge_patch(run.snapshot.status, status):
+            raise Conflict(f"{run.snapshot.key}: somebody else changed the status meanwhile, so what was written is not whole")
         for event in transitions(before, status):
             self._kube.event(run.snapshot, type_=event.type, reason=event.reason, message=event.message)
         for step in step_transitions(before, status):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sagemaker_gitops.aws.kinds.jobs import foreign_owner, look
@@ -17,17 +17,19 @@ _LISTS = (
 )
 
 
-async def find_running(aws: Aws, scope: Scope, install: str, owner: Key) -> Mapping[str, Leftover]:
-    """Every active job whose tags name `owner`."""
+async def find_running(aws: Aws, scope: Scope, install: str, owner: Key, known: Collection[str] = ()) -> Mapping[str, Leftover]:
+    """Every active job whose tags name `owner`, but for those `known` already."""
     found: dict[str, Leftover] = {}
     for type_, operation, member, name_member in _LISTS:
         for status in ("InProgress", "Stopping"):
             parameters = {"NameContains": naming.readable(owner), "StatusEquals": status, "MaxResults": 100}
             for name in await _names(aws, scope, "sagemaker", operation, parameters, member, name_member):
-                await _add(found, aws, scope, install, owner, type_, name)
+                if name not in known:
+                    await _add(found, aws, scope, install, owner, type_, name)
     tags = {naming.TAG_INSTALL: install, naming.TAG_NAMESPACE: owner.namespace, naming.TAG_NAME: owner.name}
     for name in await _names(aws, scope, "glue", "ListJobs", {"Tags": tags, "MaxResults": 100}, "JobNames", None):
-        await _add(found, aws, scope, install, owner, JobType.GLUE_JOB, name)
+        if name not in known:
+            await _add(found, aws, scope, install, owner, JobType.GLUE_JOB, name)
     return found
 
 

@@ -5,7 +5,7 @@ Facts come as late as possible (docs/decisions/0001): no call is made for what s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -49,7 +49,7 @@ from sagemaker_gitops.core.kinds.training_run.preview import preview
 from sagemaker_gitops.core.kinds.training_run.requests import EVALUATION_OUTPUT, job_outputs
 from sagemaker_gitops.core.kinds.training_run.run import TRAIN, Attempt, Progress, Run, input_uris, keys_of, spec_hash, walk
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
-from sagemaker_gitops.core.kinds.training_run.situation import Pass, build_run, finished
+from sagemaker_gitops.core.kinds.training_run.situation import TERMINAL_PHASES, Pass, build_run, finished
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
 from sagemaker_gitops.core.plan import OnEvent, Plan
 from sagemaker_gitops.core.resource import GROUP, REPOSITORY, RERUN, REVISION, Key, Snapshot
@@ -81,7 +81,7 @@ class TrainingRunKind:
     name: str = "TrainingRun"
     optimistic: bool = True  # False: look at every name before saying that it would be created, for `plan`
     _owners: dict[str, Key] = field(default_factory=dict)
-    _active: dict[Key, set[str]] = field(default_factory=dict)
+    _active: dict[Key, dict[str, tuple[JobType, str, datetime | None]]] = field(default_factory=dict)
 
     def parse(self, snapshot: Snapshot) -> TrainingRunSpec | Deleting:
         """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
@@ -112,15 +112,19 @@ class TrainingRunKind:
         """Whose job an AWS event is about, as far as this process has planned it."""
         return self._owners.get(aws_name)
 
+    def remembered(self) -> Iterator[tuple[Key, JobType, str, datetime | None]]:
+        """Jobs that this process planned and has not seen the end of, whatever somebody has made of their object's status."""
+        for key, jobs in self._active.items():
+            for name, (type_, _, since) in jobs.items():
+                yield key, type_, name, since
+
     def _remember(self, key: Key, made: Plan) -> None:
-        names = set(said.recorded_active(made.status))
-        for name in self._active.get(key, set()) - names:
+        jobs = said.recorded_active(made.status)
+        for name in self._active.pop(key, {}).keys() - jobs.keys():
             self._owners.pop(name, None)
-        self._owners.update(dict.fromkeys(names, key))
-        if names:
-            self._active[key] = names
-        else:
-            self._active.pop(key, None)
+        self._owners.update(dict.fromkeys(jobs, key))
+        if jobs:
+            self._active[key] = jobs
 
     async def observe(self, snapshot: Snapshot, resource: TrainingRunSpec | Deleting, now: datetime) -> TrainingRunFacts:
         binding = binding_of(self.references, snapshot.key.namespace)
@@ -246,17 +250,19 @@ class TrainingRunKind:
             jobs[attempt.aws_name] = fact
             progress = walk(run, jobs, recorded)
         named = {attempt.aws_name for attempt, _ in (*progress.done, *((progress.current,) if progress.current else ()))}
-        leftovers = {
+        leftovers: Mapping[str, Leftover] = {
             name: Leftover(type_, await look(self.aws, scope, type_, name), attempted)
             for name, (type_, _, attempted) in active.items()
             if name not in named
         }
+        if _status_lost(snapshot) or _run_replaced(snapshot, run):
+            leftovers = {**leftovers, **await find_running(self.aws, scope, self.settings.install, snapshot.key, named)}
         facts = replace(facts, jobs=jobs, leftovers=leftovers, slot=self._slot(snapshot, run))
         return await self._conclusion(scope, run, progress, facts) if progress.current is None else facts
 
     async def _fact(self, scope: Scope, snapshot: Snapshot, attempt: Attempt, recorded: bool) -> JobFact:
         name, type_ = attempt.aws_name, attempt.step.type
-        if self.optimistic and not recorded and name not in self.taken:
+        if self.optimistic and not recorded and name not in self.taken and not _status_lost(snapshot):
             return Unseen()
         fact = await look(self.aws, scope, type_, name)
         if isinstance(fact, Absent):
@@ -309,11 +315,15 @@ class TrainingRunKind:
             )
         scope = scope_of(binding.spec, snapshot.key)
         recorded = said.recorded_active(snapshot.status)
-        if not recorded and not snapshot.status.get("steps"):
+        if _status_lost(snapshot):
             return await find_running(self.aws, scope, self.settings.install, snapshot.key)
-        return {
+        found = {
             name: Leftover(type_, await look(self.aws, scope, type_, name), attempted) for name, (type_, _, attempted) in recorded.items()
         }
+        if snapshot.status.get("phase") in TERMINAL_PHASES:
+            return found
+        # Somebody may have put back an older status, which names an earlier job: what runs is asked of AWS, too.
+        return {**found, **await find_running(self.aws, scope, self.settings.install, snapshot.key, found)}
 
 
 STOPS = {
@@ -325,6 +335,16 @@ STOPS = {
 
 def scope_of(tenant: TenantSpec, key: Key) -> Scope:
     return Scope(tenant.account, tenant.region, tenant.role_arn, tenant.external_id, key.namespace, key.kind, key.name)
+
+
+def _status_lost(snapshot: Snapshot) -> bool:
+    """Whether something may have been started of which status does not know any more: a finalizer, and no step."""
+    return snapshot.has_finalizer and not snapshot.status.get("steps")
+
+
+def _run_replaced(snapshot: Snapshot, run: Run) -> bool:
+    """An edit is the last moment at which the old run's jobs are looked for: status may be an older one that misses some."""
+    return snapshot.has_finalizer and snapshot.status.get("specHash") != spec_hash(run.spec, run.source, run.nonce)
 
 
 def _request_findings(run: Run) -> tuple[Finding, ...]:

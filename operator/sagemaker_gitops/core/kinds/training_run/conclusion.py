@@ -10,9 +10,11 @@ from sagemaker_gitops.core.conditions import Condition, ready, reconciling, stal
 from sagemaker_gitops.core.kinds.training_run import status as said
 from sagemaker_gitops.core.kinds.training_run.gates import GateResult, judge
 from sagemaker_gitops.core.kinds.training_run.registration import create_package, create_package_group, package_metrics
-from sagemaker_gitops.core.kinds.training_run.run import TRAIN, Progress, Run
+from sagemaker_gitops.core.kinds.training_run.run import REGISTER, TRAIN, Progress, Run
 from sagemaker_gitops.core.kinds.training_run.situation import Pass, tell, with_history
 from sagemaker_gitops.core.plan import After, Done, Plan
+
+LISTED_WITHIN = 5.0  # seconds between two looks for a package that was asked for
 
 
 def conclude(here: Pass, run: Run, progress: Progress) -> Plan:
@@ -85,7 +87,13 @@ def _register(
         register={"state": "InProgress"},
         fields=numbers,
     )
-    return Plan(status, After(0), tuple(actions))
+    return Plan(status, After(LISTED_WITHIN if _asked_before(here) else 0), tuple(actions))
+
+
+def _asked_before(here: Pass) -> bool:
+    """The package was asked for and is not listed yet: lists lag behind creates by up to a minute."""
+    steps = here.snapshot.status.get("steps") or ()
+    return any(isinstance(step, Mapping) and (step.get("name"), step.get("state")) == (REGISTER, "InProgress") for step in steps)
 
 
 def _rejected(here: Pass, run: Run, progress: Progress, results: Sequence[GateResult], numbers: Mapping[str, Any], problem: str) -> Plan:

@@ -28,18 +28,20 @@ def plan_deletion(snapshot: Snapshot, policy: str | None, jobs: Mapping[str, Lef
     wait = _quarantine_left(jobs, settings, now)
     if wait > 0:
         return Plan(_say(snapshot, "waiting until a late create can no longer arrive", now), After(wait))
+    lost = not snapshot.status.get("steps")
     absent_since = (snapshot.status.get("deletion") or {}).get("absentSince")
-    if absent_since is None and jobs:
+    if absent_since is None and (jobs or lost):
         status = {**_say(snapshot, "nothing runs; looking once more", now), "deletion": {"absentSince": timestamp(now)}}
         return Plan(status, After(settings.absence_interval))
-    left = _left_of(absent_since, settings, now)
+    # Without a status nobody knows when the last create was tried, and AWS's lists lag: the quarantine counts from the first look.
+    left = _left_of(absent_since, settings.create_quarantine if lost else settings.absence_interval, now)
     return Plan(snapshot.status, After(left)) if left > 0 else Plan(snapshot.status, Done(), finalizer=False)
 
 
-def _left_of(absent_since: str | None, settings: Settings, now: datetime) -> float:
+def _left_of(absent_since: str | None, interval: float, now: datetime) -> float:
     if absent_since is None:
         return 0.0
-    return (datetime.fromisoformat(absent_since) + timedelta(seconds=settings.absence_interval) - now).total_seconds()
+    return (datetime.fromisoformat(absent_since) + timedelta(seconds=interval) - now).total_seconds()
 
 
 def _quarantine_left(jobs: Mapping[str, Leftover], settings: Settings, now: datetime) -> float:

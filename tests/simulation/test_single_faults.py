@@ -1,0 +1,15 @@
+"""Every fault at every call of every scenario, both sides of the call, one at a time: 100 % of the boundaries."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.gate import Fault
+from tests.simulation.runner import NAMES, run_single_faults
+
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_single_fault_changes_nothing_in_the_end(name: str, fault: Fault) -> None:
+    """Same end state and same accepted creates as without the fault, no duplicate, no orphan, silence afterwards."""
+    assert run_single_faults(name, fault) == []
