@@ -166,6 +166,7 @@ class Jobs:
         summaries = []
         for work in self.works.values():
             seen = self._context.now - work.list_lag
+            self._context.looked(work.name, seen >= work.created and work.active(seen))
             if work.type != type_ or seen < work.created or parameters.get("NameContains", "") not in work.name:
                 continue
             if parameters.get("StatusEquals", work.status(seen)) != work.status(seen):

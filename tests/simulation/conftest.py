@@ -1,4 +1,4 @@
-"""The operator's log stays silent while thousands of faults are simulated."""
+"""Every simulation test runs with what makes thousands of runs affordable."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulation.runner import quiet
+from tests.simulation.runner import prepared
 
 
 @pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    with quiet():
+def _prepared() -> Iterator[None]:
+    with prepared():
         yield

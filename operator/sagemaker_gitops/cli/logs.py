@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from sagemaker_gitops.aws.kinds.bindings import binding_of
@@ -23,6 +24,8 @@ from sagemaker_gitops.core.kinds.training_run.situation import TERMINAL_PHASES
 from sagemaker_gitops.core.resource import Key, Snapshot
 
 PAUSE = 2.0  # seconds between two looks with -f
+RUN_ENDS = (*TERMINAL_PHASES, "Invalid")
+STEP_ENDS = ("Succeeded", "Failed", "Stopped")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,10 +59,14 @@ async def _show(options: argparse.Namespace) -> None:
             raise CommandError(f"no single Tenant names namespace {key.namespace}")
         while True:
             snapshot = await _object(cluster, key)
-            await _print_new(aws, scope_of(binding.spec, key), _step(snapshot, options.step), seen, options.output)
-            if not options.follow or snapshot.status.get("phase") in TERMINAL_PHASES:
-                return
+            due = _due(snapshot, options.step, seen)
+            for step in due:
+                await _print_new(aws, scope_of(binding.spec, key), step, seen, options.output)
+            if _ended(snapshot, options.step, due) or not options.follow:
+                break
             await asyncio.sleep(PAUSE)
+        if not due:
+            raise CommandError(_nothing(snapshot, options.step))
     finally:
         await cluster.session.close()
         aws.close()
@@ -72,10 +79,8 @@ async def _object(cluster: Cluster, key: Key) -> Snapshot:
     return snapshot
 
 
-async def _print_new(aws: Any, scope: Any, step: dict[str, Any] | None, seen: dict[str, int], output: str) -> None:
+async def _print_new(aws: Any, scope: Any, step: dict[str, Any], seen: dict[str, int], output: str) -> None:
     """What the step's log holds beyond what was printed already."""
-    if step is None:
-        return
     name, count = step["awsName"], 0
     async for line in follow(aws, scope, step["type"], name, step.get("runId", "")):
         count += 1
@@ -91,13 +96,25 @@ def _formed(step: str, line: str, output: str) -> str:
     return made if output == "json" else f"- {made}"
 
 
-def _step(snapshot: Snapshot, wanted: str | None) -> dict[str, Any] | None:
-    """The step asked for, else the last that has a job."""
-    steps = [dict(step) for step in snapshot.status.get("steps") or () if step.get("awsName")]
-    if wanted is None:
-        return steps[-1] if steps else None
-    found = next((step for step in steps if step["name"] == wanted), None)
-    if found is None:
-        named = ", ".join(step["name"] for step in steps) or "none yet"
-        raise CommandError(f"step {wanted} has no job; steps with one: {named}")
-    return found
+def _with_job(snapshot: Snapshot) -> list[dict[str, Any]]:
+    return [dict(step) for step in snapshot.status.get("steps") or () if step.get("awsName")]
+
+
+def _due(snapshot: Snapshot, wanted: str | None, seen: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The step asked for; else the last that has a job and, of what is being followed, also those before: their ends may be unread."""
+    steps = _with_job(snapshot)
+    if wanted is not None:
+        return [step for step in steps if step["name"] == wanted]
+    first = next((place for place, step in enumerate(steps) if step["awsName"] in seen), len(steps) - 1)
+    return steps[max(first, 0) :]
+
+
+def _ended(snapshot: Snapshot, wanted: str | None, due: list[dict[str, Any]]) -> bool:
+    """Whether nothing more will be written: seen before the lines were read that `due` stands for."""
+    over = wanted is not None and any(step["state"] in STEP_ENDS for step in due)
+    return over or snapshot.status.get("phase") in RUN_ENDS
+
+
+def _nothing(snapshot: Snapshot, wanted: str | None) -> str:
+    named = ", ".join(step["name"] for step in _with_job(snapshot)) or "none yet"
+    return f"step {wanted} has no job; steps with one: {named}" if wanted else "no step has a job yet: -f waits for one"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import difflib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,9 +73,16 @@ def _described(made: Plan) -> dict[str, Any]:
         "phase": status.get("phase", ""),
         "reason": why.get("reason", ""),
         "message": why.get("message", ""),
-        "steps": [{"name": step["name"], "state": step["state"], "awsName": step.get("awsName", "")} for step in status.get("steps", ())],
+        "steps": [_step(step, {item.subject for item in made.actions if isinstance(item, AwsRequest)}) for step in status.get("steps", ())],
         "calls": [f"{item.service}:{item.operation} {item.subject}" for item in made.actions if isinstance(item, AwsRequest)],
     }
+
+
+def _step(step: Mapping[str, Any], called: set[str]) -> dict[str, str]:
+    """`what` becomes of it: reused when AWS has it already, "would run" when it starts now, "runs later" when it waits for others."""
+    name = step.get("awsName", "")
+    what = {"Pending": "runs later", "InProgress": "runs already", "Succeeded": "reused"}.get(step["state"], "ended")
+    return {"name": step["name"], "what": "would run" if name and name in called else what, "state": step["state"], "awsName": name}
 
 
 def _diff(live: Snapshot | None, wanted: Snapshot) -> str:
@@ -87,6 +95,6 @@ def _text(item: dict[str, Any]) -> str:
     if item.get("findings"):
         return "\n".join([item["run"], *(f"  {finding}" for finding in item["findings"])])
     lines = [f"{item['run']}: {item['phase']} ({item['reason']}) {item['message']}"]
-    lines += [f"  {step['name']:<9} {step['state']:<11} {step['awsName']}" for step in item["steps"]]
+    lines += [f"  {step['name']:<9} {step['what']:<12} {step['state']:<11} {step['awsName']}".rstrip() for step in item["steps"]]
     lines += [f"  would call {call}" for call in item["calls"]] or ["  would call nothing"]
     return "\n".join(lines + ([item["diff"]] if item["diff"] else []))

@@ -15,6 +15,7 @@ from sagemaker_gitops.core.plan import After, Done, Plan
 from sagemaker_gitops.core.resource import Snapshot
 
 STOPPING_DELAY = 30.0
+ROUNDING = 1.0  # times in status are whole seconds, cut off
 
 
 def plan_deletion(snapshot: Snapshot, policy: str | None, jobs: Mapping[str, Leftover], settings: Settings, now: datetime) -> Plan:
@@ -41,7 +42,7 @@ def plan_deletion(snapshot: Snapshot, policy: str | None, jobs: Mapping[str, Lef
 def _left_of(absent_since: str | None, interval: float, now: datetime) -> float:
     if absent_since is None:
         return 0.0
-    return (datetime.fromisoformat(absent_since) + timedelta(seconds=interval) - now).total_seconds()
+    return (datetime.fromisoformat(absent_since) + timedelta(seconds=interval + ROUNDING) - now).total_seconds()
 
 
 def _quarantine_left(jobs: Mapping[str, Leftover], settings: Settings, now: datetime) -> float:

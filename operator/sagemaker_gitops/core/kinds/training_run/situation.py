@@ -8,16 +8,17 @@ from datetime import datetime
 from typing import Any
 
 from sagemaker_gitops.api.training_run import DEFAULT_HISTORY_LIMIT, TrainingRunSpec
-from sagemaker_gitops.core.conditions import Condition, timestamp
+from sagemaker_gitops.core.conditions import READY, Condition, timestamp
 from sagemaker_gitops.core.kinds.training_run import status as said
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
-from sagemaker_gitops.core.kinds.training_run.facts import Bound, Source, TrainingRunFacts
+from sagemaker_gitops.core.kinds.training_run.facts import Bound, FailureClass, Source, TrainingRunFacts
 from sagemaker_gitops.core.kinds.training_run.run import Progress, Run, keys_of, spec_hash
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.resource import RERUN, Snapshot
 
 HISTORY_FIELDS = ("specHash", "runKey", "phase", "startedAt", "finishedAt", "metric", "champion", "gate", "model", "revision")
 TERMINAL_PHASES = ("Succeeded", "Failed", "GateRejected", "Stopped")
+FINAL_REASONS = frozenset({"Succeeded", "GateRejected", "NameConflict", *map(str, FailureClass)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,13 @@ def build_run(here: Pass) -> Run:
 def finished(snapshot: Snapshot, spec: TrainingRunSpec, source: Source) -> bool:
     """Whether status already tells the end of exactly what is asked for, with nothing left over: then AWS is not called at all."""
     wanted, status = spec_hash(spec, source, snapshot.annotations.get(RERUN, "")), snapshot.status
-    return status.get("phase") in TERMINAL_PHASES and status.get("specHash") == wanted and not status.get("leftovers")
+    ended = status.get("phase") in TERMINAL_PHASES and _ready_reason(status) in FINAL_REASONS
+    return ended and status.get("specHash") == wanted and not status.get("leftovers")
+
+
+def _ready_reason(status: Mapping[str, Any]) -> str:
+    """A pause or a failed call of a later pass overwrites Ready; then the end has to be said again."""
+    return next((str(item.get("reason")) for item in status.get("conditions") or () if item.get("type") == READY), "")
 
 
 def tell(

@@ -1,0 +1,129 @@
+"""Carries one schedule out on a running sandbox and judges it by the ledger, AWS's own lists and the end state."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+import urllib.request
+from collections import Counter
+from typing import Any
+
+from sagemaker_gitops.cli.errors import CommandError
+from sagemaker_gitops.cli.local_account import client
+from sagemaker_gitops.cli.sandbox import NAMESPACE
+from tests.chaos.schedule import Schedule, Trouble
+from tests.system.stack import PREPARE, TERMINAL, TRAIN, Stack
+
+FROZEN = 1.5  # seconds
+CONVERGE = 90.0
+SLOW_TRAIN = "import time\ntime.sleep(0.8)\n" + TRAIN
+
+
+class Chaos:
+    """One sandbox; `carry_out` is called for one schedule after another."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    def carry_out(self, schedule: Schedule) -> list[str]:
+        """Violations, empty when all held."""
+        name = f"chaos-{schedule.seed}"
+        before = self.stack.ledger.position()
+        manifest = self._apply(name, schedule)
+        started = time.monotonic()
+        for moment, trouble in schedule.troubles:
+            time.sleep(max(0.0, started + moment - time.monotonic()))
+            manifest = self._trouble(name, trouble, manifest)
+        self._revive()
+        return [*self._converge(name), *self._duplicates(before), *self._orphans(name)]
+
+    def _apply(self, name: str, schedule: Schedule) -> dict[str, Any]:
+        framework = {"name": "sklearn", "version": "1.2-1"}
+        train = {"framework": framework, "entryPoint": "train.py", "channels": ["train" if schedule.glue else "raw"]}
+        prepare = {"prepare": {"glue": {"script": "prepare.py", "outputs": ["train"]}}} if schedule.glue else {}
+        files = {"train.py": SLOW_TRAIN} | ({"prepare.py": PREPARE} if schedule.glue else {})
+        return self.stack.run(name, files=files, train=train, **prepare)
+
+    def _trouble(self, name: str, trouble: Trouble, manifest: dict[str, Any]) -> dict[str, Any]:
+        match trouble:
+            case Trouble.KILL | Trouble.TERMINATE:
+                self._signal(signal.SIGKILL if trouble is Trouble.KILL else signal.SIGTERM)
+            case Trouble.FREEZE:
+                self._signal(signal.SIGSTOP)
+                time.sleep(FROZEN)
+                self._signal(signal.SIGCONT)
+            case Trouble.LOSE_TRAINING | Trouble.LOSE_RUN:
+                operation = "CreateTrainingJob" if trouble is Trouble.LOSE_TRAINING else "StartJobRun"
+                self._script(operation=operation, kind="accept-then-drop", times=1)
+            case Trouble.BREAK_DESCRIBE:
+                self._script(operation="DescribeTrainingJob", kind="error", code="InternalServerError", message="broken", times=3)
+            case Trouble.WIPE:
+                wipe = ("patch", "tr", name, "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p", '{"status": null}')
+                self.stack.sandbox.kubectl(*wipe)
+            case Trouble.EDIT:
+                depth = manifest["spec"]["train"].get("hyperparameters", {}).get("depth", 0) + 1
+                manifest["spec"]["train"]["hyperparameters"] = {"depth": depth}
+                self.stack.apply(manifest)
+            case Trouble.REAPPLY:
+                self.stack.sandbox.kubectl("delete", "tr", name, "-n", NAMESPACE, "--wait=false")
+                self._revive()
+                self._gone(name)
+                self.stack.apply(manifest)
+        return manifest
+
+    def _gone(self, name: str) -> None:
+        self.stack.sandbox.kubectl("wait", "--for=delete", f"tr/{name}", "-n", NAMESPACE, f"--timeout={CONVERGE:.0f}s")
+
+    def _signal(self, number: signal.Signals) -> None:
+        operator = self.stack.sandbox.operator
+        if operator is not None and operator.process.poll() is None:
+            operator.process.send_signal(number)
+
+    def _revive(self) -> None:
+        """Kubernetes restarts a dead operator; so do we."""
+        operator = self.stack.sandbox.operator
+        if operator is None or _dead(operator.process):
+            self.stack.sandbox.restart_operator()
+
+    def _converge(self, name: str) -> list[str]:
+        deadline = time.monotonic() + CONVERGE
+        while time.monotonic() < deadline:
+            self._revive()
+            found = self._object(name)
+            status = found.get("status", {})
+            if status.get("phase") in TERMINAL and status.get("observedGeneration") == found["metadata"]["generation"]:
+                return [] if status["phase"] == "Succeeded" else [f"{name} ended as {status['phase']}: {status.get('failure')}"]
+            time.sleep(0.2)
+        return [f"{name} did not converge: {json.dumps(self._object(name).get('status'))[:1000]}"]
+
+    def _object(self, name: str) -> dict[str, Any]:
+        try:
+            return self.stack.get(name)
+        except CommandError:
+            return {"metadata": {"generation": -1}}
+
+    def _duplicates(self, before: int) -> list[str]:
+        """Accepted creates since `before`, by name: never two of one."""
+        url = f"{self.stack.ledger.url}/_local/ledger?creating=true&accepted=true&since={before}&limit=100000"
+        with urllib.request.urlopen(url, timeout=30) as response:
+            entries = json.load(response)["entries"]
+        made = Counter((entry["operation"], entry["resource"]) for entry in entries if entry["role"] == self.stack.ledger.role)
+        return [f"{operation} {resource} accepted {count} times" for (operation, resource), count in made.items() if count > 1]
+
+    def _orphans(self, name: str) -> list[str]:
+        """Training jobs of this object that still run although it is at its end."""
+        sagemaker = client(self.stack.sandbox.aws_url, "sagemaker")
+        listed = sagemaker.list_training_jobs(NameContains=f"team-a-{name}-train", StatusEquals="InProgress")["TrainingJobSummaries"]
+        return [f"orphan {job['TrainingJobName']}" for job in listed]
+
+    def _script(self, **fault: Any) -> None:
+        request = urllib.request.Request(
+            f"{self.stack.sandbox.aws_url}/_local/faults/script", data=json.dumps(fault).encode(), method="POST"
+        )
+        urllib.request.urlopen(request, timeout=30).close()
+
+
+def _dead(process: Any) -> bool:
+    """Ended, or about to: a SIGTERM is on its way out within the grace period."""
+    return process.poll() is not None
