@@ -111,6 +111,7 @@ class FakeKube:
         """etcd is lost and the cluster made anew from nothing: no deletion is ever seen. Returns what was there."""
         lost = list(self.objects.values())
         self.objects.clear()
+        self.statuses.clear()
         return lost
 
     def _get(self, key: Key) -> Body | None:

@@ -63,7 +63,12 @@ class Stack:
 
     def run(self, name: str, *, files: Mapping[str, str] | None = None, **spec: Any) -> dict[str, Any]:
         """Apply a ConfigMap `<name>-code` and a TrainingRun; the smallest valid one unless `spec` says more. Returns the manifest."""
-        code: dict[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": self._metadata(f"{name}-code"), "data": files or {"train.py": TRAIN}}
+        code: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": self._metadata(f"{name}-code"),
+            "data": files or {"train.py": TRAIN},
+        }
         code["metadata"]["labels"] = {"sagemaker-gitops.dev/source": "true"}
         made = {
             "apiVersion": "sagemaker-gitops.dev/v1alpha1",
