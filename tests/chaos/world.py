@@ -67,13 +67,18 @@ class Chaos:
                 self.stack.apply(manifest)
             case Trouble.REAPPLY:
                 self.stack.sandbox.kubectl("delete", "tr", name, "-n", NAMESPACE, "--wait=false")
-                self._revive()
                 self._gone(name)
                 self.stack.apply(manifest)
         return manifest
 
     def _gone(self, name: str) -> None:
-        self.stack.sandbox.kubectl("wait", "--for=delete", f"tr/{name}", "-n", NAMESPACE, f"--timeout={CONVERGE:.0f}s")
+        """Until the object is gone; an operator that was told to stop may still be on its way out and is started anew."""
+        deadline = time.monotonic() + CONVERGE
+        while self._object(name)["metadata"]["generation"] != -1:
+            self._revive()
+            if time.monotonic() > deadline:
+                raise CommandError(f"{name} is still being deleted: {json.dumps(self._object(name).get('status'))[:1000]}")
+            time.sleep(0.2)
 
     def _signal(self, number: signal.Signals) -> None:
         operator = self.stack.sandbox.operator
@@ -83,7 +88,7 @@ class Chaos:
     def _revive(self) -> None:
         """Kubernetes restarts a dead operator; so do we."""
         operator = self.stack.sandbox.operator
-        if operator is None or _dead(operator.process):
+        if operator is None or operator.process.poll() is not None:
             self.stack.sandbox.restart_operator()
 
     def _converge(self, name: str) -> list[str]:
@@ -123,7 +128,3 @@ class Chaos:
         )
         urllib.request.urlopen(request, timeout=30).close()
 
-
-def _dead(process: Any) -> bool:
-    """Ended, or about to: a SIGTERM is on its way out within the grace period."""
-    return process.poll() is not None

@@ -16,7 +16,7 @@ from sagemaker_gitops.aws.requests import validate
 from tests.simulation.gate import Fault
 from tests.simulation.oracles import allowed, judge, reference
 from tests.simulation.scenarios import SCENARIOS, Scenario
-from tests.simulation.schedule import Schedule, random_schedule
+from tests.simulation.schedule import Disturbance, Schedule, random_schedule
 from tests.simulation.world import World
 
 NAMES: Sequence[str] = tuple(SCENARIOS)
@@ -67,6 +67,14 @@ def run_single_faults(name: str, fault: Fault) -> list[str]:
             replay = f"python -m tests.simulation --scenario {name} --fault {fault} --at {number}"
             failed.append(f"{fault} at #{number} {reference(name).labels[number]}: {violations} replay: {replay}")
     return failed
+
+
+def run_forgotten(seeds: range) -> Iterator[list[str]]:
+    """Somebody puts an older status over the present one at every boundary, and the spec is edited in the same moment."""
+    name = "whole-edited"
+    for number in range(reference(name).boundaries):
+        for seed in seeds:
+            yield run(SCENARIOS[name], Schedule(seed, disturbances={number: Disturbance.OLD_STATUS}, script_at=[number]))
 
 
 @contextmanager

@@ -125,6 +125,7 @@ def _replace(manifest: Body) -> Callable[[World], None]:
 
 
 FIRST, SECOND = training_run(train_only(1)), training_run(train_only(2))
+SUSPENDED = training_run({**train_only(1), "suspend": True})
 RETRIED = training_run(train_only(1, retry={"maxAttempts": 3, "onErrors": ["CapacityError"]}))
 WHOLE, WHOLE_EDITED, AGAIN = training_run(whole(1)), training_run(whole(2)), training_run(whole(1), **{RERUN: "2"})
 
@@ -138,6 +139,14 @@ SCENARIOS: Mapping[str, Scenario] = {
             "train-deleted",
             [FIRST],
             [Act("CreateTrainingJob", 1, 5.0, _delete)],
+            endless=frozenset({"1"}),
+            deletes=True,
+            remains=False,
+        ),
+        Scenario(
+            "train-suspended",
+            [FIRST, SUSPENDED],
+            [Act("CreateTrainingJob", 1, 5.0, _apply(SUSPENDED)), Act("CreateTrainingJob", 1, 5.0, _delete)],
             endless=frozenset({"1"}),
             deletes=True,
             remains=False,

@@ -17,15 +17,20 @@ class Disturbance(StrEnum):
     OLD_STATUS = "status-overwritten"
     LABEL = "foreign-label"
     STRIP_FINALIZER = "finalizer-stripped"
+    PAUSE = "paused-for-a-while"
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Faults and disturbances by call number; times in virtual seconds, chances in [0, 1]."""
+    """Faults and disturbances by call number, `afterwards` one more at rest; times in virtual seconds, chances in [0, 1].
+
+    `script_at` are the call numbers at which users act, instead of the moments that the scenario names.
+    """
 
     seed: int = 0
     faults: Mapping[int, Fault] = field(default_factory=dict)
     disturbances: Mapping[int, Disturbance] = field(default_factory=dict)
+    afterwards: Disturbance | None = None
     script_at: Sequence[int] = ()
     breaks: Sequence[tuple[float, float]] = ()
     downtime: float = 2.0
@@ -60,6 +65,7 @@ def random_schedule(seed: int, boundaries: int, *, scripted: int, deletes: bool)
         seed=seed,
         faults=faults,
         disturbances=disturbed,
+        afterwards=dice.choice((None, None, *kinds)),
         script_at=sorted(dice.randrange(horizon) for _ in range(scripted)) if own_moments else (),
         breaks=[(dice.uniform(0, 300), dice.uniform(1, 120))] if dice.random() < 0.2 else (),
         downtime=dice.choice((0.5, 5.0, 60.0, 400.0)),

@@ -21,7 +21,7 @@ from tests.simulation import world
 from tests.simulation.gate import Fault
 from tests.simulation.oracles import allowed, alone, reference
 from tests.simulation.process import Process
-from tests.simulation.runner import NAMES, of_seed, run
+from tests.simulation.runner import NAMES, of_seed, run, run_forgotten
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.schedule import Schedule
 
@@ -53,7 +53,8 @@ def _no_stop(_: Any) -> tuple[()]:
 
 
 def _waits(patch: Patch, wait: str) -> None:
-    patch.setattr(world, "Settings", lambda install: replace(Settings(install), **{wait: 0.0}))
+    none: dict[str, Any] = {wait: 0.0}
+    patch.setattr(world, "Settings", lambda install: replace(Settings(install), **none))
 
 
 def _no_stops(patch: Patch) -> None:
@@ -89,11 +90,12 @@ def references() -> None:
 
 
 def _hunt() -> Iterator[list[str]]:
-    """Single faults of the short scenarios first, then random schedules."""
+    """Single faults first, then an edit over an older status, then random schedules."""
     for name in ("train", "train-deleted", "whole", "whole-glue-deleted"):
         for fault in (Fault.CRASH_AFTER, Fault.LATE):
             for number in range(reference(name).boundaries):
                 yield run(SCENARIOS[name], Schedule(faults={number: fault}))
+    yield from run_forgotten(range(2))
     for seed in SEEDS:
         yield run(*of_seed(seed))
 

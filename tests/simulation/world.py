@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
-from sagemaker_gitops.core.resource import FINALIZER, RERUN, Key
+from sagemaker_gitops.core.resource import FINALIZER, PAUSE, RERUN, Key
 from tests.simulation.aws import Context, FakeAws
 from tests.simulation.aws_glue import Glue
 from tests.simulation.aws_jobs import Jobs, Work
@@ -24,6 +24,7 @@ from tests.simulation.scenarios import CODE, KEY, TENANT, Body, Scenario
 from tests.simulation.schedule import Disturbance, Schedule
 
 SWEEP_INTERVAL = 60.0
+PAUSE_LASTS = 20.0
 LONGEST_RUN = 6 * 3600.0
 TERMINAL = ("Succeeded", "Failed", "GateRejected", "Stopped")
 
@@ -78,11 +79,13 @@ class World:
             self.agenda.add(start, self._break_watch)
             self.agenda.add(start + length, self._mend_watch)
         self._start()
-        while not self.at_rest():
-            if self.clock.seconds > LONGEST_RUN:
-                self.violations.append(f"O7: not at rest after {LONGEST_RUN:g} s")
-                return
-            self.step()
+        self._come_to_rest()
+        if self.schedule.afterwards is not None:
+            self.last_trouble = self.clock.seconds
+            self._disturb(self.schedule.afterwards)
+            while self.clock.seconds < self.last_trouble + SWEEP_INTERVAL:
+                self.step()
+            self._come_to_rest()
 
     def step(self) -> None:
         """Serve what is due; let time pass if nothing is."""
@@ -91,6 +94,14 @@ class World:
             return
         due = [at for at in (self.agenda.next_due, self.process.queue.next_due() if self.process else None) if at is not None]
         self.agenda.run_until(max(self.clock.seconds, min(due)))
+
+    def _come_to_rest(self) -> None:
+        latest = self.clock.seconds + LONGEST_RUN
+        while not self.at_rest():
+            if self.clock.seconds > latest:
+                self.violations.append(f"O7: not at rest after {LONGEST_RUN:g} s")
+                return
+            self.step()
 
     def settled(self, body: Body) -> bool:
         """Whether the object's status tells the end of what its spec asks for."""
@@ -221,8 +232,25 @@ class World:
             case Disturbance.STRIP_FINALIZER if "deletionTimestamp" not in body["metadata"]:
                 kept = [name for name in body["metadata"].get("finalizers") or () if name != FINALIZER]
                 self.kube.edit(KEY, finalizers=kept)
+            case Disturbance.PAUSE:
+                self._pause_object(body)
             case _:
                 pass
+
+    def _pause_object(self, body: Body) -> None:
+        """Somebody sets the pause annotation, and takes it away soon after."""
+
+        def go_on() -> None:
+            self._planned -= 1
+            self.last_trouble = self.clock.seconds
+            held = self.kube.objects.get(KEY)
+            if held is not None:
+                kept = {name: value for name, value in held["metadata"]["annotations"].items() if name != PAUSE}
+                self.kube.edit(KEY, annotations=kept)
+
+        self._planned += 1
+        self.kube.edit(KEY, annotations={**body["metadata"]["annotations"], PAUSE: "true"})
+        self.agenda.add(PAUSE_LASTS, go_on)
 
     def _act(self) -> None:
         """Users do what is next in the script once its moment has come."""
