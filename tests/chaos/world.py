@@ -36,7 +36,13 @@ class Chaos:
             time.sleep(max(0.0, started + moment - time.monotonic()))
             manifest = self._trouble(name, trouble, manifest)
         self._revive()
-        return [*self._converge(name), *self._duplicates(before), *self._orphans(name)]
+        # Deletion stops the job; applied again, the same content finds it stopped and does not run without a rerun nonce (A11).
+        reapplied = any(trouble is Trouble.REAPPLY for _, trouble in schedule.troubles)
+        return [
+            *self._converge(name, ("Succeeded", "Stopped") if reapplied else ("Succeeded",)),
+            *self._duplicates(before),
+            *self._orphans(name),
+        ]
 
     def _apply(self, name: str, schedule: Schedule) -> dict[str, Any]:
         framework = {"name": "sklearn", "version": "1.2-1"}
@@ -91,14 +97,14 @@ class Chaos:
         if operator is None or operator.process.poll() is not None:
             self.stack.sandbox.restart_operator()
 
-    def _converge(self, name: str) -> list[str]:
+    def _converge(self, name: str, wanted: tuple[str, ...]) -> list[str]:
         deadline = time.monotonic() + CONVERGE
         while time.monotonic() < deadline:
             self._revive()
             found = self._object(name)
             status = found.get("status", {})
             if status.get("phase") in TERMINAL and status.get("observedGeneration") == found["metadata"]["generation"]:
-                return [] if status["phase"] == "Succeeded" else [f"{name} ended as {status['phase']}: {status.get('failure')}"]
+                return [] if status["phase"] in wanted else [f"{name} ended as {status['phase']}: {status.get('failure')}"]
             time.sleep(0.2)
         return [f"{name} did not converge: {json.dumps(self._object(name).get('status'))[:1000]}"]
 
@@ -127,4 +133,3 @@ class Chaos:
             f"{self.stack.sandbox.aws_url}/_local/faults/script", data=json.dumps(fault).encode(), method="POST"
         )
         urllib.request.urlopen(request, timeout=30).close()
-

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sagemaker_gitops.core.conditions import READY
 from sagemaker_gitops.core.resource import CHECK_NOW, FINALIZER, PAUSE, RECONCILE_REQUESTED_AT, RELEASE, RERUN, Key, Snapshot
 from sagemaker_gitops.kube.objects import snapshot_of
 
@@ -44,6 +45,7 @@ class _Record:
     annotations: tuple[tuple[str, str], ...]
     phase: str
     observed: bool
+    settled: bool
     content: bytes
     digest: bytes
     references: tuple[Key, ...]
@@ -149,7 +151,7 @@ class Store:
         concerned: set[Key] = set()
         if held is None or held.uid != snapshot.uid:
             concerned |= {key} if self._unfinished(new) else set()
-        elif _wish(held) != _wish(new) or _stripped(held, new):
+        elif _wish(held) != _wish(new) or _stripped(held, new) or self._reopened(held, new):
             concerned.add(key)
         if held is None or held.digest != new.digest:
             concerned |= self.referrers(key)
@@ -161,9 +163,13 @@ class Store:
         concerned = set() if held is not None and _wish(held) == _wish(new) else {snapshot.key}
         return concerned | (self.referrers(snapshot.key) if held is None or held.digest != new.digest else set())
 
+    def _reopened(self, held: _Record, new: _Record) -> bool:
+        """Whether somebody put an unfinished status over a finished one; nothing else would ever look at the object again."""
+        return held.phase in self._finished and (new.phase not in self._finished or (held.settled and not new.settled))
+
     def _unfinished(self, record: _Record) -> bool:
         # An annotation may have been set while the operator was down; a pass over a finished object costs nothing.
-        return record.deleting or bool(_requests(record)) or not (record.observed and record.phase in self._finished)
+        return record.deleting or bool(_requests(record)) or not (record.observed and record.settled and record.phase in self._finished)
 
     def _keep(self, snapshot: Snapshot, *, ours: bool) -> _Record:
         key = snapshot.key
@@ -196,6 +202,7 @@ def _encoded(snapshot: Snapshot, references: tuple[Key, ...], ours: bool, epoch:
         annotations=tuple(sorted(snapshot.annotations.items())),
         phase=sys.intern(str(status.get("phase", ""))),
         observed=status.get("observedGeneration") == snapshot.generation,
+        settled=_settled(status),
         content=zlib.compress(content, COMPRESSION),
         digest=hashlib.blake2b(content, digest_size=8).digest(),
         references=references,
@@ -237,3 +244,9 @@ def _stripped(held: _Record, new: _Record) -> bool:
 def _newer(version: str, than: str) -> bool:
     """Whether a resourceVersion is newer. Decimal and comparable within a resource type since Kubernetes 1.35 (KEP-5504)."""
     return int(version) > int(than)
+
+
+def _settled(status: Mapping[str, Any]) -> bool:
+    """Whether Ready speaks of the object, and not of a pause or a pass that failed."""
+    reason = next((item.get("reason", "") for item in status.get("conditions") or () if item.get("type") == READY), "")
+    return not reason.startswith("Aws") and reason not in ("Paused", "Released", "InternalError")

@@ -241,10 +241,11 @@ class TrainingRunKind:
     async def _progress(self, scope: Scope, snapshot: Snapshot, run: Run, facts: TrainingRunFacts) -> TrainingRunFacts:
         recorded, jobs = said.recorded_steps(snapshot.status), dict(said.recorded_facts(snapshot.status))
         active = said.recorded_active(snapshot.status)
+        incomplete = _status_lost(snapshot) or _run_replaced(snapshot, run)
         progress = walk(run, jobs, recorded)
         while progress.needs is not None:
             attempt = progress.needs
-            fact = await self._fact(scope, snapshot, attempt, attempt.aws_name in active)
+            fact = await self._fact(scope, snapshot, attempt, incomplete or attempt.aws_name in active)
             if isinstance(fact, Succeeded) and not fact.outputs:
                 fact = replace(fact, outputs=job_outputs(run, attempt))
             jobs[attempt.aws_name] = fact
@@ -255,14 +256,14 @@ class TrainingRunKind:
             for name, (type_, _, attempted) in active.items()
             if name not in named
         }
-        if _status_lost(snapshot) or _run_replaced(snapshot, run):
+        if incomplete:
             leftovers = {**leftovers, **await find_running(self.aws, scope, self.settings.install, snapshot.key, named)}
         facts = replace(facts, jobs=jobs, leftovers=leftovers, slot=self._slot(snapshot, run))
         return await self._conclusion(scope, run, progress, facts) if progress.current is None else facts
 
-    async def _fact(self, scope: Scope, snapshot: Snapshot, attempt: Attempt, recorded: bool) -> JobFact:
+    async def _fact(self, scope: Scope, snapshot: Snapshot, attempt: Attempt, may_exist: bool) -> JobFact:
         name, type_ = attempt.aws_name, attempt.step.type
-        if self.optimistic and not recorded and name not in self.taken and not _status_lost(snapshot):
+        if self.optimistic and not may_exist and name not in self.taken:
             return Unseen()
         fact = await look(self.aws, scope, type_, name)
         if isinstance(fact, Absent):

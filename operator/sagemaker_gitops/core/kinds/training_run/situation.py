@@ -58,13 +58,14 @@ def build_run(here: Pass) -> Run:
 def finished(snapshot: Snapshot, spec: TrainingRunSpec, source: Source) -> bool:
     """Whether status already tells the end of exactly what is asked for, with nothing left over: then AWS is not called at all."""
     wanted, status = spec_hash(spec, source, snapshot.annotations.get(RERUN, "")), snapshot.status
-    ended = status.get("phase") in TERMINAL_PHASES and _ready_reason(status) in FINAL_REASONS
-    return ended and status.get("specHash") == wanted and not status.get("leftovers")
+    told = status.get("phase") in TERMINAL_PHASES and status.get("specHash") == wanted and not status.get("leftovers")
+    return told and _says_why_it_ended(status)
 
 
-def _ready_reason(status: Mapping[str, Any]) -> str:
-    """A pause or a failed call of a later pass overwrites Ready; then the end has to be said again."""
-    return next((str(item.get("reason")) for item in status.get("conditions") or () if item.get("type") == READY), "")
+def _says_why_it_ended(status: Mapping[str, Any]) -> bool:
+    """Whether Ready speaks of the end and not of something that came between, such as a pause or a call that failed."""
+    reason = next((item.get("reason") for item in status.get("conditions") or () if item.get("type") == READY), "")
+    return reason in ("Succeeded", "GateRejected", *FailureClass)
 
 
 def tell(
