@@ -39,10 +39,6 @@ async def _nothing_found(*_: Any, **__: Any) -> Mapping[str, Any]:
     return {}
 
 
-def _final(*_: Any) -> str:
-    return "Succeeded"
-
-
 def _exists_is_terminal(operation: str, code: str, message: str, status_: int) -> Category:
     found = classify(operation, code, message, status_)
     return Category.TERMINAL if found is Category.EXISTS else found
@@ -74,9 +70,11 @@ GUARDS: Mapping[str, Callable[[Patch], None]] = {
     "search for jobs at an edit": lambda patch: patch.setattr(training_run, "_run_replaced", lambda *_: False),
     "stop of what an edit or a deletion leaves": _no_stops,
     "an attempted create may run": lambda patch: patch.setattr(status, "_may_run", lambda entry: entry.get("state") == "InProgress"),
-    "an overwritten Ready is said again": lambda patch: patch.setattr(situation, "_ready_reason", _final),
+    "an overwritten Ready is said again": lambda patch: patch.setattr(situation, "_says_why_it_ended", lambda status: True),
     "sweep under lost events": lambda patch: patch.setattr(Process, "sweep", lambda self: None),
     "a wiped status wakes the object": lambda patch: patch.setattr(store, "_stripped", lambda held, new: False),
+    "a foreign status over a finished one wakes it": lambda patch: patch.setattr(store.Store, "_reopened", lambda *_: False),
+    "a restart looks at a paused end": lambda patch: patch.setattr(store, "_settled", lambda status: True),
 }
 
 

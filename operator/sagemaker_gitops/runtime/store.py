@@ -164,8 +164,8 @@ class Store:
         return concerned | (self.referrers(snapshot.key) if held is None or held.digest != new.digest else set())
 
     def _reopened(self, held: _Record, new: _Record) -> bool:
-        """Whether somebody put an unfinished status over a finished one; nothing else would ever look at the object again."""
-        return held.phase in self._finished and (new.phase not in self._finished or (held.settled and not new.settled))
+        """Whether somebody wrote over a finished object: nothing else would ever look at it again, and a look costs nothing."""
+        return held.phase in self._finished and held.digest != new.digest and _status(held) != _status(new)
 
     def _unfinished(self, record: _Record) -> bool:
         # An annotation may have been set while the operator was down; a pass over a finished object costs nothing.
@@ -250,3 +250,7 @@ def _settled(status: Mapping[str, Any]) -> bool:
     """Whether Ready speaks of the object, and not of a pause or a pass that failed."""
     reason = next((item.get("reason", "") for item in status.get("conditions") or () if item.get("type") == READY), "")
     return not reason.startswith("Aws") and reason not in ("Paused", "Released", "InternalError")
+
+
+def _status(record: _Record) -> Any:
+    return json.loads(zlib.decompress(record.content))[2]

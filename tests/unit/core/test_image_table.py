@@ -7,7 +7,7 @@ from sagemaker.core import image_uris
 
 from sagemaker_gitops.core.images import image_uri, images_table
 
-REGIONS = ("eu-central-1", "us-east-1", "cn-north-1", "ap-southeast-2")
+REGIONS = ("eu-central-1", "cn-north-1")
 
 
 def _cases() -> list[tuple[str, str, str]]:
@@ -23,8 +23,8 @@ def test_every_image_is_what_the_sdk_says(region: str) -> None:
     """Registry, repository and tag agree with sagemaker.core.image_uris.retrieve for every version AWS has in the region."""
     compared = 0
     for kind, name, version in _cases():
-        for instance in ("ml.m5.large", "ml.g5.xlarge"):
-            found = images_table()[kind][name]["versions"][version]
+        found = images_table()[kind][name]["versions"][version]
+        for instance in ("ml.m5.large", "ml.g5.xlarge") if found.get("processors") else ("ml.m5.large",):
             python = max(found["python"], key=lambda item: int(item[2:] or 0)) if found.get("python") else None
             try:
                 expected = image_uris.retrieve(
