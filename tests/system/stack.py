@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.request
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -113,6 +114,19 @@ class Stack:
         before = self.ledger.position()
         work()
         return self.ledger.created(before)
+
+    def calls_for(self, name: str) -> list[str]:
+        """Every AWS call made for one object, by the session tag that says so."""
+        with urllib.request.urlopen(f"{self.sandbox.aws_url}/_local/ledger?limit=1000000", timeout=30) as response:
+            entries = json.load(response)["entries"]
+        return [entry["operation"] for entry in entries if entry["sessionTags"].get("name") == name]
+
+    def wait_for_call(self, name: str, operation: str, seconds: float = 30.0) -> None:
+        """Until AWS has been asked for `operation` on behalf of the object: its status says so a moment before."""
+        deadline = time.monotonic() + seconds
+        while operation not in self.calls_for(name):
+            assert time.monotonic() < deadline, f"{operation} was not called for {name}"
+            time.sleep(0.1)
 
     def operator_writes(self, name: str) -> list[AuditEvent]:
         """The operator's own writes to one TrainingRun, from the API server's audit log."""
