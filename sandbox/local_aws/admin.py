@@ -122,9 +122,7 @@ class Admin:
     def _set_settings(self, document: Document) -> Document:
         settings = self._world.settings
         if unknown := sorted(set(document) - set(settings)):
-            raise ValueError(
-                f"{unknown[0]}: is no setting, there are {', '.join(sorted(settings)) or 'none'}"
-            )
+            raise ValueError(f"{unknown[0]}: is no setting, there are {', '.join(sorted(settings)) or 'none'}")
         settings.update({name: _number(document, name) for name in document})
         return self._settings(document)
 

@@ -132,9 +132,7 @@ class App:
             if kind == "explicit"
             else f"because no identity-based policy allows the {request.action} action"
         )
-        message = (
-            f"User: {caller.arn} is not authorized to perform: {request.action} on resource: {arn} {why}"
-        )
+        message = f"User: {caller.arn} is not authorized to perform: {request.action} on resource: {arn} {why}"
         if request.protocol == "json":
             return AwsError("AccessDeniedException", message)
         return AwsError("AccessDenied", message, status=403)

@@ -50,9 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         ("health", "whether it answers"),
     ):
         command = commands.add_parser(name, help=text)
-        command.add_argument(
-            "--url", default=os.environ.get("AWS_ENDPOINT_URL"), help="default: AWS_ENDPOINT_URL"
-        )
+        command.add_argument("--url", default=os.environ.get("AWS_ENDPOINT_URL"), help="default: AWS_ENDPOINT_URL")
         command.add_argument("--json", action="store_true", help="print the admin API's JSON")
         for field in _FILTERS if name != "health" else ():
             command.add_argument(f"--{field}")

@@ -12,9 +12,7 @@ class AwsError(Exception):
     HTTP status and `members` further members of the error shape (`ResourceArn`, `OriginalStatusCode`).
     """
 
-    def __init__(
-        self, code: str, message: str, *, status: int = 400, members: Mapping[str, object] | None = None
-    ) -> None:
+    def __init__(self, code: str, message: str, *, status: int = 400, members: Mapping[str, object] | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message

@@ -35,9 +35,7 @@ class Publisher:
         self._thread = threading.Thread(target=self._run, name="event-publisher", daemon=True)
         self._thread.start()
 
-    def publish(
-        self, source: str, detail_type: str, resources: Sequence[str], detail: Mapping[str, Any]
-    ) -> None:
+    def publish(self, source: str, detail_type: str, resources: Sequence[str], detail: Mapping[str, Any]) -> None:
         """Queue one event; the detail is serialised at once, so later changes of it do not show."""
         event = {
             "version": "0",
@@ -97,9 +95,7 @@ def _send(account: str, region: str, rule: Any, target: Mapping[str, Any], event
     from moto.sqs.models import sqs_backends
 
     group = target.get("SqsParameters", {}).get("MessageGroupId")
-    sqs_backends[account][region].send_message(
-        queue_name=resource, message_body=json.dumps(event), group_id=group
-    )
+    sqs_backends[account][region].send_message(queue_name=resource, message_body=json.dumps(event), group_id=group)
 
 
 def _send_through_moto(rule: Any, target: Mapping[str, Any], event: Event) -> None:

@@ -213,13 +213,8 @@ class Faults:
                     {"service": service, "operation": operation, "rate": bucket.rate, "burst": bucket.burst}
                     for (service, operation), bucket in self._buckets.items()
                 ],
-                "scripts": [
-                    {"operation": entry.operation, "kind": entry.kind, "times": entry.times}
-                    for entry in self._scripts
-                ],
-                "jobs": [
-                    {"job": entry.job, "reason": entry.reason, "times": entry.times} for entry in self._jobs
-                ],
+                "scripts": [{"operation": entry.operation, "kind": entry.kind, "times": entry.times} for entry in self._scripts],
+                "jobs": [{"job": entry.job, "reason": entry.reason, "times": entry.times} for entry in self._jobs],
             }
 
 

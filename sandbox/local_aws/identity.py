@@ -181,18 +181,13 @@ class Identity:
         role = self._roles.get(caller.role_arn)
         if role is None:
             return "implicit"
-        if self._denied and any(
-            name in (role.arn, role.name) and _matches(pattern, action)
-            for name, pattern in tuple(self._denied)
-        ):
+        if self._denied and any(name in (role.arn, role.name) and _matches(pattern, action) for name, pattern in tuple(self._denied)):
             return "explicit"
         if role.deny and _matches_any(role.deny, action):
             return "explicit"
         return None if role.allow is None or _matches_any(role.allow, action) else "implicit"
 
-    def mint(
-        self, role_arn: str, session_name: str, seconds: float | None, tags: Mapping[str, str] = _NO_TAGS
-    ) -> Credentials:
+    def mint(self, role_arn: str, session_name: str, seconds: float | None, tags: Mapping[str, str] = _NO_TAGS) -> Credentials:
         """Credentials of a session of an existing role, valid for `seconds` of AWS time, None for ever."""
         name = role_arn.rpartition("/")[2]
         key = "ASIA" + "".join(secrets.choice(_ALPHABET) for _ in range(16))

@@ -27,9 +27,7 @@ IN_PROCESS: Final = "local_aws.in_process"
 class InProcess:
     """Makes clients whose requests are answered by `app`, set once it exists; they sign with `key`."""
 
-    def __init__(
-        self, endpoint_url: str, region: str, key: str = INTERNAL_KEY, token: str | None = None
-    ) -> None:
+    def __init__(self, endpoint_url: str, region: str, key: str = INTERNAL_KEY, token: str | None = None) -> None:
         self._arguments = {
             "endpoint_url": endpoint_url,
             "region_name": region,

@@ -88,9 +88,7 @@ class Lifecycle:
         with self._lock:
             self._phase = "provisioning"
             if self._limits.max_wait is not None:
-                self._timers.append(
-                    clock.call_later(self._limits.max_wait, lambda: self._expire(Halt.MAX_WAIT))
-                )
+                self._timers.append(clock.call_later(self._limits.max_wait, lambda: self._expire(Halt.MAX_WAIT)))
             if self._limits.provisioning > 0:
                 self._timers.append(clock.call_later(self._limits.provisioning, self._provisioned))
                 return

@@ -39,9 +39,7 @@ OnLines = Callable[[Sequence[Line]], None]
 class Followed:
     """One log file on its way to one log stream; thread safe."""
 
-    def __init__(
-        self, shipper: LogShipper, path: Path, target: tuple[str, str], on_lines: OnLines | None
-    ) -> None:
+    def __init__(self, shipper: LogShipper, path: Path, target: tuple[str, str], on_lines: OnLines | None) -> None:
         self._shipper = shipper
         self._path = path
         self._target = target
@@ -124,9 +122,7 @@ class LogShipper:
         try:
             self._ensure(target)
             for start in range(0, len(events), _BATCH_LINES):
-                self._client.put_log_events(
-                    logGroupName=group, logStreamName=stream, logEvents=events[start : start + _BATCH_LINES]
-                )
+                self._client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events[start : start + _BATCH_LINES])
         except (BotoCoreError, ClientError):
             _log.exception("log lines for %s %s could not be sent", group, stream)
 

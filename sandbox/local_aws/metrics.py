@@ -42,9 +42,7 @@ def compile_definitions(definitions: Iterable[dict[str, str]]) -> tuple[Definiti
         try:
             pattern = regex.compile(definition["Regex"])
         except regex.error as error:
-            raise ValueError(
-                f"metric {definition['Name']!r}: {definition['Regex']!r} is not valid: {error}"
-            ) from error
+            raise ValueError(f"metric {definition['Name']!r}: {definition['Regex']!r} is not valid: {error}") from error
         compiled.append(Definition(definition["Name"], pattern))
     return tuple(compiled)
 

@@ -61,6 +61,7 @@ class MotoBackend:
         # Imported here: it costs a second and 100 MB, which tools that only read a ledger need not pay.
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+        _make_affordable()
         self._account = account
         self._app: Callable[..., Iterable[bytes]] = DomainDispatcherApplication(create_backend_app)
 
@@ -69,9 +70,7 @@ class MotoBackend:
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
-        def start(
-            status: str, headers: list[tuple[str, str]], exc_info: object = None
-        ) -> Callable[[bytes], None]:
+        def start(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Callable[[bytes], None]:
             started.append((status, headers))
             return lambda data: None
 
@@ -89,9 +88,7 @@ class MotoBackend:
         return self._finished(*started[-1], body, service, operation)
 
     @staticmethod
-    def _finished(
-        status: str, headers: list[tuple[str, str]], body: Iterable[bytes], service: str, operation: str
-    ) -> MotoAnswer:
+    def _finished(status: str, headers: list[tuple[str, str]], body: Iterable[bytes], service: str, operation: str) -> MotoAnswer:
         if int(status[:3]) < 400:
             return MotoAnswer(status, headers, body, "")
         data = b"".join(body)
@@ -101,6 +98,46 @@ class MotoBackend:
         found = _CODE.search(data)
         code = (found.group(1) or found.group(2)).decode() if found else status[:3]
         return MotoAnswer(status, headers, [data], code)
+
+
+def _make_affordable() -> None:
+    """Two costs of moto that grow with what a long session holds, without a change to any answer.
+
+    Every request lists moto's source folder, under a lock. ListObjectVersions deep-copies every object of the bucket with
+    its bytes, and each copy is kept for ever by moto's tracking of instances: 1,000 runs took 2.3 GB and half a second each.
+    """
+    from moto import backends
+    from moto.s3.models import FakeDeleteMarker, FakeKey
+
+    if isinstance(backends.list_of_moto_modules, _Modules):
+        return
+
+    class Listed(FakeKey):
+        """A copy in a list: its bytes belong to the original, which alone closes them."""
+
+        def dispose(self, garbage: bool = False) -> None:
+            pass
+
+    backends.list_of_moto_modules = _Modules(tuple(backends.list_of_moto_modules()))
+    FakeKey.__deepcopy__ = lambda key, memo: _copied(key, Listed)  # type: ignore[attr-defined]
+    FakeDeleteMarker.__deepcopy__ = lambda marker, memo: _copied(marker, FakeDeleteMarker)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class _Modules:
+    """The names that moto's `list_of_moto_modules` found once."""
+
+    names: tuple[str, ...]
+
+    def __call__(self) -> tuple[str, ...]:
+        return self.names
+
+
+def _copied(record: Any, kind: type) -> Any:
+    """A copy whose attributes can be set without touching the original."""
+    made: Any = object.__new__(kind)
+    made.__dict__.update(record.__dict__)
+    return made
 
 
 def unknown_operation(service: str, operation: str) -> AwsError:

@@ -39,10 +39,7 @@ class Quotas:
         """Limit and utilisation of every quota that was set or used."""
         with self._lock:
             names = sorted(self._limits.keys() | self._used.keys())
-            return {
-                name: {"limit": self._limits.get(name, DEFAULT_LIMIT), "used": self._used.get(name, 0)}
-                for name in names
-            }
+            return {name: {"limit": self._limits.get(name, DEFAULT_LIMIT), "used": self._used.get(name, 0)} for name in names}
 
     def configure(self, values: dict[str, Any]) -> None:
         """Set limits by quota name; null restores the default. ValueError names the wrong field."""

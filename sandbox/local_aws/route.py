@@ -100,11 +100,7 @@ class Request:
         """The ARN that a denial names; "*" where the resource is not known."""
         if self.service == "s3":
             return f"arn:aws:s3:::{self.resource}" if self.resource else "*"
-        if (
-            self.service not in ("sagemaker", "glue")
-            or not self.resource
-            or self.operation.startswith("List")
-        ):
+        if self.service not in ("sagemaker", "glue") or not self.resource or self.operation.startswith("List"):
             return "*"
         if self.resource.startswith("arn:"):
             return self.resource

@@ -76,9 +76,7 @@ class Services:
     quotas: Quotas
     cost: CostMeter
     slots: Slots
-    pool: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(_WORKERS, thread_name_prefix="job")
-    )
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_WORKERS, thread_name_prefix="job"))
 
     def now(self) -> datetime:
         """AWS time in whole milliseconds, as it goes over the wire: what a client reads compares equal."""

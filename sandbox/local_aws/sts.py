@@ -36,9 +36,7 @@ def _get_caller_identity(call: Call) -> dict[str, Any]:
 def _assume_role(identity: Identity, call: Call) -> dict[str, Any]:
     params, arn = call.params, call.params["RoleArn"]
     if "Policy" in params or "PolicyArns" in params:
-        raise AwsError(
-            "InvalidParameterValue", "local_aws does not evaluate session policies: leave them out"
-        )
+        raise AwsError("InvalidParameterValue", "local_aws does not evaluate session policies: leave them out")
     tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", ())}
     role = identity.role(arn)
     if role is None or not _trusts(role, call.caller, params.get("ExternalId")):

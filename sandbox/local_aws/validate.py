@@ -208,9 +208,7 @@ def _null(path: str) -> str:
     return f"Value null at '{path}' failed to satisfy constraint: Member must not be null"
 
 
-def _apply(
-    constraints: tuple[Constraint, ...], value: Any, path: str, problems: list[str], sensitive: bool
-) -> None:
+def _apply(constraints: tuple[Constraint, ...], value: Any, path: str, problems: list[str], sensitive: bool) -> None:
     for text, holds in constraints:
         if not holds(value):
             shown = "Value" if sensitive else f"Value '{_java(value)}'"

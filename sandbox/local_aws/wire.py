@@ -157,11 +157,7 @@ def _structure_writer(key: tuple[str, str], shape: Shape) -> Writer:
     members: dict[str, Writer] = {}
 
     def write(value: Any) -> Any:
-        return {
-            name: members[name](entry)
-            for name, entry in value.items()
-            if entry is not None and name in members
-        }
+        return {name: members[name](entry) for name, entry in value.items() if entry is not None and name in members}
 
     # Registered before its members are compiled: shapes contain themselves.
     _writers[key] = write
@@ -213,9 +209,7 @@ def _query_answer(model: OperationModel, result: Mapping[str, Any], request_id: 
 
 def _xml_members(shape: Shape, value: Mapping[str, Any]) -> str:
     return "".join(
-        f"<{name}>{_xml_value(member, value[name])}</{name}>"
-        for name, member in shape.members.items()
-        if value.get(name) is not None
+        f"<{name}>{_xml_value(member, value[name])}</{name}>" for name, member in shape.members.items() if value.get(name) is not None
     )
 
 

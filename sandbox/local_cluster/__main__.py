@@ -47,18 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def default_folder() -> Path:
     """`${XDG_STATE_HOME:-~/.local/state}/sagemaker-gitops/clusters/default`, the usual instance."""
     base = os.environ.get("XDG_STATE_HOME")
-    return (
-        (Path(base) if base else Path.home() / ".local" / "state")
-        / "sagemaker-gitops"
-        / "clusters"
-        / "default"
-    )
+    return (Path(base) if base else Path.home() / ".local" / "state") / "sagemaker-gitops" / "clusters" / "default"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m local_cluster", description="a Kubernetes control plane without Docker"
-    )
+    parser = argparse.ArgumentParser(prog="python -m local_cluster", description="a Kubernetes control plane without Docker")
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start an instance and stay until Ctrl-C or `down`")
     up.add_argument(
@@ -67,9 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         help="go on from the state in the folder, and leave it there at the end",
     )
     up.add_argument("--detach", action="store_true", help="return when it is ready and leave it running")
-    up.add_argument(
-        "--ready-file", type=Path, help="written when the API server is ready, removed at the end"
-    )
+    up.add_argument("--ready-file", type=Path, help="written when the API server is ready, removed at the end")
     down = commands.add_parser("down", help="end an instance")
     status = commands.add_parser("status", help="whether it runs, where, and which Kubernetes")
     status.add_argument("-o", "--output", choices=("text", "json"), default="text")
@@ -77,9 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     kubeconfig = commands.add_parser("kubeconfig", help="print the path of the kubeconfig")
     kubeconfig.add_argument("--user", default=ADMIN, help="whose kubeconfig (default: admin)")
     for command in (up, down, status, kubeconfig):
-        command.add_argument(
-            "--folder", type=Path, default=default_folder(), help="the folder of the instance, which names it"
-        )
+        command.add_argument("--folder", type=Path, default=default_folder(), help="the folder of the instance, which names it")
     for command in (up, build):
         command.add_argument("--controller-manager", action="store_true", help="also kube-controller-manager")
     return parser
@@ -123,9 +112,7 @@ def _up_detached(options: argparse.Namespace) -> int:
         ]
         command += ["--keep"] * options.keep + ["--controller-manager"] * options.controller_manager
         with (Path(name) / "output").open("w+") as output:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-            )
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
             wait_until(
                 lambda: ready.exists() or process.poll() is not None,
                 timeout=DETACH_TIMEOUT,
@@ -197,9 +184,7 @@ def _announce(instance: Instance, ready_file: Path | None) -> None:
     _describe(instance)
     if ready_file:
         staging = ready_file.with_name(ready_file.name + ".new")
-        staging.write_text(
-            json.dumps({"kubeconfig": str(instance.kubeconfig), "context": instance.context}) + "\n"
-        )
+        staging.write_text(json.dumps({"kubeconfig": str(instance.kubeconfig), "context": instance.context}) + "\n")
         staging.replace(ready_file)
 
 

@@ -105,9 +105,7 @@ def version_of(program: Program, path: Path) -> str:
 
 def _cached(release: Release, programs: Sequence[Program]) -> Binaries:
     folder = cache_dir(release)
-    return Binaries(
-        {program: folder / program for program in programs}, release.kubernetes, f"the user cache {folder}"
-    )
+    return Binaries({program: folder / program for program in programs}, release.kubernetes, f"the user cache {folder}")
 
 
 def _checked(paths: dict[Program, Path], origin: str) -> Binaries | Unusable:

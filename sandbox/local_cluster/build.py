@@ -70,9 +70,7 @@ def linker_flags(release: Release) -> str:
         f"gitMinor={minor}",
         "gitTreeState=clean",
     )
-    return " ".join(
-        ["-s", "-w", *(f"-X {name}.{setting}" for name in VERSION_PACKAGES for setting in settings)]
-    )
+    return " ".join(["-s", "-w", *(f"-X {name}.{setting}" for name in VERSION_PACKAGES for setting in settings)])
 
 
 @contextmanager

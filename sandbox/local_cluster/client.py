@@ -34,9 +34,7 @@ class Probe:
     def get(self, path: str, user: str = ADMIN, headers: dict[str, str] | None = None) -> int:
         """The HTTP status of a GET, 0 when nobody answers."""
         context = ssl.create_default_context(cafile=self.instance.pki / CA_CERTIFICATE)
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", self.instance.apiserver_port, timeout=5, context=context
-        )
+        connection = http.client.HTTPSConnection("127.0.0.1", self.instance.apiserver_port, timeout=5, context=context)
         authorization = {"Authorization": f"Bearer {self.instance.user(user).token}"}
         try:
             connection.request("GET", path, headers=authorization | (headers or {}))

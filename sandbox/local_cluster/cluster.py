@@ -85,9 +85,7 @@ class LocalCluster:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     @property
@@ -117,9 +115,7 @@ class LocalCluster:
             return self.kubectl("create", "token", name, "--namespace", namespace).stdout.strip()
         return self.instance.user(user).token
 
-    def kubectl(
-        self, *arguments: str, user: str = ADMIN, stdin: str | None = None, check: bool = True
-    ) -> subprocess.CompletedProcess[str]:
+    def kubectl(self, *arguments: str, user: str = ADMIN, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run kubectl as `user`.
 
         Raises:

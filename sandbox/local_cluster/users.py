@@ -54,7 +54,4 @@ def token_file(users: tuple[User, ...]) -> str:
 
 def read_token_file(text: str) -> tuple[User, ...]:
     """The inverse of `token_file`."""
-    return tuple(
-        User(row[1], tuple(row[3].split(",")) if len(row) > 3 else (), row[0])
-        for row in csv.reader(io.StringIO(text))
-    )
+    return tuple(User(row[1], tuple(row[3].split(",")) if len(row) > 3 else (), row[0]) for row in csv.reader(io.StringIO(text)))

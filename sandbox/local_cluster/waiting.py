@@ -13,9 +13,7 @@ class DeadlineExceededError(TimeoutError):
     """What was waited for did not happen in time."""
 
 
-def wait_until(
-    predicate: Callable[[], T | None], *, timeout: float, waiting_for: str, interval: float = 0.05
-) -> T:
+def wait_until(predicate: Callable[[], T | None], *, timeout: float, waiting_for: str, interval: float = 0.05) -> T:
     """Call `predicate` every `interval` seconds until it answers something true, and return that.
 
     Raises:

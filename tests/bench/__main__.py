@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_gitops.cli.sandbox import NAMESPACE, ROOT, Sandbox
-from tests.bench.measure import Server, ledger, operator_writes, percentiles, usage_of, wall
+from tests.bench.measure import Server, last_writes, ledger, operator_writes, percentiles, usage_of, wall
 from tests.system.stack import TRAIN, Stack, smallest
 
 IDLE_RUNS = 30
 RAW_WRITES = 1000
+STARTING_SECONDS = 60.0
 PATIENCE = 900.0
 
 
@@ -75,31 +76,49 @@ class Bench:
             await self._wait({name}, ended)
         created = {job["resource"]: wall(job) for job in ledger(self.stack.sandbox.aws_url, operation="CreateTrainingJob", accepted="true")}
         delays = [next(at for job, at in created.items() if f"-{name}-train-" in job) - at0 for name, at0 in applied.items()]
-        self.rows["CR applied -> CreateTrainingJob, idle [ms]"] = {k: round(v * 1000) for k, v in percentiles(delays).items()}
+        self.rows["CR applied -> CreateTrainingJob, idle [ms]"] = _milliseconds(delays)
+        self.rows["job ended at AWS -> status says so, idle [ms]"] = _milliseconds(self._told(set(applied)))
+
+    def _told(self, names: set[str]) -> list[float]:
+        """Seconds from TrainingEndTime to the operator's last status write, by the audit log."""
+        written = last_writes(self.audit_log)
+        jobs = self.stack.client("sagemaker")
+        found = []
+        for name in names:
+            job = jobs.describe_training_job(TrainingJobName=self.stack.status(name)["steps"][0]["awsName"])
+            found.append(written[name] - job["TrainingEndTime"].timestamp())
+        return found
 
     async def _burst(self, count: int) -> None:
+        """Jobs wait for capacity as they do at AWS, so that the creates do not share two cores with the work they start."""
+        self.stack.aws.admin("PUT", "settings", {"training.startingSeconds": STARTING_SECONDS})
         sequence, (_, line) = self.stack.ledger.position(), operator_writes(self.audit_log, 0)
         before, started = usage_of(self.pid), time.time()
         names = {f"burst-{number}" for number in range(count)}
-        gate = asyncio.Semaphore(8)
+        gate, applied = asyncio.Semaphore(8), dict[str, float]()
 
         async def apply(name: str) -> None:
             async with gate:
-                await self.server.create(self._manifest(name))
+                applied[name] = await self.server.create(self._manifest(name))
 
         await asyncio.gather(*(apply(name) for name in sorted(names)))
         loaded = time.time() - started
         await self._wait(names, {})
         calls = ledger(self.stack.sandbox.aws_url, since=sequence)
-        creates = [wall(job) for job in calls if job["operation"] == "CreateTrainingJob" and job["accepted"]]
+        created = {
+            job["sessionTags"]["name"]: wall(job) for job in calls if job["operation"] == "CreateTrainingJob" and job["accepted"]
+        }
         writes, _ = operator_writes(self.audit_log, line)
         after = usage_of(self.pid)
         by_operation = Counter(f"{call['service']}:{call['operation']}" for call in calls)
         self.rows |= {
             f"burst of {count}: loader done, last create, all ended [s]": [
-                round(x, 1) for x in (loaded, max(creates) - started, time.time() - started)
+                round(x, 1) for x in (loaded, max(created.values()) - started, time.time() - started)
             ],
-            f"burst of {count}: accepted creates": len(creates),
+            f"burst of {count}: CR applied -> CreateTrainingJob [ms]": _milliseconds([created[name] - applied[name] for name in names]),
+            f"burst of {count}: accepted creates": sum(
+                job["operation"] == "CreateTrainingJob" and job["accepted"] and job["creating"] for job in calls
+            ),
             f"burst of {count}: operator writes per run": round(writes / count, 2),
             f"burst of {count}: AWS calls per run": {name: round(number / count, 2) for name, number in by_operation.most_common()},
             f"burst of {count}: operator CPU-s per 1,000 runs": round((after.cpu - before.cpu) * 1000 / count, 1),
@@ -144,10 +163,16 @@ class Bench:
         deadline = time.monotonic() + PATIENCE
         while names - ended.keys():
             for item in await self.server.every(NAMESPACE):
-                if item.get("status", {}).get("phase") in ("Succeeded", "Failed") and item["metadata"]["name"] in names:
-                    ended.setdefault(item["metadata"]["name"], time.time())
+                name, phase = item["metadata"]["name"], item.get("status", {}).get("phase")
+                assert phase != "Failed", item["status"]["failure"]
+                if phase == "Succeeded" and name in names:
+                    ended.setdefault(name, time.time())
             assert time.monotonic() < deadline, f"{len(names - ended.keys())} runs did not end"
             await asyncio.sleep(0.05 if len(names) == 1 else 1.0)
+
+
+def _milliseconds(seconds: list[float]) -> dict[str, int]:
+    return {name: round(value * 1000) for name, value in percentiles(seconds).items()}
 
 
 def main() -> None:

@@ -108,3 +108,15 @@ def operator_writes(audit_log: Path, since: int) -> tuple[int, int]:
                 user, verb = event["user"]["username"], event["verb"]
                 writes += user == OPERATOR_USER and verb in ("create", "update", "patch", "delete")
     return writes, lines
+
+
+def last_writes(audit_log: Path) -> dict[str, float]:
+    """Object name -> wall time at which the API server received the operator's last status write."""
+    found: dict[str, float] = {}
+    with audit_log.open() as log:
+        for line in log:
+            event = json.loads(line)
+            target = event.get("objectRef", {})
+            if event["user"]["username"] == OPERATOR_USER and event["verb"] == "patch" and target.get("subresource") == "status":
+                found[target["name"]] = datetime.fromisoformat(event["requestReceivedTimestamp"]).timestamp()
+    return found

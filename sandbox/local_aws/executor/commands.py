@@ -23,7 +23,7 @@ _PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?")
 _HARMLESS = frozenset({"-u", "--"})
 # What a job installs by itself belongs to the job, not to the interpreter that all share.
 _PIP_TARGET = str(OPT_ML / "packages")
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def container_process(
@@ -39,7 +39,7 @@ def container_process(
     python = interpreter or Path(sys.executable)
     argv, forked = _argv(command.argv, interpreter, python)
     variables = {
-        "PATH": f"{tool_folder(tools, python)}:{_SYSTEM_PATH}",
+        "PATH": f"{tool_folder(tools, python)}:{SYSTEM_PATH}",
         "HOME": str(OPT_ML),
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",

@@ -192,9 +192,7 @@ def _capacity(kind: str, python: str, definition: Mapping[str, Any]) -> dict[str
             raise words.invalid("Please set only Allocated Capacity or Worker Type and Number of Workers")
         return {} if workers else {"MaxCapacity": 10.0, "AllocatedCapacity": 10}
     if workers:
-        raise words.invalid(
-            f"Worker Type is not supported for Job Command pythonshell and Python Version {python}"
-        )
+        raise words.invalid(f"Worker Type is not supported for Job Command pythonshell and Python Version {python}")
     if definition.get("MaxCapacity", 0.0625) not in _PYTHON_SHELL_CAPACITIES:
         raise words.invalid("Max Capacity of a pythonshell job must be 0.0625 or 1.")
     return {"MaxCapacity": 0.0625, "AllocatedCapacity": 0}

@@ -22,8 +22,7 @@ from local_aws.services import Services
 OUTPUT_GROUP = "/aws-glue/python-jobs/output"
 ERROR_GROUP = "/aws-glue/python-jobs/error"
 NO_SPARK = (
-    "Spark is not part of this local AWS: a job with the command {command} can be defined but not run here. "
-    "Use Command.Name pythonshell."
+    "Spark is not part of this local AWS: a job with the command {command} can be defined but not run here. Use Command.Name pythonshell."
 )
 _EXCEPTION = re.compile(r"(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?::|$)")
 
@@ -42,9 +41,7 @@ class RunPlan:
 class RunWork:
     """One run's work; each method is one phase of `Lifecycle`."""
 
-    def __init__(
-        self, services: Services, run: JobRun, plan: RunPlan, folder: Path, ended: Callable[[JobRun], None]
-    ) -> None:
+    def __init__(self, services: Services, run: JobRun, plan: RunPlan, folder: Path, ended: Callable[[JobRun], None]) -> None:
         self._services = services
         self._run = run
         self._plan = plan
@@ -59,9 +56,8 @@ class RunWork:
         if self._plan.command != "pythonshell":
             raise JobFailedError(NO_SPARK.format(command=self._plan.command))
         self._identity = job_identity(self._services.world, self._plan.role_arn, "GlueJobRunnerSession")
-        return script.process(
-            self._script, self._services.storage, self._plan.arguments, self._identity.environment
-        )
+        world, arguments = self._services.world, self._plan.arguments
+        return script.process(self._script, self._services.storage, arguments, self._identity.environment, world.folder)
 
     def started(self) -> None:
         self._run.moved("RUNNING", self._services.now())
@@ -91,9 +87,7 @@ class RunWork:
         state, message = _final_state(reason, halt)
         members = {} if message is None else {"ErrorMessage": message}
         self._services.cost.glue(self._run.name, capacity * max(60, seconds))
-        self._run.moved(
-            state, now, CompletedOn=now, ExecutionTime=seconds, DPUSeconds=capacity * seconds, **members
-        )
+        self._run.moved(state, now, CompletedOn=now, ExecutionTime=seconds, DPUSeconds=capacity * seconds, **members)
         self._ended(self._run)
 
 

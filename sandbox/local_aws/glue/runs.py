@@ -85,9 +85,7 @@ class Runs:
             run = store.find(run_id)
             named = {"JobName": name, "JobRunId": run_id}
             if run is None:
-                answer["Errors"].append(
-                    _refused(named, "EntityNotFoundException", f"Job run {run_id} not found.")
-                )
+                answer["Errors"].append(_refused(named, "EntityNotFoundException", f"Job run {run_id} not found."))
             elif not run.active:
                 message = f"Job run {run_id} is in state {run.state} and can not be stopped."
                 answer["Errors"].append(_refused(named, "InvalidInputException", message))
@@ -106,9 +104,7 @@ class Runs:
     def _run(self, job_name: str, run_id: str) -> JobRun:
         return self._store(job_name).get(run_id)
 
-    def _start(
-        self, job: Job, arguments: Mapping[str, str], members: Mapping[str, Any], run_id: str, attempt: int
-    ) -> JobRun:
+    def _start(self, job: Job, arguments: Mapping[str, str], members: Mapping[str, Any], run_id: str, attempt: int) -> JobRun:
         now = self._services.now()
         body = {
             "Id": run_id,

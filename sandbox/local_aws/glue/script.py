@@ -5,9 +5,7 @@ Python shell only. Parameters that Glue itself consumes (`--extra-py-files` ...)
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +13,8 @@ from pathlib import Path
 
 from local_aws import storage
 from local_aws.executor import Process
+from local_aws.executor.commands import SYSTEM_PATH, tool_folder
+from local_aws.executor.packages import InstallError, Packages
 from local_aws.lifecycle import JobFailedError
 
 LIBRARY = Path(__file__).parent / "library"
@@ -33,7 +33,6 @@ _CONSUMED = frozenset(
         "library-set",
     }
 )
-_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +49,22 @@ class Script:
         return self.folder / "log"
 
 
-def process(
-    script: Script, files: storage.Storage, arguments: Mapping[str, str], environment: Mapping[str, str]
-) -> Process:
-    """Fetch what the run needs and build its process; JobFailedError says what is missing."""
+def process(script: Script, files: storage.Storage, arguments: Mapping[str, str], environment: Mapping[str, str], shared: Path) -> Process:
+    """Fetch what the run needs and build its process; JobFailedError says what is missing. `shared`: the folder of all jobs."""
     work = script.folder / "work"
     work.mkdir(parents=True, exist_ok=True)
     path = script.folder / "script" / (Path(script.location).name or "script.py")
     _fetch(files, script.location, path)
-    libraries = [str(library) for library in _libraries(script, files, arguments.get("--extra-py-files", ""))]
-    _check_modules(arguments.get("--additional-python-modules", ""))
-    search = os.pathsep.join([str(LIBRARY), *libraries])
-    paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    libraries = _libraries(script, files, arguments.get("--extra-py-files", ""))
+    installed = _additional(script, arguments.get("--additional-python-modules", ""), Packages(shared / "packages"))
+    own_process = None if installed is None else Path(sys.executable)
+    search = os.pathsep.join(map(str, filter(None, (installed, LIBRARY, *libraries))))
+    argv = (str(path), *command_line(script, arguments))
     return Process(
         name=script.run_id,
-        argv=(str(path), *command_line(script, arguments)),
+        argv=argv if own_process is None else (str(own_process), *argv),
         environment={
-            "PATH": paths,
+            "PATH": f"{tool_folder(shared / 'tools', Path(sys.executable))}:{SYSTEM_PATH}",
             "HOME": str(work),
             "LANG": "C.UTF-8",
             "PYTHONPATH": search,
@@ -75,7 +73,7 @@ def process(
         root=None,
         cwd=work,
         log=script.log,
-        interpreter=None,
+        interpreter=own_process,
     )
 
 
@@ -92,9 +90,7 @@ def _fetch(files: storage.Storage, uri: str, path: Path) -> None:
     try:
         files.fetch(storage.parse(uri), path)
     except (ValueError, storage.StorageError) as error:
-        raise JobFailedError(
-            f"Command failed: the script or library {uri} can not be read: {error}"
-        ) from error
+        raise JobFailedError(f"Command failed: the script or library {uri} can not be read: {error}") from error
 
 
 def _libraries(script: Script, files: storage.Storage, uris: str) -> list[Path]:
@@ -107,15 +103,15 @@ def _libraries(script: Script, files: storage.Storage, uris: str) -> list[Path]:
     return found
 
 
-def _check_modules(modules: str) -> None:
-    """Additional modules must already be installed: a run here never installs anything."""
-    for requirement in (each.strip() for each in modules.split(",") if each.strip()):
-        match = _REQUIREMENT.match(requirement)
-        name = match.group() if match else requirement
-        try:
-            importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError as error:
-            raise JobFailedError(
-                f"--additional-python-modules: {requirement} is not installed in this local AWS, which does "
-                "not install packages; add it to the environment that runs the local AWS"
-            ) from error
+def _additional(script: Script, modules: str, packages: Packages) -> Path | None:
+    """`--additional-python-modules` installed; None when the interpreter has them all."""
+    names = [each.strip() for each in modules.split(",") if each.strip()]
+    if not names:
+        return None
+    wanted = script.folder / "modules" / "requirements.txt"
+    wanted.parent.mkdir()
+    wanted.write_text("\n".join(names))
+    try:
+        return packages.install(wanted, None)
+    except InstallError as error:
+        raise JobFailedError(f"--additional-python-modules {modules} can not be installed: {error}") from error

@@ -39,29 +39,17 @@ class Reader:
                     self.storage.fetch(location, folder / Path(location.key).name)
                     return 1
                 case _:
-                    raise JobFailedError(
-                        words.client_error(f"Data download failed:{data_type} is not supported here")
-                    )
+                    raise JobFailedError(words.client_error(f"Data download failed:{data_type} is not supported here"))
         except StorageError as error:
-            raise JobFailedError(
-                words.client_error(f"Data download failed:{self._refused(error, uri)}")
-            ) from error
+            raise JobFailedError(words.client_error(f"Data download failed:{self._refused(error, uri)}")) from error
         except InvalidPathError as error:
             raise JobFailedError(words.client_error(f"Data download failed:{error}")) from error
 
     def _prefix(self, uri: str, folder: Path) -> int:
         location = self._located(uri)
-        names = {
-            key: relative_name(key, location.key)
-            for key in self.storage.keys(location)
-            if not key.endswith("/")
-        }
+        names = {key: relative_name(key, location.key) for key in self.storage.keys(location) if not key.endswith("/")}
         if not names:
-            raise JobFailedError(
-                words.client_error(
-                    f"Data download failed:{words.no_objects(uri, self.region, self.role_arn)}"
-                )
-            )
+            raise JobFailedError(words.client_error(f"Data download failed:{words.no_objects(uri, self.region, self.role_arn)}"))
         return self.storage.fetch_keys(location.bucket, names, folder)
 
     def _manifest(self, uri: str, folder: Path) -> int:
@@ -69,9 +57,7 @@ class Reader:
             prefix, *names = json.loads(self.storage.read(self._located(uri)))
             base = self._located(prefix["prefix"])
         except (ValueError, TypeError, KeyError) as error:
-            raise JobFailedError(
-                words.client_error(f"Data download failed:Invalid manifest file {uri}: {error}")
-            ) from error
+            raise JobFailedError(words.client_error(f"Data download failed:Invalid manifest file {uri}: {error}")) from error
         keys = {base.key + str(name): str(name) for name in names}
         return self.storage.fetch_keys(base.bucket, keys, folder)
 

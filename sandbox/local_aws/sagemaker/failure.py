@@ -7,12 +7,12 @@ with the error message and the command. A container that writes none gives its l
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from local_aws import logs
 from local_aws.executor import Exit
+from local_aws.executor.toolkit import script_error
 from local_aws.sagemaker import words
 
 _LINES = 20
@@ -35,11 +35,7 @@ def reason(outcome: Exit, failure_file: Path, log: Path, script_command: Sequenc
     message = _last_error(logs.tail(log, 200))
     if script_command is None:
         return words.algorithm_error(message, code)
-    error = json.dumps(message, ensure_ascii=False)
-    command = json.dumps(" ".join(script_command), ensure_ascii=False)
-    return words.algorithm_error(
-        f"ExecuteUserScriptError:\nExitCode {code}\nErrorMessage {error}\nCommand {command}", code
-    )
+    return words.algorithm_error(script_error(code, message, " ".join(script_command)), code)
 
 
 def _written(failure_file: Path) -> str | None:

@@ -44,9 +44,7 @@ _SUMMARY = (
 class ModelPackage:
     """One package; `name` is what follows `model-package/` in its ARN. Updates replace `body` as a whole."""
 
-    def __init__(
-        self, name: str, body: Mapping[str, Any], now: datetime, changed: Callable[[ModelPackage], None]
-    ) -> None:
+    def __init__(self, name: str, body: Mapping[str, Any], now: datetime, changed: Callable[[ModelPackage], None]) -> None:
         self.name = name
         self.created = now
         self.body = body
@@ -164,9 +162,7 @@ class ModelPackages:
         else:
             name, members = request["ModelPackageName"], {"ModelPackageName": request["ModelPackageName"]}
             self._packages.check_free(name)
-        echoed = {
-            key: value for key, value in request.items() if key not in {"Tags", "ModelPackageGroupName"}
-        }
+        echoed = {key: value for key, value in request.items() if key not in {"Tags", "ModelPackageGroupName"}}
         body = {
             "CertifyForMarketplace": False,
             "SkipModelValidation": "None",
@@ -232,21 +228,17 @@ def _check(request: Mapping[str, Any]) -> None:
     versioned = "ModelPackageGroupName" in request
     if versioned and "ModelPackageName" in request:
         raise words.validation(
-            "Both ModelPackageName and ModelPackageGroupName are provided in the input. "
-            "Cannot determine which one to use."
+            "Both ModelPackageName and ModelPackageGroupName are provided in the input. Cannot determine which one to use."
         )
     if not versioned and "ModelPackageName" not in request:
         raise words.validation("Missing ARN.")
     if versioned and request.get("Tags"):
         raise words.validation(
-            "Tags are not supported for a model package that belongs to a model package group: "
-            "it uses the tags of the group."
+            "Tags are not supported for a model package that belongs to a model package group: it uses the tags of the group."
         )
     if not versioned and "ModelApprovalStatus" in request:
         raise words.validation("ModelApprovalStatus does not apply to an unversioned model package.")
     if "InferenceSpecification" in request and "SourceAlgorithmSpecification" in request:
-        raise words.validation(
-            "Exactly one of InferenceSpecification and SourceAlgorithmSpecification must be specified."
-        )
+        raise words.validation("Exactly one of InferenceSpecification and SourceAlgorithmSpecification must be specified.")
     if "ValidationSpecification" in request:
         raise words.validation("ValidationSpecification is not supported in this local AWS.")

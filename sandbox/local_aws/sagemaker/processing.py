@@ -27,9 +27,7 @@ class ProcessingJobs:
     def __init__(self, services: Services, tag_store: tags.Tags) -> None:
         self._services = services
         self._tags = tag_store
-        self._jobs: store.Store[ProcessingJob] = store.Store(
-            words.processing_job_absent, lambda job: words.processing_job_taken(job.arn)
-        )
+        self._jobs: store.Store[ProcessingJob] = store.Store(words.processing_job_absent, lambda job: words.processing_job_taken(job.arn))
         self._numbers = itertools.count(1)
         services.world.settings.setdefault("processing.startingSeconds", 0.05)
         services.world.settings.setdefault("processing.syncSeconds", 5.0)
@@ -121,9 +119,7 @@ def _check(request: Mapping[str, Any]) -> None:
 def _input_path(entry: Mapping[str, Any]) -> str | None:
     source = entry.get("S3Input")
     if (source is None) == ("DatasetDefinition" not in entry):
-        raise words.validation(
-            f"Input {entry['InputName']} must have exactly one of S3Input and DatasetDefinition."
-        )
+        raise words.validation(f"Input {entry['InputName']} must have exactly one of S3Input and DatasetDefinition.")
     if source is None or entry.get("AppManaged", False):
         return None
     if "LocalPath" not in source:
@@ -152,6 +148,4 @@ def _mounted(path: str) -> bool:
 def _unique(what: str, values: Iterable[str]) -> None:
     twice = sorted(value for value, count in Counter(values).items() if count > 1)
     if twice:
-        raise words.validation(
-            f"Processing {what} must be unique, but found more than once: {', '.join(twice)}."
-        )
+        raise words.validation(f"Processing {what} must be unique, but found more than once: {', '.join(twice)}.")

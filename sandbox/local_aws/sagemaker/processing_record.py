@@ -17,9 +17,7 @@ _DAY = 86_400
 class ProcessingJob:
     """One processing job; every change appends a summary and tells `changed`."""
 
-    def __init__(
-        self, arn: str, request: Mapping[str, Any], now: datetime, changed: Callable[[ProcessingJob], None]
-    ) -> None:
+    def __init__(self, arn: str, request: Mapping[str, Any], now: datetime, changed: Callable[[ProcessingJob], None]) -> None:
         self.name: str = request["ProcessingJobName"]
         self.arn = arn
         self.request = request

@@ -5,24 +5,22 @@ The `Work` of `lifecycle` for processing. Source: developer guide, "Build Your O
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from local_aws import storage
+from local_aws import images, storage
 from local_aws.clock import Timer
-from local_aws.executor import Exit, Process
+from local_aws.executor import Exit, Process, contract
 from local_aws.lifecycle import Halt, JobFailedError
 from local_aws.logs import Followed
 from local_aws.permissions import JobIdentity, job_identity
-from local_aws.sagemaker import channels, container, failure, toolkit, words
+from local_aws.sagemaker import channels, containers, failure, words
 from local_aws.sagemaker.processing_record import ProcessingJob
 from local_aws.services import Services
 
 LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
-ML = PurePosixPath("/opt/ml")
 TIMED_OUT = "ClientError: Job runtime exceeded MaxRuntimeInSeconds provided"
 _MESSAGE_BYTES = 1_024
 
@@ -45,18 +43,17 @@ class ProcessingWork:
         if self._forced is not None:
             raise JobFailedError(self._forced)
         request, world = self._job.request, self._services.world
-        image = container.image_of(request["AppSpecification"]["ImageUri"])
-        self._job.running(self._services.now())
-        self._lay_out(request)
-        reader = channels.Reader(self._services.storage, world.region, request["RoleArn"])
-        for entry in request.get("ProcessingInputs", ()):
-            self._download(reader, entry)
-        return container.process(
-            image,
-            _command(request["AppSpecification"]),
-            self._environment(request),
-            container.Place(self._job.name, self._ml, Path(ML), self._log),
-        )
+        with containers.as_failure_reasons():
+            image = images.resolve(request["AppSpecification"]["ImageUri"])
+            self._job.running(self._services.now())
+            contract.write_processing_folder(self._ml, request, self._job.arn)
+            for name in ("output", "tmp"):
+                (self._ml / name).mkdir(exist_ok=True)
+            reader = channels.Reader(self._services.storage, world.region, request["RoleArn"])
+            for entry in request.get("ProcessingInputs", ()):
+                self._download(reader, entry)
+            place = containers.Place(self._job.name, self._ml, self._log, world.folder)
+            return containers.process(image, contract.processing_command(request), self._environment(request), place)
 
     def started(self) -> None:
         now = self._services.now()
@@ -97,33 +94,12 @@ class ProcessingWork:
         if seconds is not None:
             self._services.cost.instances("processing-job", self._job.name, instance_type, count, seconds)
 
-    def _lay_out(self, request: Mapping[str, Any]) -> None:
-        for name in ("config", "processing", "output", "tmp"):
-            (self._ml / name).mkdir(parents=True, exist_ok=True)
-        described = self._job.describe()
-        documents = {
-            "config/processingjobconfig.json": {
-                key: value for key, value in described.items() if not key.endswith("Time")
-            },
-            "config/resourceconfig.json": toolkit.resource_config(
-                request["ProcessingResources"]["ClusterConfig"]
-            ),
-        }
-        for name, document in documents.items():
-            (self._ml / name).write_text(json.dumps(document))
-        for output in self._outputs(None):
-            self._local(output["LocalPath"]).mkdir(parents=True, exist_ok=True)
-
     def _download(self, reader: channels.Reader, entry: Mapping[str, Any]) -> None:
         source = entry.get("S3Input")
         if source is None:
-            raise JobFailedError(
-                words.client_error(f"Input {entry['InputName']}: DatasetDefinition is not supported here")
-            )
+            raise JobFailedError(words.client_error(f"Input {entry['InputName']}: DatasetDefinition is not supported here"))
         if source.get("S3InputMode", "File") == "Pipe":
-            raise JobFailedError(
-                words.client_error(f"Input {entry['InputName']}: S3InputMode Pipe is not supported here")
-            )
+            raise JobFailedError(words.client_error(f"Input {entry['InputName']}: S3InputMode Pipe is not supported here"))
         if not entry.get("AppManaged", False):
             reader.download(source["S3DataType"], source["S3Uri"], self._local(source["LocalPath"]))
 
@@ -133,21 +109,17 @@ class ProcessingWork:
             **self._identity.environment,
             "PROCESSING_JOB_NAME": self._job.name,
             "PROCESSING_JOB_ARN": self._job.arn,
-            "TMPDIR": str(ML / "tmp"),
+            "TMPDIR": "/opt/ml/tmp",
             **request.get("Environment", {}),
         }
 
     def _outputs(self, mode: str | None) -> list[Mapping[str, Any]]:
         """The S3 outputs that SageMaker uploads; None: of either mode."""
-        outputs: Iterable[Mapping[str, Any]] = self._job.request.get("ProcessingOutputConfig", {}).get(
-            "Outputs", ()
-        )
+        outputs: Iterable[Mapping[str, Any]] = self._job.request.get("ProcessingOutputConfig", {}).get("Outputs", ())
         return [
             entry["S3Output"]
             for entry in outputs
-            if "S3Output" in entry
-            and not entry.get("AppManaged", False)
-            and mode in (None, entry["S3Output"]["S3UploadMode"])
+            if "S3Output" in entry and not entry.get("AppManaged", False) and mode in (None, entry["S3Output"]["S3UploadMode"])
         ]
 
     def _upload(self, mode: str, newer_than: float) -> None:
@@ -176,16 +148,7 @@ class ProcessingWork:
             self._synced = began
 
     def _local(self, path: str) -> Path:
-        return self._ml / PurePosixPath(path).relative_to(ML)
-
-
-def _command(specification: Mapping[str, Any]) -> list[str]:
-    command = [*specification.get("ContainerEntrypoint", ()), *specification.get("ContainerArguments", ())]
-    if "ContainerEntrypoint" not in specification:
-        raise JobFailedError(
-            words.client_error("the image has no command here: give AppSpecification.ContainerEntrypoint")
-        )
-    return command
+        return contract.inside(self._ml, path)
 
 
 def _text(path: Path) -> str | None:

@@ -29,11 +29,11 @@ class TrainingJobs:
     def __init__(self, services: Services, tag_store: tags.Tags) -> None:
         self._services = services
         self._tags = tag_store
-        self._jobs: store.Store[TrainingJob] = store.Store(
-            words.training_job_absent, lambda job: words.training_job_taken(job.arn)
-        )
+        self._jobs: store.Store[TrainingJob] = store.Store(words.training_job_absent, lambda job: words.training_job_taken(job.arn))
         self._numbers = itertools.count(1)
         services.world.settings.setdefault("training.startingSeconds", 0.05)
+        services.world.settings.setdefault("training.checkpointSyncSeconds", 1.0)
+        services.world.settings.setdefault("spot.interruptionSeconds", 1.0)
         tag_store.register("training-job", self._jobs.get)
 
     def operations(self) -> Operations:
@@ -135,18 +135,14 @@ def _check_resource(resource: Mapping[str, Any]) -> None:
         raise words.validation("ResourceConfig.InstanceGroups is not supported in this local AWS.")
     for member in ("InstanceType", "InstanceCount"):
         if member not in resource:
-            raise words.validation(
-                f"ResourceConfig.{member} is required when InstanceGroups is not specified."
-            )
+            raise words.validation(f"ResourceConfig.{member} is required when InstanceGroups is not specified.")
 
 
 def _check_channels(request: Mapping[str, Any]) -> None:
     names = [channel["ChannelName"] for channel in request.get("InputDataConfig", ())]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise words.validation(
-            f"Channel names must be unique, but {', '.join(twice)} is used more than once."
-        )
+        raise words.validation(f"Channel names must be unique, but {', '.join(twice)} is used more than once.")
 
 
 def _check_spot(request: Mapping[str, Any]) -> None:
@@ -154,11 +150,6 @@ def _check_spot(request: Mapping[str, Any]) -> None:
     wait = condition.get("MaxWaitTimeInSeconds")
     if not request.get("EnableManagedSpotTraining", False):
         if wait is not None:
-            raise words.validation(
-                "Invalid MaxWaitTimeInSeconds. It must not be present when EnableManagedSpotTraining is false"
-            )
+            raise words.validation("Invalid MaxWaitTimeInSeconds. It must not be present when EnableManagedSpotTraining is false")
     elif wait is None or wait < condition.get("MaxRuntimeInSeconds", 86_400):
-        raise words.validation(
-            "Invalid MaxWaitTimeInSeconds. "
-            "It must be present and be greater than or equal to MaxRuntimeInSeconds"
-        )
+        raise words.validation("Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds")

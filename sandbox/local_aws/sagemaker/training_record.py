@@ -36,9 +36,7 @@ _MESSAGES = {
 class TrainingJob:
     """One training job; every change goes through a method that appends a summary and tells `changed`."""
 
-    def __init__(
-        self, arn: str, request: Mapping[str, Any], now: datetime, changed: Callable[[TrainingJob], None]
-    ) -> None:
+    def __init__(self, arn: str, request: Mapping[str, Any], now: datetime, changed: Callable[[TrainingJob], None]) -> None:
         self.name: str = request["TrainingJobName"]
         self.arn = arn
         self.request = request
@@ -143,9 +141,7 @@ class TrainingJob:
     def _enter(self, secondary: str, now: datetime) -> None:
         if self.transitions:
             self.transitions[-1] = {**self.transitions[-1], "EndTime": now}
-        message = (
-            self.failure if secondary == "Failed" and self.failure else _MESSAGES.get(secondary, secondary)
-        )
+        message = self.failure if secondary == "Failed" and self.failure else _MESSAGES.get(secondary, secondary)
         entry = {"Status": secondary, "StartTime": now, "StatusMessage": message}
         if self.status in TERMINAL:
             entry["EndTime"] = now

@@ -24,8 +24,7 @@ def training_job_absent(_: str) -> AwsError:
 def training_job_taken(arn: str) -> AwsError:
     return AwsError(
         "ResourceInUse",
-        "Training job names must be unique within an AWS account and region, "
-        f"and a training job with this name already exists ({arn})",
+        f"Training job names must be unique within an AWS account and region, and a training job with this name already exists ({arn})",
     )
 
 
@@ -36,8 +35,7 @@ def processing_job_absent(name: str) -> AwsError:
 def processing_job_taken(arn: str) -> AwsError:
     return AwsError(
         "ResourceInUse",
-        "Job name must be unique within an AWS account and region, "
-        f"and a job with this name already exists ({arn})",
+        f"Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})",
     )
 
 
@@ -117,9 +115,7 @@ def check_tags(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:
         if key.lower().startswith("aws:"):
             raise validation("aws: prefixed tag key names are not allowed for external use.")
         if key in seen:
-            raise validation(
-                f"Duplicate tag keys found. Please note that Tag keys are case insensitive: {key}"
-            )
+            raise validation(f"Duplicate tag keys found. Please note that Tag keys are case insensitive: {key}")
         seen[key] = tag["Value"]
     if len(seen) > 50:
         raise validation("Tag limit exceeded: a resource can have at most 50 tags.")

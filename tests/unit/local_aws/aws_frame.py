@@ -67,9 +67,7 @@ def build(folder: Path, moto: MotoBackend) -> Local:
     return Local(world, app, operations)
 
 
-def wsgi(
-    app: App, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
-) -> tuple[int, dict[str, str], bytes]:
+def wsgi(app: App, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
     """One raw request signed by the admin user: (status, headers, body)."""
     url, _, query = path.partition("?")
     environ: dict[str, Any] = {

@@ -84,9 +84,7 @@ def test_drop_does_not_execute(local: Local, executed: list[str]) -> None:
     assert (executed, entry.accepted, entry.answered) == ([], False, False)
 
 
-def test_delay_comes_before_execution(
-    local: Local, executed: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_delay_comes_before_execution(local: Local, executed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A late call is executed late: the client may be gone by then."""
     seen: list[tuple[float, int]] = []
     pause = staticmethod(lambda seconds: seen.append((seconds, len(executed))))

@@ -27,9 +27,7 @@ def tenant(local: Local) -> Local:
 def assume(local: Local, **arguments: Any) -> dict[str, Any]:
     given = {"RoleArn": TENANT, "RoleSessionName": "run-1", "ExternalId": "secret-1"} | arguments
     client = local.client("sts", OPERATOR_KEY)
-    answer: dict[str, Any] = client.assume_role(
-        **{key: given[key] for key in given if given[key] is not None}
-    )
+    answer: dict[str, Any] = client.assume_role(**{key: given[key] for key in given if given[key] is not None})
     return answer
 
 
@@ -67,9 +65,7 @@ def test_assume_role_is_denied_in_awss_words(tenant: Local, arguments: dict[str,
     error = caught.value.response["Error"]
     arn = arguments.get("RoleArn", TENANT)
     assert error["Code"] == "AccessDenied"
-    assert error["Message"].startswith(
-        f"User: {OPERATOR_SESSION} is not authorized to perform: {action} on resource: {arn}"
-    )
+    assert error["Message"].startswith(f"User: {OPERATOR_SESSION} is not authorized to perform: {action} on resource: {arn}")
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
@@ -173,9 +169,7 @@ def test_the_internal_key_is_of_no_use_from_outside(local: Local) -> None:
 
 def test_presigned_urls_carry_their_caller(local: Local) -> None:
     """The key is taken from the query string."""
-    local.client("s3").create_bucket(
-        Bucket="presigned-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-    )
+    local.client("s3").create_bucket(Bucket="presigned-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     local.client("s3").put_object(Bucket="presigned-bucket", Key="k", Body=b"data")
     parameters = {"Bucket": "presigned-bucket", "Key": "k"}
     url = local.team_client("s3").generate_presigned_url("get_object", Params=parameters)

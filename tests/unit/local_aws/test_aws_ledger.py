@@ -54,9 +54,7 @@ def test_a_refusal_keeps_its_error_code(local: Local) -> None:
         ("sns", lambda c: c.list_topics(), "ListTopics", ""),
     ],
 )
-def test_calls_that_moto_answers_are_recorded_too(
-    local: Local, service: str, call: Any, operation: str, error: str
-) -> None:
+def test_calls_that_moto_answers_are_recorded_too(local: Local, service: str, call: Any, operation: str, error: str) -> None:
     """With the operation's name and moto's error code."""
     client = local.client(service)
     if error:

@@ -175,9 +175,7 @@ def test_a_seed_file_with_another_key_is_refused(tmp_path: Path) -> None:
         load_seed(seed)
 
 
-def test_the_command_line_shows_ledger_and_summary(
-    frame: LocalServer, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_line_shows_ledger_and_summary(frame: LocalServer, capsys: pytest.CaptureFixture[str]) -> None:
     """One line a call, counts by operation, JSON on request."""
     _client(frame, "sts").get_caller_identity()
     assert cli.main(["ledger", "--url", frame.url]) == 0

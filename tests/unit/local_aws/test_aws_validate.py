@@ -52,8 +52,7 @@ def test_enum_message() -> None:
     asserted."""
     [problem] = problems("CreateTrainingJob", {"ResourceConfig": {"InstanceType": "ml.t2.medium"}})[:1]
     assert problem.startswith(
-        "Value 'ml.t2.medium' at 'resourceConfig.instanceType' failed to satisfy constraint: "
-        "Member must satisfy enum value set: ["
+        "Value 'ml.t2.medium' at 'resourceConfig.instanceType' failed to satisfy constraint: Member must satisfy enum value set: ["
     )
     assert "ml.m5.large" in problem
 
@@ -109,8 +108,7 @@ def test_null_message() -> None:
     with pytest.raises(ConstraintViolationError) as caught:
         typed("DescribeTrainingJob", {})
     assert str(caught.value) == (
-        "1 validation error detected: Value null at 'trainingJobName' failed to satisfy constraint: "
-        "Member must not be null"
+        "1 validation error detected: Value null at 'trainingJobName' failed to satisfy constraint: Member must not be null"
     )
 
 
@@ -130,9 +128,7 @@ def test_bounds_message() -> None:
 
 def test_list_of_scalars_is_reported_as_a_whole() -> None:
     """Elements of a scalar list share one message with all constraints of the element."""
-    [problem] = problems("DeleteTags", {"ResourceArn": "arn:aws:sagemaker:x", "TagKeys": ["a", "k" * 129]})[
-        -1:
-    ]
+    [problem] = problems("DeleteTags", {"ResourceArn": "arn:aws:sagemaker:x", "TagKeys": ["a", "k" * 129]})[-1:]
     assert problem.startswith(f"Value '[a, {'k' * 129}]' at 'tagKeys' failed to satisfy constraint: ")
     assert "Member must satisfy constraint: [Member must have length less than or equal to 128, " in problem
 

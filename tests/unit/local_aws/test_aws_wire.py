@@ -201,16 +201,12 @@ def test_query_errors_are_xml(local: Local) -> None:
     status, _, body = wsgi(local.app, "POST", "/", b"Action=GetCallerIdentity&Version=2011-06-15", form)
     root = ElementTree.fromstring(body)
     assert status == 403
-    assert [element.text for element in root.iter() if element.tag.endswith("Code")] == [
-        "InvalidClientTokenId"
-    ]
+    assert [element.text for element in root.iter() if element.tag.endswith("Code")] == ["InvalidClientTokenId"]
 
 
 def test_head_errors_have_no_body(local: Local) -> None:
     """A body after HEAD would be taken for the next answer of the connection."""
-    signed = {
-        "HTTP_AUTHORIZATION": "AWS4-HMAC-SHA256 Credential=NOBODY/20260101/eu-central-1/s3/aws4_request"
-    }
+    signed = {"HTTP_AUTHORIZATION": "AWS4-HMAC-SHA256 Credential=NOBODY/20260101/eu-central-1/s3/aws4_request"}
     status, headers, body = wsgi(local.app, "HEAD", "/bucket/key", b"", signed)
     assert (status, headers["Content-Length"], body) == (403, "0", b"")
 
@@ -250,9 +246,7 @@ def test_the_member_that_names_the_resource(service: str, operation: str, member
 def test_s3_objects_survive_the_fall_through(local: Local) -> None:
     """Names with spaces and plus signs, versions and metadata come back as sent."""
     client = local.client("s3")
-    client.create_bucket(
-        Bucket="frame-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-    )
+    client.create_bucket(Bucket="frame-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     versioned = {"Status": "Enabled"}
     client.put_bucket_versioning(Bucket="frame-bucket", VersioningConfiguration=versioned)
     put = client.put_object(Bucket="frame-bucket", Key="a b/c+d é", Body=b"data", Metadata={"k": "v"})

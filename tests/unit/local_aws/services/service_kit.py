@@ -6,6 +6,7 @@ import io
 import tarfile
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,14 +42,26 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> No
         pause.wait(0.01)
 
 
-def archive(files: Mapping[str, str]) -> bytes:
-    """A tar.gz with the given texts."""
+def archive(files: Mapping[str, str | bytes]) -> bytes:
+    """A tar.gz with the given contents."""
     body = io.BytesIO()
     with tarfile.open(fileobj=body, mode="w:gz") as target:
-        for name, text in files.items():
+        for name, content in files.items():
+            data = content if isinstance(content, bytes) else content.encode()
             member = tarfile.TarInfo(name)
-            member.size = len(text.encode())
-            target.addfile(member, io.BytesIO(text.encode()))
+            member.size = len(data)
+            target.addfile(member, io.BytesIO(data))
+    return body.getvalue()
+
+
+def wheel() -> bytes:
+    """`gitops_demo` 1.0, a package that no registry is needed for; its VALUE is 42."""
+    body, info = io.BytesIO(), "gitops_demo-1.0.dist-info"
+    with zipfile.ZipFile(body, "w") as target:
+        target.writestr("gitops_demo.py", "VALUE = 42\n")
+        target.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: gitops-demo\nVersion: 1.0\n")
+        target.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        target.writestr(f"{info}/RECORD", f"gitops_demo.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
     return body.getvalue()
 
 
@@ -99,8 +112,8 @@ class Kit:
                 if member.isfile()
             }
 
-    def training_request(self, script: str | None = None, **changes: Any) -> dict[str, Any]:
-        """A CreateTrainingJob request; `script` becomes train.py in script mode."""
+    def training_request(self, script: str | None = None, files: Mapping[str, str | bytes] | None = None, **changes: Any) -> dict[str, Any]:
+        """A CreateTrainingJob request; `script` becomes train.py in script mode, with `files` beside it."""
         name = changes.pop("TrainingJobName", None) or self.name("train")
         request: dict[str, Any] = {
             "TrainingJobName": name,
@@ -111,7 +124,7 @@ class Kit:
             "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
         }
         if script is not None:
-            source = self.put(f"code/{name}/sourcedir.tar.gz", archive({"train.py": script}))
+            source = self.put(f"code/{name}/sourcedir.tar.gz", archive({"train.py": script, **(files or {})}))
             request["HyperParameters"] = {
                 "sagemaker_program": "train.py",
                 "sagemaker_submit_directory": source,
@@ -151,9 +164,7 @@ class Kit:
                 "ImageUri": IMAGE,
                 "ContainerEntrypoint": ["python3", "/opt/ml/processing/input/code/script.py"],
             },
-            "ProcessingResources": {
-                "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
-            },
+            "ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}},
             "ProcessingInputs": [s3_input("code", code, "/opt/ml/processing/input/code")],
             "ProcessingOutputConfig": {
                 "Outputs": [
@@ -217,9 +228,7 @@ class Kit:
         events = [
             event["message"]
             for stream in streams
-            for event in logs.get_log_events(
-                logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True
-            )["events"]
+            for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True)["events"]
         ]
         return "\n".join(events)
 

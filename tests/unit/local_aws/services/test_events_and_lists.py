@@ -79,17 +79,11 @@ def test_processing_jobs_and_model_packages_send_events(kit: Kit) -> None:
 
     def approvals() -> list[str]:
         queue.poll()
-        return [
-            each["ModelApprovalStatus"]
-            for each in queue.details()
-            if each.get("ModelPackageGroupName") == group
-        ]
+        return [each["ModelApprovalStatus"] for each in queue.details() if each.get("ModelPackageGroupName") == group]
 
     def states() -> set[str]:
         queue.poll()
-        return {
-            each["ProcessingJobStatus"] for each in queue.details() if each.get("ProcessingJobName") == job
-        }
+        return {each["ProcessingJobStatus"] for each in queue.details() if each.get("ProcessingJobName") == job}
 
     until(lambda: sorted(approvals()) == ["Approved", "PendingManualApproval"], "two package events")
     until(lambda: states() == {"InProgress", "Completed"}, "the processing events")

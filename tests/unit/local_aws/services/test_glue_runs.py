@@ -78,11 +78,19 @@ def test_extra_py_files_can_be_imported(kit: Kit) -> None:
     assert kit.log(OUTPUT, run) == "42 False"
 
 
-def test_additional_modules_must_be_installed(kit: Kit) -> None:
-    """A module that is not there is named instead of failing at its import."""
-    arguments = {"--additional-python-modules": "pandas>=1,no-such-distribution==1.0"}
+def test_additional_modules_that_are_there_need_no_installation(kit: Kit) -> None:
+    """The interpreter's own pandas is good enough."""
+    job = kit.glue_job("import pandas\n", DefaultArguments={"--additional-python-modules": "pandas>=1"})
+    assert kit.ran(job, kit.start(job))["JobRunState"] == "SUCCEEDED"
+
+
+def test_additional_modules_that_cannot_be_installed_fail_the_run(kit: Kit) -> None:
+    """Named, instead of failing at the import."""
+    arguments = {"--additional-python-modules": "pandas>=1,./absent-1.0-py3-none-any.whl"}
     job = kit.glue_job("print('x')\n", DefaultArguments=arguments)
-    assert "no-such-distribution==1.0 is not installed" in kit.ran(job, kit.start(job))["ErrorMessage"]
+    message = kit.ran(job, kit.start(job))["ErrorMessage"]
+    assert message.startswith("--additional-python-modules")
+    assert "absent-1.0" in message
 
 
 def test_spark_jobs_fail_with_the_reason(kit: Kit) -> None:

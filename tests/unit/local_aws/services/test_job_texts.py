@@ -10,7 +10,7 @@ import pytest
 from local_aws import metrics
 from local_aws.executor import Exit
 from local_aws.glue.run_work import error_message
-from local_aws.sagemaker import failure, toolkit, words
+from local_aws.sagemaker import failure, words
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TRACE = 'Traceback (most recent call last):\n  File "t.py", line 1, in <module>\nValueError: bad\n'
@@ -106,47 +106,6 @@ def test_a_long_message_keeps_its_end(tmp_path: Path) -> None:
 def test_the_error_message_of_a_glue_run(text: str, message: str) -> None:
     """The exception with its text, however many lines; without one the exit code."""
     assert error_message(Exit(1, None), text.splitlines())[0] == message
-
-
-def test_script_mode_needs_program_and_source() -> None:
-    """One without the other is no script mode."""
-    assert toolkit.script_of({"sagemaker_program": "t.py"}) is None
-    script = toolkit.script_of({"sagemaker_program": "t.py", "sagemaker_submit_directory": "s3://b/k"})
-    assert script is not None
-    assert (script.program, script.source, script.arguments) == ("t.py", "s3://b/k", ())
-
-
-def test_hyperparameters_are_decoded_and_sorted() -> None:
-    """As the toolkit hands them over: JSON where it is JSON, short names with one dash, ours left out."""
-    script = toolkit.script_of(
-        {
-            "sagemaker_program": '"t.py"',
-            "sagemaker_submit_directory": "s3://b/k",
-            "sagemaker_region": "eu-central-1",
-            "n": "3",
-            "layers": "[1, 2]",
-            "name": "plain text",
-            "flag": "true",
-        }
-    )
-    assert script is not None
-    assert script.arguments == (
-        "--flag", "True", "--layers", "[1, 2]", "-n", "3", "--name", "plain text"
-    )  # fmt: skip
-
-
-def test_the_environment_of_the_toolkit() -> None:
-    """Upper-cased names with dashes kept, and a folder for each channel."""
-    script = toolkit.Script("t.py", "s3://b/k", {"max-depth": 3})
-    request = {
-        "AlgorithmSpecification": {"TrainingInputMode": "File"},
-        "InputDataConfig": [{"ChannelName": "train", "DataSource": {"S3DataSource": {}}}],
-        "ResourceConfig": {"InstanceType": "ml.m5.large"},
-    }
-    environment = toolkit.script_environment(script, request, "arn:x/job", "eu-central-1", "framework:main")
-    assert environment["SM_HP_MAX-DEPTH"] == "3"
-    assert environment["SM_CHANNEL_TRAIN"] == "/opt/ml/input/data/train"
-    assert environment["SM_FRAMEWORK_MODULE"] == "framework:main"
 
 
 @pytest.mark.parametrize("length", [0, 900, 1024, 5000])

@@ -20,9 +20,7 @@ VALIDATION = {
         {
             "ProfileName": "p",
             "TransformJobDefinition": {
-                "TransformInput": {
-                    "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://kit-bucket/in"}}
-                },
+                "TransformInput": {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://kit-bucket/in"}}},
                 "TransformOutput": {"S3OutputPath": "s3://kit-bucket/out"},
                 "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
             },

@@ -59,9 +59,7 @@ def test_the_exit_message_comes_from_the_container(kit: Kit) -> None:
 def test_an_empty_input_fails_the_job(kit: Kit) -> None:
     """The reason is AWS's "No S3 objects found"."""
     request = kit.processing_request(WRITE)
-    request["ProcessingInputs"].append(
-        s3_input("data", f"s3://{BUCKET}/empty/prefix", "/opt/ml/processing/input/data")
-    )
+    request["ProcessingInputs"].append(s3_input("data", f"s3://{BUCKET}/empty/prefix", "/opt/ml/processing/input/data"))
     kit.client("sagemaker").create_processing_job(**request)
     reason = kit.processed(request["ProcessingJobName"])["FailureReason"]
     assert "No S3 objects found under S3 URL" in reason
@@ -133,19 +131,11 @@ def _outputs(*names_and_paths: tuple[str, str]) -> dict[str, Any]:
     ("changes", "message"),
     [
         (
-            {
-                "ProcessingOutputConfig": _outputs(
-                    ("a", "/opt/ml/processing/a"), ("a", "/opt/ml/processing/b")
-                )
-            },
+            {"ProcessingOutputConfig": _outputs(("a", "/opt/ml/processing/a"), ("a", "/opt/ml/processing/b"))},
             "output names must be unique",
         ),
         (
-            {
-                "ProcessingOutputConfig": _outputs(
-                    ("a", "/opt/ml/processing/a"), ("b", "/opt/ml/processing/a")
-                )
-            },
+            {"ProcessingOutputConfig": _outputs(("a", "/opt/ml/processing/a"), ("b", "/opt/ml/processing/a"))},
             "LocalPath values must be unique",
         ),
         ({"ProcessingOutputConfig": _outputs(("a", "/tmp/a"))}, "must be an absolute path that starts with"),
@@ -153,9 +143,7 @@ def _outputs(*names_and_paths: tuple[str, str]) -> dict[str, Any]:
         ({"ProcessingInputs": [{"InputName": "x"}]}, "exactly one of S3Input and DatasetDefinition"),
     ],
 )
-def test_rules_between_members_are_checked_at_creation(
-    kit: Kit, changes: dict[str, Any], message: str
-) -> None:
+def test_rules_between_members_are_checked_at_creation(kit: Kit, changes: dict[str, Any], message: str) -> None:
     """Names and paths are unique, and paths are where SageMaker mounts them."""
     with pytest.raises(ClientError, match=message):
         kit.process(WRITE, **changes)
@@ -164,4 +152,4 @@ def test_rules_between_members_are_checked_at_creation(
 def test_an_image_without_a_command_fails(kit: Kit) -> None:
     """Without ContainerEntrypoint there is nothing to run, and the reason says what to give."""
     job = kit.processed(kit.process(WRITE, AppSpecification={"ImageUri": IMAGE}))
-    assert "give AppSpecification.ContainerEntrypoint" in job["FailureReason"]
+    assert "set AppSpecification.ContainerEntrypoint" in job["FailureReason"]

@@ -85,9 +85,7 @@ def test_a_quota_counts_what_is_in_use() -> None:
     quotas = Quotas()
     quotas.configure({"q": 3})
     quotas.reserve("q", 2)
-    with pytest.raises(
-        AwsError, match="current utilization of 2 Instances and a request delta of 2 Instances"
-    ):
+    with pytest.raises(AwsError, match="current utilization of 2 Instances and a request delta of 2 Instances"):
         quotas.reserve("q", 2)
     quotas.release("q", 2)
     quotas.reserve("q", 3)

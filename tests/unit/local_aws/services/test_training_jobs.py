@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -25,17 +24,13 @@ SAVES_ON_TERM = (
 def test_a_completed_job_went_through_the_states_of_aws(kit: Kit) -> None:
     """The secondary status goes through every phase of AWS, each with its times."""
     job = kit.trained(kit.train(SAVE))
-    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Completed", "Completed"), job.get(
-        "FailureReason"
-    )
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Completed", "Completed"), job.get("FailureReason")
     statuses = [entry["Status"] for entry in job["SecondaryStatusTransitions"]]
     assert statuses == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
     ends = [entry["EndTime"] for entry in job["SecondaryStatusTransitions"][:-1]]
     starts = [entry["StartTime"] for entry in job["SecondaryStatusTransitions"][1:]]
     assert ends == starts
-    assert (
-        job["CreationTime"] <= job["TrainingStartTime"] <= job["TrainingEndTime"] == job["LastModifiedTime"]
-    )
+    assert job["CreationTime"] <= job["TrainingStartTime"] <= job["TrainingEndTime"] == job["LastModifiedTime"]
 
 
 def test_the_model_is_uploaded_as_an_archive(kit: Kit) -> None:
@@ -151,9 +146,7 @@ def test_log_lines_are_in_cloudwatch_when_the_job_has_ended(kit: Kit) -> None:
 
 def test_an_exception_in_the_script_is_the_failure_reason(kit: Kit) -> None:
     """FailureReason has AWS's form, the exception's text and the exit code."""
-    name = kit.train(
-        "print('before')\nraise ValueError('the data is empty')\n", HyperParameters={"trees": "3"}
-    )
+    name = kit.train("print('before')\nraise ValueError('the data is empty')\n", HyperParameters={"trees": "3"})
     job = kit.trained(name)
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Failed", "Failed")
     reason = job["FailureReason"]
@@ -165,9 +158,7 @@ def test_an_exception_in_the_script_is_the_failure_reason(kit: Kit) -> None:
 
 def test_the_failure_file_wins_over_the_log(kit: Kit) -> None:
     """What the container wrote to /opt/ml/output/failure is the reason, cut to 1,024 characters."""
-    script = (
-        "import sys\nopen('/opt/ml/output/failure', 'w').write('wrong target' + 'x' * 2000)\nsys.exit(7)\n"
-    )
+    script = "import sys\nopen('/opt/ml/output/failure', 'w').write('wrong target' + 'x' * 2000)\nsys.exit(7)\n"
     reason = kit.trained(kit.train(script))["FailureReason"]
     assert len(reason) <= 1024
     assert reason.endswith("xxx, exit code: 7")
@@ -241,63 +232,6 @@ def test_max_runtime_stops_the_job(kit: Kit) -> None:
     assert job["TrainingTimeInSeconds"] >= 3600
 
 
-def test_spot_capacity_bills_less_than_it_trains(kit: Kit) -> None:
-    """Managed spot training shows a billable time below the training time."""
-    condition = {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 36000}
-    name = kit.train(SAVES_ON_TERM, EnableManagedSpotTraining=True, StoppingCondition=condition)
-    kit.in_training(name)
-    kit.world.clock.advance(100)
-    kit.client("sagemaker").stop_training_job(TrainingJobName=name)
-    job = kit.trained(name)
-    assert 0 < job["BillableTimeInSeconds"] < job["TrainingTimeInSeconds"]
-
-
-def test_a_spot_interruption_can_be_ordered(kit: Kit) -> None:
-    """The admin's SpotInterruption takes the capacity away once the process runs."""
-    name = kit.name("spot")
-    kit.world.faults.fail_jobs(_failure(name, "SpotInterruption"))
-    condition = {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 3600}
-    kit.train(
-        SAVES_ON_TERM, TrainingJobName=name, EnableManagedSpotTraining=True, StoppingCondition=condition
-    )
-    job = kit.trained(name)
-    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Interrupted")
-
-
-def test_a_spot_job_that_waits_too_long_is_stopped(kit: Kit) -> None:
-    """MaxWaitTimeInSeconds counts from the creation, also while capacity is being waited for."""
-    kit.world.settings["training.startingSeconds"] = 7200
-    condition = {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 3600}
-    name = kit.train(SAVE, EnableManagedSpotTraining=True, StoppingCondition=condition)
-    kit.world.clock.advance(3601)
-    assert kit.trained(name)["SecondaryStatus"] == "MaxWaitTimeExceeded"
-
-
-def test_a_capacity_error_can_be_ordered(kit: Kit) -> None:
-    """The next job of that name fails with the ordered reason before it runs; the one after it does not."""
-    name = kit.name("capacity")
-    kit.world.faults.fail_jobs(
-        _failure(name, "CapacityError: Unable to provision requested ML compute capacity.")
-    )
-    first = kit.trained(kit.train(SAVE, TrainingJobName=name))
-    assert first["FailureReason"] == "CapacityError: Unable to provision requested ML compute capacity."
-    kit.client("sagemaker").delete_training_job(TrainingJobName=name)
-    assert kit.trained(kit.train(SAVE, TrainingJobName=name))["TrainingJobStatus"] == "Completed"
-
-
-def test_checkpoints_travel_through_s3(kit: Kit) -> None:
-    """Files under CheckpointConfig.S3Uri are there at the start, and new ones are uploaded at the end."""
-    prefix = kit.name("checkpoints")
-    kit.put(f"{prefix}/old.txt", "old")
-    script = (
-        "import pathlib\nfolder = pathlib.Path('/opt/ml/checkpoints')\n"
-        "(folder / 'new.txt').write_text((folder / 'old.txt').read_text() + '+')\n"
-    )
-    job = kit.trained(kit.train(script, CheckpointConfig={"S3Uri": f"s3://{BUCKET}/{prefix}"}))
-    assert job["TrainingJobStatus"] == "Completed"
-    assert kit.read(f"s3://{BUCKET}/{prefix}/new.txt") == b"old+"
-
-
 def test_the_process_acts_as_its_execution_role(kit: Kit) -> None:
     """boto3 in the job signs with the execution role, and that session ends with the job."""
     script = (
@@ -320,9 +254,7 @@ def test_a_quota_is_refused_in_awss_words_and_freed_at_the_end(kit: Kit) -> None
     kit.world.quotas.configure({"ml.c5.xlarge for training job usage": 1})
     resource = {"InstanceType": "ml.c5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1}
     name = kit.train(SAVES_ON_TERM, ResourceConfig=resource)
-    with pytest.raises(
-        ClientError, match=r"is 1 Instances, with current utilization of 1 Instances and a request"
-    ):
+    with pytest.raises(ClientError, match=r"is 1 Instances, with current utilization of 1 Instances and a request"):
         kit.train(SAVE, ResourceConfig=resource)
     kit.in_training(name)
     kit.client("sagemaker").stop_training_job(TrainingJobName=name)
@@ -339,9 +271,3 @@ def test_billable_seconds_feed_the_cost_meter(kit: Kit) -> None:
     charge = next(c for c in kit.world.cost.report()["charges"] if c["name"] == name)
     assert charge["unit_seconds"] == 2 * job["BillableTimeInSeconds"]
     assert charge["usd"] == pytest.approx(charge["unit_seconds"] / 3600 * 0.23)
-
-
-def _failure(name: str, reason: str) -> Any:
-    from local_aws.faults import JobFailure
-
-    return JobFailure(job="TrainingJob", reason=reason, name=name)

@@ -56,9 +56,7 @@ def test_a_caller_that_may_not_pass_the_role_is_refused(kit: Kit) -> None:
         ({"Tags": [{"Key": "aws:k", "Value": "1"}]}, "aws: prefixed tag key"),
     ],
 )
-def test_rules_between_members_are_checked_at_creation(
-    kit: Kit, changes: dict[str, Any], message: str
-) -> None:
+def test_rules_between_members_are_checked_at_creation(kit: Kit, changes: dict[str, Any], message: str) -> None:
     """A request that the model accepts but SageMaker does not is a ValidationException."""
     with pytest.raises(ClientError, match=message):
         kit.train(SAVE, **changes)
@@ -68,9 +66,7 @@ def test_tags_of_the_request_can_be_read_changed_and_removed(kit: Kit) -> None:
     """Tags are set atomically with the creation and answer to AddTags and DeleteTags."""
     sagemaker = kit.client("sagemaker")
     arn = kit.training(kit.train(SAVE, Tags=[{"Key": "team", "Value": "a"}]))["TrainingJobArn"]
-    sagemaker.add_tags(
-        ResourceArn=arn, Tags=[{"Key": "stage", "Value": "dev"}, {"Key": "team", "Value": "b"}]
-    )
+    sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "stage", "Value": "dev"}, {"Key": "team", "Value": "b"}])
     sagemaker.delete_tags(ResourceArn=arn, TagKeys=["stage"])
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "team", "Value": "b"}]
 
