@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.request
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from local_aws.client import AdminClient
 from local_cluster.audit import AuditEvent, read_audit_log
 from sagemaker_gitops.cli.ledger import Ledger
 from sagemaker_gitops.cli.local_account import ACCOUNT, client
@@ -22,6 +21,8 @@ from sagemaker_gitops.cli.sandbox import NAMESPACE, Sandbox
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker-gitops-team-a"
 OPERATOR_USER = "operator"
+ANNOTATION = "sagemaker-gitops.dev"
+SKLEARN = {"name": "sklearn", "version": "1.2-1"}
 TERMINAL = ("Succeeded", "Failed", "GateRejected", "Stopped", "Invalid")
 
 TRAIN = """
@@ -51,47 +52,80 @@ class Stack:
     """A running sandbox with the names that a test needs made unique, so that tests share it."""
 
     sandbox: Sandbox
+    namespace: str = NAMESPACE
+    role: str = ROLE
     ledger: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.sandbox.aws_url, ROLE)
+        self.ledger = Ledger(self.sandbox.aws_url, self.role)
+
+    @property
+    def aws(self) -> AdminClient:
+        """The local AWS's admin API: faults, denials, ledger."""
+        return AdminClient(self.sandbox.aws_url)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client as the account's administrator."""
+        return client(self.sandbox.aws_url, service)
 
     def data(self) -> str:
         """An input prefix of its own with one object."""
         prefix = f"raw/{uuid.uuid4().hex[:8]}/"
-        client(self.sandbox.aws_url, "s3").put_object(Bucket="team-a-ml", Key=f"{prefix}data.csv", Body=b"0,1,2\n")
+        self.client("s3").put_object(Bucket="team-a-ml", Key=f"{prefix}data.csv", Body=b"0,1,2\n")
         return f"s3://team-a-ml/{prefix}"
 
     def run(self, name: str, *, files: Mapping[str, str] | None = None, **spec: Any) -> dict[str, Any]:
         """Apply a ConfigMap `<name>-code` and a TrainingRun; the smallest valid one unless `spec` says more. Returns the manifest."""
-        code: dict[str, Any] = {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": self._metadata(f"{name}-code"),
-            "data": files or {"train.py": TRAIN},
-        }
-        code["metadata"]["labels"] = {"sagemaker-gitops.dev/source": "true"}
-        made = {
+        made = self.manifest(name, **spec)
+        self.apply(self.code(f"{name}-code", files or {"train.py": TRAIN}), made)
+        return made
+
+    def manifest(self, name: str, **spec: Any) -> dict[str, Any]:
+        """A TrainingRun of the ConfigMap `<name>-code`; `uri` names its data, else it gets data of its own."""
+        return {
             "apiVersion": "sagemaker-gitops.dev/v1alpha1",
             "kind": "TrainingRun",
             "metadata": self._metadata(name),
             "spec": smallest(f"{name}-code", spec.pop("uri", None) or self.data()) | spec,
         }
-        self.apply(code, made)
-        return made
+
+    def code(self, name: str, files: Mapping[str, str]) -> dict[str, Any]:
+        """A ConfigMap whose edits the operator watches."""
+        metadata = self._metadata(name) | {"labels": {"sagemaker-gitops.dev/source": "true"}}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(files)}
+
+    def annotate(self, name: str, **annotations: str | None) -> None:
+        """Set annotations of ours on a TrainingRun, `_` standing for `-`; None removes one."""
+        words = [f"{ANNOTATION}/{key.replace('_', '-')}" + ("-" if value is None else f"={value}") for key, value in annotations.items()]
+        self.sandbox.kubectl("annotate", "--overwrite", "tr", name, "-n", self.namespace, *words)
+
+    def describe_job(self, name: str, step: str = "train") -> dict[str, Any]:
+        """What AWS says about the job of a step, by the name in status."""
+        aws_name = next(entry["awsName"] for entry in self.status(name)["steps"] if entry["name"] == step)
+        if step == "train":
+            found: dict[str, Any] = self.client("sagemaker").describe_training_job(TrainingJobName=aws_name)
+        else:
+            found = self.client("sagemaker").describe_processing_job(ProcessingJobName=aws_name)
+        return found
+
+    def accepted(self, name: str, operation: str) -> int:
+        """Accepted calls of an operation for one object."""
+        entries = self.aws.ledger(operation=operation, accepted="true", limit=1_000_000)
+        return sum(entry["sessionTags"].get("name") == name for entry in entries)
 
     def apply(self, *manifests: Mapping[str, Any]) -> None:
         self.sandbox.kubectl("apply", "-f", "-", stdin="\n---\n".join(json.dumps(item) for item in manifests))
 
     def get(self, name: str) -> dict[str, Any]:
-        return self.sandbox.get("trainingrun", name)
+        found: dict[str, Any] = json.loads(self.sandbox.kubectl("get", "trainingrun", name, "-n", self.namespace, "-o", "json"))
+        return found
 
     def status(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.get(name).get("status", {})
         return found
 
     def delete(self, name: str, *, wait: bool = True) -> None:
-        self.sandbox.kubectl("delete", "tr", name, "-n", NAMESPACE, f"--wait={'true' if wait else 'false'}", "--timeout=90s")
+        self.sandbox.kubectl("delete", "tr", name, "-n", self.namespace, f"--wait={'true' if wait else 'false'}", "--timeout=90s")
 
     def until(self, name: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 60.0) -> dict[str, Any]:
         """The object once its status holds what is asked; AssertionError with the status when it never does."""
@@ -117,9 +151,7 @@ class Stack:
 
     def calls_for(self, name: str) -> list[str]:
         """Every AWS call made for one object, by the session tag that says so."""
-        with urllib.request.urlopen(f"{self.sandbox.aws_url}/_local/ledger?limit=1000000", timeout=30) as response:
-            entries = json.load(response)["entries"]
-        return [entry["operation"] for entry in entries if entry["sessionTags"].get("name") == name]
+        return [entry["operation"] for entry in self.aws.ledger(limit=1_000_000) if entry["sessionTags"].get("name") == name]
 
     def wait_for_call(self, name: str, operation: str, seconds: float = 30.0) -> None:
         """Until AWS has been asked for `operation` on behalf of the object: its status says so a moment before."""
@@ -128,16 +160,31 @@ class Stack:
             assert time.monotonic() < deadline, f"{operation} was not called for {name}"
             time.sleep(0.1)
 
-    def operator_writes(self, name: str) -> list[AuditEvent]:
-        """The operator's own writes to one TrainingRun, from the API server's audit log."""
+    def wipe_status(self, name: str) -> None:
+        """What a restore from a backup without status does."""
+        self.sandbox.kubectl("patch", "tr", name, "-n", self.namespace, "--subresource=status", "--type=merge", "-p", '{"status":null}')
+
+    def quiet(self, seconds: float = 60.0) -> None:
+        """Until nothing has been called for two seconds: what earlier tests left running has ended."""
+        deadline, last = time.monotonic() + seconds, -1
+        while last != (last := sum(self.ledger.calls().values())):
+            assert time.monotonic() < deadline, "the operator goes on calling AWS"
+            time.sleep(2.0)
+
+    def all_writes(self) -> list[AuditEvent]:
+        """Every write of the operator, from the API server's audit log."""
         return [
             event
             for event in read_audit_log(self.sandbox.kubeconfig.parent / "audit.log")
-            if event.user == OPERATOR_USER and event.verb in ("create", "update", "patch", "delete") and event.name == name
+            if event.user == OPERATOR_USER and event.verb in ("create", "update", "patch", "delete")
         ]
 
+    def operator_writes(self, name: str) -> list[AuditEvent]:
+        """The operator's writes to one TrainingRun."""
+        return [event for event in self.all_writes() if event.name == name]
+
     def _metadata(self, name: str) -> dict[str, Any]:
-        return {"name": name, "namespace": NAMESPACE}
+        return {"name": name, "namespace": self.namespace}
 
 
 def smallest(code: str, uri: str) -> dict[str, Any]:
@@ -145,14 +192,10 @@ def smallest(code: str, uri: str) -> dict[str, Any]:
     return {
         "source": {"configMapRef": {"name": code}},
         "inputs": [{"name": "raw", "s3Uri": uri, "contentType": "text/csv"}],
-        "train": {"framework": {"name": "sklearn", "version": "1.2-1"}, "entryPoint": "train.py", "channels": ["raw"]},
+        "train": {"framework": SKLEARN, "entryPoint": "train.py", "channels": ["raw"]},
     }
 
 
 def condition(status: Mapping[str, Any], type_: str) -> dict[str, Any]:
     """One condition, or an empty one."""
     return next((dict(item) for item in status.get("conditions", ()) if item["type"] == type_), {})
-
-
-def folder_for(root: Path) -> Path:
-    return root / "sandbox"

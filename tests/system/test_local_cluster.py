@@ -212,9 +212,7 @@ def test_instances_run_side_by_side(shared: LocalCluster, tmp_path: Path) -> Non
         other.create_namespaces("only-here")
         assert "only-here" not in shared.kubectl("get", "ns", "-o", "name").stdout
         assert Probe(shared.instance).get("/api/v1/namespaces/only-here") == 404
-        assert other.kubectl(
-            "--token", shared.token("admin"), "get", "ns", user="argocd", check=False
-        ).returncode
+        assert other.kubectl("--token", shared.token("admin"), "get", "ns", user="argocd", check=False).returncode
 
 
 def test_state_is_thrown_away(tmp_path: Path) -> None:
@@ -255,9 +253,7 @@ def test_nothing_outlives_kill_9_of_the_parent(tmp_path: Path) -> None:
         wait_until(ready.exists, timeout=120, waiting_for="the instance")
         owner = running_owner(tmp_path / "orphan" / LOCK)
         assert owner is not None
-        children = list(
-            map(int, Path(f"/proc/{owner.guard}/task/{owner.guard}/children").read_text().split())
-        )
+        children = list(map(int, Path(f"/proc/{owner.guard}/task/{owner.guard}/children").read_text().split()))
         assert len(children) == 2
         parent.send_signal(signal.SIGKILL)
     left = [owner.guard, *children]
@@ -270,9 +266,7 @@ def test_the_controller_manager_deletes_namespaces_and_dependents(tmp_path: Path
     with LocalCluster.start(tmp_path / "full", controller_manager=True) as cluster:
         cluster.create_namespaces("team", "other")
         cluster.kubectl("create", "configmap", "owner", "-n", "team")
-        uid = cluster.kubectl(
-            "get", "configmap", "owner", "-n", "team", "-o", "jsonpath={.metadata.uid}"
-        ).stdout
+        uid = cluster.kubectl("get", "configmap", "owner", "-n", "team", "-o", "jsonpath={.metadata.uid}").stdout
         reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}
         metadata = {"name": "owned", "namespace": "team", "ownerReferences": [reference]}
         owned = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
@@ -311,9 +305,7 @@ def test_up_detached_and_down(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     wait_until(lambda: not alive(process), timeout=10, waiting_for="the end of the background process")
 
 
-def test_a_user_mistake_is_an_error_without_a_traceback(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_user_mistake_is_an_error_without_a_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A folder with other files is refused in one line."""
     (tmp_path / "notes.txt").write_text("mine")
     assert main(["up", "--folder", str(tmp_path)]) == 1

@@ -8,9 +8,7 @@ from collections import Counter
 
 import pytest
 
-from tests.system.stack import EVALUATE, PREPARE, TRAIN, Stack, condition
-
-SKLEARN = {"name": "sklearn", "version": "1.2-1"}
+from tests.system.stack import EVALUATE, PREPARE, SKLEARN, TRAIN, Stack, condition
 
 
 def test_the_smallest_run_succeeds_and_is_ready(stack: Stack) -> None:
@@ -118,9 +116,7 @@ def test_deletion_stops_what_runs_and_leaves_nothing(stack: Stack) -> None:
     stack.until("deleted", lambda status: status.get("phase") == "Running")
     name = stack.status("deleted")["steps"][0]["awsName"]
     stack.delete("deleted")
-    from sagemaker_gitops.cli.local_account import client
-
-    job = client(stack.sandbox.aws_url, "sagemaker").describe_training_job(TrainingJobName=name)
+    job = stack.client("sagemaker").describe_training_job(TrainingJobName=name)
     assert job["TrainingJobStatus"] == "Stopped"
 
 

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,10 @@ from sagemaker_gitops.core.naming import digest
 SOURCE_LIMIT = 20 * 1024 * 1024  # bytes, packed; what a pass may hold in memory
 UNPACKED_LIMIT = 100 * 1024 * 1024
 OBJECT_LIMIT = 100_000
+
+
+class NotThereError(ValueError):
+    """What a URI names does not exist (yet)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ def unpack(archive: bytes) -> dict[str, bytes]:
                     raise ValueError(f"the archive unpacks to more than {UNPACKED_LIMIT} bytes")
                 content = tar.extractfile(member)
                 files[name] = content.read() if content else b""
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise ValueError(f"the archive is not a tar.gz: {error}") from error
     return files
 
@@ -142,7 +147,7 @@ async def _body(aws: Aws, scope: Scope, uri: str, limit: int) -> bytes:
         content: bytes = (await aws.call(scope, "s3", "GetObject", {"Bucket": bucket, "Key": key}))["Body"]
     except AwsFailure as error:
         if error.category is Category.NOT_FOUND:
-            raise ValueError(f"{uri} does not exist") from error
+            raise NotThereError(f"{uri} does not exist") from error
         raise
     return content
 

@@ -28,9 +28,9 @@ class Ledger:
         entries = self._get("ledger", wanted)["entries"]
         return Counter(f"{entry['service']}:{entry['operation']}" for entry in entries if entry["role"] == self.role)
 
-    def calls(self) -> Counter[str]:
+    def calls(self, since: int = 0) -> Counter[str]:
         """Every call of the role, by service:Operation."""
-        entries = self._get("ledger", {})["entries"]
+        entries = self._get("ledger", {"since": str(since)})["entries"]
         return Counter(f"{entry['service']}:{entry['operation']}" for entry in entries if entry["role"] == self.role)
 
     def _get(self, path: str, wanted: dict[str, str]) -> dict[str, Any]:

@@ -147,7 +147,7 @@ class Reconciler:
 
     def _hands_off(self, snapshot: Snapshot, reason: str, message: str, *, finalizer: bool) -> Plan:
         status = replace_summary(snapshot.status, suspended(reason, message), snapshot.generation, self._clock.now())
-        return Plan(status=status, requeue=Done(), finalizer=finalizer)
+        return Plan(status={**status, "observedGeneration": snapshot.generation}, requeue=Done(), finalizer=finalizer)
 
     async def _carry_out(self, run: _Pass, resource: Any, plan: Plan) -> Requeue | None:
         proven = False

@@ -19,6 +19,7 @@ from sagemaker_gitops.aws.kinds.leftovers import find_running
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.registry import EVALUATION_LIMIT, look_up
 from sagemaker_gitops.aws.kinds.slots import Slots
+from sagemaker_gitops.aws.kinds.sources import Sources
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.core import conditions, tenancy
@@ -52,7 +53,7 @@ from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.kinds.training_run.situation import TERMINAL_PHASES, Pass, build_run, finished
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
 from sagemaker_gitops.core.plan import OnEvent, Plan
-from sagemaker_gitops.core.resource import GROUP, REPOSITORY, RERUN, REVISION, Key, Snapshot
+from sagemaker_gitops.core.resource import GROUP, RERUN, Key, Snapshot
 
 JOB_CREATES = {"CreateTrainingJob": JobType.TRAINING_JOB, "CreateProcessingJob": JobType.PROCESSING_JOB, "CreateJob": JobType.GLUE_JOB}
 RUNNING_PHASES = ("Running",)
@@ -75,6 +76,7 @@ class TrainingRunKind:
     references: References
     settings: Settings
     slots: Slots
+    sources: Sources = field(init=False)
     known: set[str] = field(default_factory=set)
     taken: set[str] = field(default_factory=set)
     uploaded: set[str] = field(default_factory=set)
@@ -82,6 +84,9 @@ class TrainingRunKind:
     optimistic: bool = True  # False: look at every name before saying that it would be created, for `plan`
     _owners: dict[str, Key] = field(default_factory=dict)
     _active: dict[Key, dict[str, tuple[JobType, str, datetime | None]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sources = Sources(self.aws, self.references)
 
     def parse(self, snapshot: Snapshot) -> TrainingRunSpec | Deleting:
         """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
@@ -134,9 +139,11 @@ class TrainingRunKind:
         if not isinstance(binding, Bound):
             return TrainingRunFacts(binding)
         scope = scope_of(binding.spec, snapshot.key)
-        source = await self._source(scope, snapshot, resource)
+        if _is_packed(resource) and (finished(snapshot, resource, Source({})) or self._forbidden(binding, resource)):
+            return TrainingRunFacts(binding, Source({}))
+        source = await self.sources.find(scope, snapshot, resource)
         facts = TrainingRunFacts(binding, source)
-        if isinstance(source, Missing) or finished(snapshot, resource, source) or self._forbidden(binding, resource):
+        if not isinstance(source, Source) or finished(snapshot, resource, source) or self._forbidden(binding, resource):
             return facts
         inputs = await self._inputs(scope, snapshot, resource, source)
         facts = replace(facts, inputs=inputs)
@@ -204,23 +211,6 @@ class TrainingRunKind:
         except InvalidResource:
             return True
         return bool(tenancy.findings(binding.name, binding.spec, wanted_of(spec, effective)))
-
-    async def _source(self, scope: Scope, snapshot: Snapshot, spec: TrainingRunSpec) -> Source | Missing:
-        revision, repository = snapshot.annotations.get(REVISION, ""), snapshot.annotations.get(REPOSITORY, "")
-        if spec.source is None:
-            return Source({}, revision, repository)
-        if spec.source.s3 is not None:
-            try:
-                files = await storage.fetch_source(self.aws, scope, spec.source.s3.uri, spec.source.s3.sha256)
-            except ValueError as error:
-                return Missing(spec.source.s3.uri, str(error))
-            return Source(files, revision, repository)
-        assert spec.source.config_map_ref is not None
-        name = spec.source.config_map_ref.name
-        found = await self.references.config_map(snapshot.key.namespace, name)
-        if found is None:
-            return Missing(f"ConfigMap {name}", "does not exist in this namespace; commit it together with the TrainingRun")
-        return Source(found.files, revision or found.annotations.get(REVISION, ""), repository or found.annotations.get(REPOSITORY, ""))
 
     async def _inputs(
         self, scope: Scope, snapshot: Snapshot, spec: TrainingRunSpec, source: Source
@@ -336,6 +326,11 @@ STOPS = {
 
 def scope_of(tenant: TenantSpec, key: Key) -> Scope:
     return Scope(tenant.account, tenant.region, tenant.role_arn, tenant.external_id, key.namespace, key.kind, key.name)
+
+
+def _is_packed(spec: TrainingRunSpec) -> bool:
+    """Whether the spec alone says what the code is: then an archive in S3 need not be read to know that nothing is new."""
+    return spec.source is not None and spec.source.s3 is not None
 
 
 def _status_lost(snapshot: Snapshot) -> bool:

@@ -10,7 +10,7 @@ from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, su
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.training_run import status as said
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
-from sagemaker_gitops.core.kinds.training_run.facts import Active, Bound, Missing, Source, Unbound, Unknown
+from sagemaker_gitops.core.kinds.training_run.facts import Active, Bound, Missing, Refused, Source, Unbound, Unknown
 from sagemaker_gitops.core.kinds.training_run.requests import stop_actions
 from sagemaker_gitops.core.kinds.training_run.run import entry_points, walk
 from sagemaker_gitops.core.kinds.training_run.situation import Pass, build_run, finished
@@ -39,6 +39,12 @@ def source_missing(here: Pass) -> Plan | None:
         return None
     message = f"{here.facts.source.what}: {here.facts.source.message}"
     return Plan(here.say("Pending", reconciling("SourceMissing", message)), After(WAIT_FOR_INPUT), finalizer=here.snapshot.has_finalizer)
+
+
+def source_refused(here: Pass) -> Plan | None:
+    if not isinstance(here.facts.source, Refused):
+        return None
+    return _stalled(here, "SourceRefused", [Finding("spec.source", f"{here.facts.source.what}: {here.facts.source.message}")])
 
 
 def nothing_new(here: Pass) -> Plan | None:
@@ -129,9 +135,10 @@ def _stalled(here: Pass, reason: str, findings: Sequence[Finding]) -> Plan:
 CHECKS: tuple[Check, ...] = (
     no_tenant,
     source_missing,
+    source_refused,
     nothing_new,
-    file_missing,
     outside_tenant,
+    file_missing,
     invalid_request,
     input_missing,
     suspended_by_user,

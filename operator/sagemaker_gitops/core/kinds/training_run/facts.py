@@ -146,6 +146,14 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """Something referenced is there and is not what the spec says: waiting does not help."""
+
+    what: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class InputVersion:
     """What an input's S3 URI held at the start: digest covers key, version (or ETag) and size of every object."""
 
@@ -187,7 +195,7 @@ class TrainingRunFacts:
     """Everything one pass saw. Later fields stay empty while an earlier one already decides."""
 
     binding: Binding
-    source: Source | Missing | None = None
+    source: Source | Missing | Refused | None = None
     inputs: Mapping[str, InputVersion] | Missing | None = None
     jobs: Mapping[str, JobFact] = field(default_factory=dict)
     leftovers: Mapping[str, Leftover] = field(default_factory=dict)

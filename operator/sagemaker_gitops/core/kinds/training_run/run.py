@@ -104,8 +104,9 @@ def input_uris(spec: TrainingRunSpec) -> dict[str, str]:
 
 
 def spec_hash(spec: TrainingRunSpec, source: Source, nonce: str) -> str:
-    """Identity of what the user asked for, inputs by URI: equal hash, nothing new to run."""
-    return naming.content_key([content_of(spec, _RUN_POLICY), naming.files_digest(source.files), nonce])
+    """Identity of what the user asked for, inputs by URI: equal hash, nothing new to run. An archive is known by the digest in the spec."""
+    pinned = spec.source is not None and spec.source.s3 is not None
+    return naming.content_key([content_of(spec, _RUN_POLICY), "" if pinned else naming.files_digest(source.files), nonce])
 
 
 def entry_points(spec: TrainingRunSpec) -> dict[str, str]:

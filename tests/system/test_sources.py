@@ -1,0 +1,85 @@
+"""Where code comes from: ConfigMaps, watched and not, and archives in S3 that must be what git says they are."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import tarfile
+import uuid
+from collections import Counter
+from typing import Any
+
+from tests.system.stack import SKLEARN, TRAIN, Stack, condition
+
+
+def _archive(stack: Stack, files: dict[str, str]) -> dict[str, Any]:
+    """A packed source in S3, as CI would put it there."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    key = f"sources/{uuid.uuid4().hex[:8]}.tar.gz"
+    stack.client("s3").put_object(Bucket="team-a-ml", Key=key, Body=packed.getvalue())
+    return {"uri": f"s3://team-a-ml/{key}", "sha256": hashlib.sha256(packed.getvalue()).hexdigest()}
+
+
+def test_an_edit_of_the_config_map_alone_starts_a_run(stack: Stack) -> None:
+    """The labelled ConfigMap is watched; the TrainingRun itself is not touched."""
+    stack.run("edited-code")
+    before = stack.ended("edited-code")
+
+    def edit() -> None:
+        stack.apply(stack.code("edited-code-code", {"train.py": TRAIN + "# edited\n"}))
+        stack.until("edited-code", lambda status: status.get("phase") == "Succeeded" and status["specHash"] != before["specHash"])
+
+    assert stack.created_by(edit) == Counter({"sagemaker:CreateTrainingJob": 1})
+    assert len(stack.status("edited-code")["history"]) == 2
+
+
+def test_a_config_map_without_the_label_is_read_once(stack: Stack) -> None:
+    """It need not be watched to be used: the run that names it finds it."""
+    code = stack.code("unlabelled-code", {"train.py": TRAIN})
+    del code["metadata"]["labels"]
+    stack.apply(code, stack.manifest("unlabelled"))
+    assert stack.ended("unlabelled")["phase"] == "Succeeded"
+
+
+def test_a_config_map_that_comes_later_is_waited_for(stack: Stack) -> None:
+    """Argo CD promises no order: no ConfigMap yet is a reason to wait, said in the condition, and its arrival wakes the run."""
+    stack.apply(stack.manifest("late-code"))
+    status = stack.until("late-code", lambda status: condition(status, "Reconciling").get("reason") == "SourceMissing")["status"]
+    assert "ConfigMap late-code-code" in condition(status, "Ready")["message"]
+    stack.apply(stack.code("late-code-code", {"train.py": TRAIN}))
+    assert stack.ended("late-code", 30)["phase"] == "Succeeded"
+
+
+def test_binary_data_of_a_config_map_reaches_the_job(stack: Stack) -> None:
+    """A key under binaryData is a file like any other, byte for byte."""
+    script = TRAIN + "assert pathlib.Path('table.bin').read_bytes() == bytes(range(256))\n"
+    code = stack.code("binary-code", {"train.py": script}) | {"binaryData": {"table.bin": base64.b64encode(bytes(range(256))).decode()}}
+    stack.apply(code, stack.manifest("binary"))
+    assert stack.ended("binary")["phase"] == "Succeeded"
+
+
+def test_an_s3_archive_with_folders_runs_when_its_digest_is_right(stack: Stack) -> None:
+    """Folders, which a ConfigMap cannot have, work; provenance names the digest of the files."""
+    train = {"framework": SKLEARN, "entryPoint": "src/train.py", "channels": ["raw"]}
+    files = {"src/train.py": "from helper import value\n" + TRAIN + "assert value == 1\n", "src/helper.py": "value = 1\n"}
+    stack.apply(stack.manifest("packed", source={"s3": _archive(stack, files)}, train=train))
+    status = stack.ended("packed")
+    assert status["phase"] == "Succeeded", status
+    assert len(status["provenance"]["sourceDigest"]) == 64
+
+
+def test_an_s3_archive_with_another_digest_is_refused(stack: Stack) -> None:
+    """Not what git says: Stalled with both digests, and no job."""
+    source = _archive(stack, {"train.py": TRAIN})
+    stack.apply(stack.manifest("tampered", source={"s3": source | {"sha256": "0" * 64}}))
+    status = stack.ended("tampered")
+    message = condition(status, "Stalled")["message"]
+    assert condition(status, "Stalled")["reason"] == "SourceRefused"
+    assert source["sha256"] in message and "0" * 64 in message
+    assert stack.accepted("tampered", "CreateTrainingJob") == 0
