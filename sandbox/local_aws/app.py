@@ -26,7 +26,7 @@ from local_aws.world import World
 
 _log = logging.getLogger(__name__)
 
-OWN_SERVICES: Final = frozenset({*OWN_TARGETS.values(), "sts"})
+OWN_SERVICES: Final = frozenset({*OWN_TARGETS.values(), "sts", "iam"})
 _STATUS: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _ECONNRESET: Final = 104
 

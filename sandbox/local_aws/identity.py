@@ -176,9 +176,13 @@ class Identity:
 
     def refusal(self, caller: Caller, action: str) -> Literal["explicit", "implicit"] | None:
         """Why the caller may not do `action` ("sagemaker:CreateModel"); None when it may."""
-        if caller.role_arn is None:
+        return self.decision(caller.role_arn, action)
+
+    def decision(self, role_arn: str | None, action: str) -> Literal["explicit", "implicit"] | None:
+        """Why a role may not do `action`; None when it may, and for users, who may do everything."""
+        if role_arn is None:
             return None
-        role = self._roles.get(caller.role_arn)
+        role = self._roles.get(role_arn)
         if role is None:
             return "implicit"
         if self._denied and any(name in (role.arn, role.name) and _matches(pattern, action) for name, pattern in tuple(self._denied)):

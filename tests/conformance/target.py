@@ -84,9 +84,7 @@ class Target:
                 "ImageUri": self.image,
                 "ContainerEntrypoint": ["python3", f"{local}/script.py"],
             },
-            "ProcessingResources": {
-                "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5}
-            },
+            "ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5}},
             "ProcessingInputs": [
                 {
                     "InputName": "code",

@@ -52,17 +52,12 @@ CASES: list[tuple[str, str, dict[str, Any], tuple[str, str]]] = [
 @pytest.mark.parametrize(
     ("service", "operation", "params", "expected"),
     CASES,
-    ids=[
-        f"{operation}-{'-'.join(map(str, params))}-{i}" for i, (_, operation, params, _) in enumerate(CASES)
-    ],
+    ids=[f"{operation}-{'-'.join(map(str, params))}-{i}" for i, (_, operation, params, _) in enumerate(CASES)],
 )
-def test_a_missing_resource(
-    target: Target, service: str, operation: str, params: dict[str, Any], expected: tuple[str, str]
-) -> None:
+def test_a_missing_resource(target: Target, service: str, operation: str, params: dict[str, Any], expected: tuple[str, str]) -> None:
     """A name that nobody used gives that resource's own error."""
     filled = {
-        key: target.arn(value[1:-1], ABSENT) if isinstance(value, str) and value.startswith("<") else value
-        for key, value in params.items()
+        key: target.arn(value[1:-1], ABSENT) if isinstance(value, str) and value.startswith("<") else value for key, value in params.items()
     }
     code, message = expected
     with pytest.raises(ClientError) as caught:

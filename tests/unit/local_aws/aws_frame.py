@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local_aws import sts
+from local_aws import iam, sts
 from local_aws.app import App
 from local_aws.clock import Clock
 from local_aws.faults import Faults
@@ -61,7 +61,7 @@ def build(folder: Path, moto: MotoBackend) -> Local:
         identity=identity,
         client_factory=internal.client,
     )
-    operations = sts.operations(world)
+    operations = sts.operations(world) | iam.operations(world)
     app = internal.app = App(world, operations, moto)
     world.on_close(clock.close)
     return Local(world, app, operations)
