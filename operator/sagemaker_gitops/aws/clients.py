@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import boto3
 import botocore.config
 import botocore.exceptions
+import botocore.parsers
 from botocore import xform_name
 
 from sagemaker_gitops.aws.credentials import Sessions, ThreadCredentials
@@ -27,7 +28,7 @@ from sagemaker_gitops.aws.port import Scope
 from sagemaker_gitops.core.errors import AwsFailure, Category
 
 THREADS = 32
-BODY_LIMIT = 64 * 1024 * 1024
+BODY_LIMIT, CHUNK = 64 * 1024 * 1024, 1024 * 1024
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 CONFIG = botocore.config.Config(
     connect_timeout=5,
@@ -36,6 +37,10 @@ CONFIG = botocore.config.Config(
     max_pool_connections=THREADS,
     user_agent_extra="sagemaker-gitops",
 )
+
+
+# No answer, or one that botocore cannot read.
+UNREADABLE = (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError, OSError, ValueError)
 
 
 class Recorder(Protocol):
@@ -98,7 +103,7 @@ class Clients:
         def work() -> None:
             try:
                 found = self._send(self._client(region, service, base=True), service, operation, parameters)
-            except AwsFailure as error:
+            except Exception as error:
                 _tell(loop, answer, error)
             else:
                 _tell(loop, answer, found)
@@ -138,7 +143,7 @@ class Clients:
                 code="CredentialsUnavailable",
                 message="the operator has no AWS credentials of its own: give its service account a role, or set AWS_* variables",
             ) from error
-        except botocore.exceptions.BotoCoreError as error:
+        except UNREADABLE as error:
             raise unanswered("sts", "AssumeRole", error) from error
 
     def _check_account(self, scope: Scope) -> None:
@@ -163,9 +168,11 @@ class Clients:
             raise _answered(service, operation, error) from error
         except botocore.exceptions.ParamValidationError as error:
             raise failure(service, operation, "ParamValidation", str(error), 400) from error
-        except (botocore.exceptions.BotoCoreError, OSError, ValueError) as error:
+        except UNREADABLE as error:
             raise unanswered(service, operation, error) from error
-        answer.pop("ResponseMetadata", None)
+        headers = answer.pop("ResponseMetadata", {}).get("HTTPHeaders", {})
+        if headers.get("content-type", "").startswith("text/html"):
+            raise unanswered(service, operation, ValueError("a web page instead of AWS's answer: is there a proxy in between?"))
         if hasattr(answer.get("Body"), "read"):
             answer["Body"] = _read(answer["Body"], service, operation)
         return answer
@@ -181,9 +188,9 @@ class Clients:
             return self._clients[key]
 
     def _sessions_of(self, region: str) -> Sessions:
-        if region not in self._sessions:
-            self._sessions[region] = Sessions(self._client(region, "sts", base=True), self.now)
-        return self._sessions[region]
+        client = self._client(region, "sts", base=True)
+        with self._lock:
+            return self._sessions.setdefault(region, Sessions(client, self.now))
 
     def _refuse_while_paused(self, scope: Scope) -> None:
         pause = self._pauses.get((scope.account, scope.region))
@@ -198,18 +205,21 @@ class Clients:
             )
 
     def _pause(self, scope: Scope) -> None:
+        """Once for all calls that were under way when the credentials went bad."""
         pause = self._pauses.setdefault((scope.account, scope.region), _Pause())
+        if self.monotonic() < pause.until:
+            return
         pause.length = min(LONGEST_PAUSE, pause.length * 2 or FIRST_PAUSE)
         pause.until = self.monotonic() + pause.length
 
 
-def _tell(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[dict[str, Any]], outcome: dict[str, Any] | AwsFailure) -> None:
+def _tell(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[dict[str, Any]], outcome: dict[str, Any] | Exception) -> None:
     """Settle `answer` from another thread; nobody waits any more when the loop is closed or the waiter cancelled."""
 
     def settle() -> None:
         if answer.cancelled():
             return
-        if isinstance(outcome, AwsFailure):
+        if isinstance(outcome, Exception):
             answer.set_exception(outcome)
         else:
             answer.set_result(outcome)
@@ -231,10 +241,13 @@ def _answered(service: str, operation: str, error: Any) -> AwsFailure:
 
 
 def _read(body: Any, service: str, operation: str) -> bytes:
+    """Until its end: only there does botocore compare length and checksum."""
+    content = bytearray()
     try:
-        content: bytes = body.read(BODY_LIMIT + 1)
+        while chunk := body.read(CHUNK):
+            content += chunk
+            if len(content) > BODY_LIMIT:
+                raise failure(service, operation, "BodyTooLarge", f"the answer is larger than {BODY_LIMIT} bytes", 400)
     except (botocore.exceptions.BotoCoreError, OSError) as error:
         raise unanswered(service, operation, error) from error
-    if len(content) > BODY_LIMIT:
-        raise failure(service, operation, "BodyTooLarge", f"the answer is larger than {BODY_LIMIT} bytes", 400)
-    return content
+    return bytes(content)

@@ -50,22 +50,35 @@ class Sessions:
         self._sts = sts
         self._now = now
         self._held: OrderedDict[Scope, _Held] = OrderedDict()
+        self._assuming: dict[Scope, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def get(self, scope: Scope) -> ReadOnlyCredentials:
         """Credentials for `scope`; one AssumeRole call when none are held. Raises botocore's errors."""
         with self._lock:
-            held = self._held.get(scope)
-            if held is not None and held.expires - RENEW_BEFORE > self._now():
-                self._held.move_to_end(scope)
+            assuming = self._assuming.setdefault(scope, threading.Lock())
+        with assuming:
+            held = self._valid(scope)
+            if held is not None:
                 return held.credentials
-        answer = self._sts.assume_role(**_request(scope))["Credentials"]
-        credentials = ReadOnlyCredentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
-        with self._lock:
-            self._held[scope] = _Held(credentials, answer["Expiration"])
-            while len(self._held) > CACHED_SESSIONS:
-                self._held.popitem(last=False)
+            answer = self._sts.assume_role(**_request(scope))["Credentials"]
+            credentials = ReadOnlyCredentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
+            self._keep(scope, _Held(credentials, answer["Expiration"]))
         return credentials
+
+    def _valid(self, scope: Scope) -> _Held | None:
+        with self._lock:
+            held = self._held.get(scope)
+            if held is None or held.expires - RENEW_BEFORE <= self._now():
+                return None
+            self._held.move_to_end(scope)
+            return held
+
+    def _keep(self, scope: Scope, held: _Held) -> None:
+        with self._lock:
+            self._held[scope] = held
+            while len(self._held) > CACHED_SESSIONS:
+                self._assuming.pop(self._held.popitem(last=False)[0], None)
 
     def drop(self, scope: Scope) -> None:
         """AWS no longer takes the session: the next call assumes the role anew."""

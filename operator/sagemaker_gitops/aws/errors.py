@@ -85,7 +85,11 @@ CREDENTIAL_CODES = frozenset(
 
 _SECRETS = (
     re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"),
-    re.compile(r"(?i)\b(?:X-Amz-(?:Signature|Credential|Security-Token)|aws_secret_access_key|password|secret|token)=[^\s&\"']+"),
+    re.compile(
+        r"(?i)[\"']?\b[\w-]*(?:Signature|Credential|Security-Token|secret_access_key|password|passwd|secret|token)[\"']?\s*[=:]\s*"
+        r"(?:\"[^\"]*\"|'[^']*'|[^\s&\"',;]+)"
+    ),
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"),
     re.compile(r"(?i)\bBearer\s+[A-Za-z0-9._~+/-]+=*"),
 )
 

@@ -48,7 +48,7 @@ def parse_event(body: str) -> AwsEvent | None:
         name_member, status_member = _NAMES[event["detail-type"]]
         detail = event["detail"]
         return AwsEvent(event["detail-type"], str(detail[name_member]), str(detail.get(status_member, "")))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

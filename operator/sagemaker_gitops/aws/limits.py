@@ -1,4 +1,4 @@
-"""A token bucket for each account, region and operation: halves when AWS throttles, grows back slowly (AIMD).
+"""A token bucket for each account, region and operation: halves when AWS throttles, grows slowly while calls wait (AIMD).
 
 Published quotas are few (reference/performance.md 4.2): ListTrainingJobs has 2 requests a second per account; the rest is a cautious start.
 """
@@ -26,7 +26,9 @@ START_RATES: Mapping[str, float] = {
 }
 DEFAULT_RATE = 20.0
 UNLIMITED: Mapping[str, float] = {"": float("inf")}
-GROWTH, GROWTH_INTERVAL, LEAST = 1.1, 10.0, 0.1
+GROWTH, GROWTH_INTERVAL, HALVING_INTERVAL, LEAST = 1.1, 10.0, 1.0, 0.1
+HEADROOM = 5.0  # how far a rate may grow beyond its start while calls wait and AWS takes them all
+HARD_QUOTAS = frozenset({"sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs"})
 
 
 @dataclass(slots=True)
@@ -34,7 +36,8 @@ class _State:
     rate: float
     ceiling: float
     next_at: float = 0.0
-    grown_at: float = 0.0
+    grown_at: float = float("-inf")
+    halved_at: float = float("-inf")
 
 
 class Limits:
@@ -55,18 +58,22 @@ class Limits:
     async def acquire(self, bucket: Bucket) -> float:
         """Wait for a token; returns the seconds waited."""
         state, now = self._state(bucket), self._monotonic()
-        if state.rate < state.ceiling and now - state.grown_at >= GROWTH_INTERVAL:
-            state.rate, state.grown_at = min(state.ceiling, state.rate * GROWTH), now
         start = max(now, state.next_at)
+        if start > now and state.rate < state.ceiling and now - state.grown_at >= GROWTH_INTERVAL:
+            state.rate, state.grown_at = min(state.ceiling, state.rate * GROWTH), now
         state.next_at = start + 1.0 / state.rate
         if start > now:
             await self._sleep(start - now)
         return start - now
 
     def throttled(self, bucket: Bucket) -> None:
-        """AWS refused for rate: halve. The rate that was fine before stays the ceiling."""
+        """AWS refused for rate: halve, once for all calls that were under way together."""
         state, now = self._state(bucket), self._monotonic()
-        state.rate = max(LEAST, (state.rate if state.rate != float("inf") else DEFAULT_RATE) / 2)
+        if now < state.halved_at + HALVING_INTERVAL:
+            return
+        state.halved_at = now
+        before = state.rate if state.rate != float("inf") else DEFAULT_RATE
+        state.rate = max(min(LEAST, before), before / 2)
         state.grown_at = now
         state.next_at = max(state.next_at, now + 1.0 / state.rate)
 
@@ -78,5 +85,6 @@ class Limits:
         if bucket not in self._states:
             known = [(len(prefix), rate) for prefix, rate in self._rates.items() if bucket[2].startswith(prefix)]
             rate = max(known)[1] if known else DEFAULT_RATE
-            self._states[bucket] = _State(rate, rate)
+            ceiling = rate if bucket[2] in HARD_QUOTAS else rate * HEADROOM
+            self._states[bucket] = _State(rate, ceiling, grown_at=self._monotonic())
         return self._states[bucket]

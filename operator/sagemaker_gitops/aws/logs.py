@@ -12,7 +12,7 @@ from sagemaker_gitops.aws.errors import redacted
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.core.errors import AwsFailure, Category
 
-TAIL_LINES = 20
+TAIL_LINES, INDENTATION = 20, 40
 GROUPS = {
     "TrainingJob": ("/aws/sagemaker/TrainingJobs",),
     "ProcessingJob": ("/aws/sagemaker/ProcessingJobs",),
@@ -23,7 +23,7 @@ GROUPS = {
 def log_line(text: str) -> str:
     """A log line fit for status: redacted, its indentation kept, because tracebacks need it."""
     expanded = text.expandtabs(4)
-    return expanded[: len(expanded) - len(expanded.lstrip(" "))] + redacted(expanded)
+    return expanded[: min(INDENTATION, len(expanded) - len(expanded.lstrip(" ")))] + redacted(expanded)
 
 
 async def tail(aws: Aws, scope: Scope, job_type: str, name: str, run_id: str = "") -> tuple[str, ...]:

@@ -16,10 +16,8 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from sagemaker_gitops.core.errors import Finding
 
 # Java's character classes and escapes that Python's regex module spells differently (reference/local-aws.md 3.4).
+_JAVA_CLASSES = {r"\p{Alnum}": r"A-Za-z0-9", r"\p{ASCII}": r"\x00-\x7F", r"\p{Print}": r"\x20-\x7E"}
 _JAVA = (
-    (r"\p{Alnum}", r"[A-Za-z0-9]"),
-    (r"\p{ASCII}", r"[\x00-\x7F]"),
-    (r"\p{Print}", r"[\x20-\x7E]"),
     (r"\z", r"\Z"),
     ("\\uD800\\uDC00-\\uDBFF\\uDFFF", "\\U00010000-\\U0010FFFF"),
 )
@@ -48,7 +46,24 @@ def _service_model(service: str) -> Any:
 def _pattern(text: str) -> Any:
     for java, python in _JAVA:
         text = text.replace(java, python)
-    return regex.compile(text, regex.DOTALL)
+    return regex.compile(_TOKEN.sub(_AsciiClasses(), text), regex.DOTALL)
+
+
+_TOKEN = regex.compile(r"\\p\{\w+\}|\\.|[\[\]]")
+
+
+class _AsciiClasses:
+    """Replaces Java's ASCII classes, with brackets of their own where they do not stand in any."""
+
+    def __init__(self) -> None:
+        self._inside = False
+
+    def __call__(self, token: Any) -> str:
+        text: str = token[0]
+        if text in "[]":
+            self._inside = text == "["
+        plain = _JAVA_CLASSES.get(text)
+        return text if plain is None else plain if self._inside else f"[{plain}]"
 
 
 def _check(shape: Shape, value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -45,10 +45,7 @@ async def sweep(aws: Aws, active: Callable[[], Iterable[ActiveJob]], wake: Calla
     """Every `interval` seconds look at all active jobs and wake the objects whose job is no longer active."""
     while True:
         await asyncio.sleep(interval)
-        try:
-            await sweep_once(aws, list(active()), wake)
-        except AwsFailure as error:
-            log.warning("sweep_failed", extra={"error": str(error), "aws_request_id": error.request_id})
+        await sweep_once(aws, list(active()), wake)
 
 
 async def sweep_once(aws: Aws, jobs: list[ActiveJob], wake: Callable[[Key], None]) -> None:
@@ -62,7 +59,12 @@ async def sweep_once(aws: Aws, jobs: list[ActiveJob], wake: Callable[[Key], None
                 wake(job.key)  # Glue lists runs per job only: the pass's own GetJobRuns is that look
                 await asyncio.sleep(PAUSE_BETWEEN_CALLS)
             continue
-        listed = await _listed(aws, type_, members)
+        try:
+            listed = await _listed(aws, type_, members)
+        except AwsFailure as error:
+            # One tenant's broken role must not take the safety net from the others.
+            log.warning("sweep_failed", extra={"error": str(error), "aws_request_id": error.request_id})
+            continue
         for job in members:
             if listed.get(job.name) not in ACTIVE:
                 wake(job.key)
