@@ -37,7 +37,8 @@ unit: .venv/test ## The quick tests: neither control plane nor local AWS (under 
 .PHONY: lint
 lint: .venv/test ## Format, style, types and layers
 	@.venv/bin/ruff check .
-	@.venv/bin/mypy operator sandbox tools tests/simulation tests/system/stack.py
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/mypy operator sandbox tools tests/simulation tests/scenarios tests/properties tests/bench tests/chaos tests/unit/aws tests/system
 	@for script in jobs/*/*.py manifests/samples/*/*.py; do .venv/bin/mypy --no-error-summary $$script; done
 	@.venv/bin/lint-imports --no-cache
 

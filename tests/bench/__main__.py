@@ -105,9 +105,7 @@ class Bench:
         loaded = time.time() - started
         await self._wait(names, {})
         calls = ledger(self.stack.sandbox.aws_url, since=sequence)
-        created = {
-            job["sessionTags"]["name"]: wall(job) for job in calls if job["operation"] == "CreateTrainingJob" and job["accepted"]
-        }
+        created = {job["sessionTags"]["name"]: wall(job) for job in calls if job["operation"] == "CreateTrainingJob" and job["accepted"]}
         writes, _ = operator_writes(self.audit_log, line)
         after = usage_of(self.pid)
         by_operation = Counter(f"{call['service']}:{call['operation']}" for call in calls)

@@ -143,6 +143,10 @@ class Stack:
         status: dict[str, Any] = self.until(name, lambda status: status.get("phase") in TERMINAL, seconds)["status"]
         return status
 
+    def reran(self, name: str, nonce: str) -> None:
+        """Until the rerun that the annotation asks for has succeeded."""
+        self.until(name, lambda status: status.get("phase") == "Succeeded" and status.get("lastHandledRerun") == nonce)
+
     def created_by(self, work: Callable[[], object]) -> Counter[str]:
         """Accepted creating calls of the tenant's role while `work` ran."""
         before = self.ledger.position()

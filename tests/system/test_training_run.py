@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -139,7 +140,7 @@ def test_retain_deletes_the_object_and_touches_nothing(stack: Stack) -> None:
         ("no-entry", {"train": {"framework": SKLEARN, "entryPoint": "absent.py", "channels": ["raw"]}}, "absent.py is not in the source"),
     ],
 )  # fmt: skip
-def test_what_may_not_be_is_refused_before_any_job(stack: Stack, name: str, spec: dict[str, object], words: str) -> None:
+def test_what_may_not_be_is_refused_before_any_job(stack: Stack, name: str, spec: dict[str, Any], words: str) -> None:
     """Stalled with the field and the fix; nothing is created."""
     created = stack.created_by(lambda: (stack.run(name, **spec), stack.ended(name)))
     status = stack.status(name)

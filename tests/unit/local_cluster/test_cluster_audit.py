@@ -48,9 +48,7 @@ def test_an_event_says_who_did_what_to_which_object(tmp_path: Path) -> None:
 def test_a_refused_write_is_a_write_that_was_not_accepted(tmp_path: Path) -> None:
     """Attempts and successes are counted apart."""
     log = tmp_path / "audit.log"
-    log.write_text(
-        json.dumps(PATCH) + "\n" + json.dumps(PATCH | {"verb": "get", "responseStatus": {"code": 200}}) + "\n"
-    )
+    log.write_text(json.dumps(PATCH) + "\n" + json.dumps(PATCH | {"verb": "get", "responseStatus": {"code": 200}}) + "\n")
     refused, read = read_audit_log(log)
     assert (refused.is_write, refused.accepted) == (True, False)
     assert (read.is_write, read.accepted) == (False, True)

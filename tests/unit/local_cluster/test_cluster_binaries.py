@@ -58,9 +58,7 @@ def no_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Program]:
     return asked
 
 
-def test_kubebuilder_assets_come_first(
-    no_build: list[Program], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_kubebuilder_assets_come_first(no_build: list[Program], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A folder that the person names is taken, of any supported release."""
     assets = install(tmp_path / "assets", etcd="3.5.9", kube_apiserver="1.31.4", kubectl="1.31.4")
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(assets))
@@ -83,9 +81,7 @@ def test_a_bad_kubebuilder_assets_is_passed_over_with_the_reason(
     assert no_build == [Program.ETCD, Program.APISERVER, Program.KUBECTL]
 
 
-def test_the_cache_comes_before_path(
-    no_build: list[Program], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_cache_comes_before_path(no_build: list[Program], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What was built once is used without running anything for its version."""
     folder = cache_dir(pinned_release())
     folder.mkdir(parents=True)
@@ -97,9 +93,7 @@ def test_the_cache_comes_before_path(
     assert no_build == []
 
 
-def test_path_comes_before_the_build(
-    no_build: list[Program], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_path_comes_before_the_build(no_build: list[Program], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A complete set on PATH saves the build."""
     path = install(tmp_path / "path", etcd="3.6.8", kube_apiserver="1.35.0", kubectl="1.35.0")
     monkeypatch.setenv("PATH", f"{path}:/usr/bin:/bin")
@@ -110,9 +104,7 @@ def test_path_comes_before_the_build(
 def test_a_lone_kubectl_on_path_is_not_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The reason names what is absent."""
     monkeypatch.setenv("PATH", str(install(tmp_path / "path", kubectl="1.32.4")))
-    assert on_search_path(required_programs(controller_manager=False)) == Unusable(
-        "no etcd, kube-apiserver there"
-    )
+    assert on_search_path(required_programs(controller_manager=False)) == Unusable("no etcd, kube-apiserver there")
 
 
 @pytest.mark.parametrize(
@@ -133,9 +125,7 @@ def test_a_lone_kubectl_on_path_is_not_enough(monkeypatch: pytest.MonkeyPatch, t
         ),
     ],
 )
-def test_a_mixture_or_an_old_release_is_not_taken(
-    tmp_path: Path, versions: dict[str, str], reason: str
-) -> None:
+def test_a_mixture_or_an_old_release_is_not_taken(tmp_path: Path, versions: dict[str, str], reason: str) -> None:
     """A place is taken as a whole and of one supported release, or not at all."""
     folder = install(tmp_path / "assets", **versions)
     found = in_folder(folder, "KUBEBUILDER_ASSETS", required_programs(controller_manager=False))
@@ -199,9 +189,7 @@ def test_the_replace_lines_come_from_kubernetes() -> None:
     assert "\tk8s.io/api => k8s.io/api v0.36.3\n" in initial_go_mod("1.26.0", ["k8s.io/api"], "v1.36.3")
 
 
-@pytest.mark.parametrize(
-    ("text", "version"), [("go1.26.8", (1, 26, 8)), ("v1.32.4-dispatcher", (1, 32, 4)), ("go1.27", (1, 27))]
-)
+@pytest.mark.parametrize(("text", "version"), [("go1.26.8", (1, 26, 8)), ("v1.32.4-dispatcher", (1, 32, 4)), ("go1.27", (1, 27))])
 def test_versions_are_compared_as_numbers(text: str, version: tuple[int, ...]) -> None:
     """Go, Kubernetes and etcd versions are read alike."""
     assert parse_version(text) == version

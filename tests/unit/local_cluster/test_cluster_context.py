@@ -95,9 +95,7 @@ def test_a_context_named_explicitly_is_accepted(instance: Instance) -> None:
         require_sandbox_context(foreign, allow="staging")
 
 
-def test_several_kubeconfigs_are_merged_as_kubectl_does(
-    instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_several_kubeconfigs_are_merged_as_kubectl_does(instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first file of $KUBECONFIG that has a current context decides; the entries come from any file."""
     first = tmp_path / "first"
     first.write_text(yaml.safe_dump({"current-context": instance.context}))

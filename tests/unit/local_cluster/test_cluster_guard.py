@@ -51,9 +51,7 @@ def guardian(tmp_path: Path) -> Iterator[Guardian]:
 
 
 @pytest.fixture
-def parent(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
+def parent(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
     """Another process with a guard and one program; with the process ids of both."""
     (tmp_path / "state").mkdir()
     extra = getattr(request, "param", [])
@@ -70,9 +68,7 @@ def parent(
 
 
 @pytest.mark.parametrize("parent", [[], ["fork"]], indirect=True, ids=["alone", "with a forked child"])
-def test_nothing_outlives_a_killed_parent(
-    parent: tuple[subprocess.Popen[str], int, int], tmp_path: Path
-) -> None:
+def test_nothing_outlives_a_killed_parent(parent: tuple[subprocess.Popen[str], int, int], tmp_path: Path) -> None:
     """kill -9 of the parent ends guard and programs and throws the state away.
 
     Even when a forked child of the parent holds the guard's pipe open.
@@ -91,9 +87,7 @@ def test_nothing_outlives_a_killed_guard(parent: tuple[subprocess.Popen[str], in
     assert_gone(guard, child)
 
 
-def test_the_owner_of_a_running_instance_is_known(
-    parent: tuple[subprocess.Popen[str], int, int], tmp_path: Path
-) -> None:
+def test_the_owner_of_a_running_instance_is_known(parent: tuple[subprocess.Popen[str], int, int], tmp_path: Path) -> None:
     """Any process can tell whether an instance runs, and who runs it."""
     process, guard, _ = parent
     owner = running_owner(tmp_path / "lock")

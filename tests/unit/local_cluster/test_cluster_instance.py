@@ -78,9 +78,7 @@ def test_an_unknown_user_is_an_error_that_names_the_users(tmp_path: Path) -> Non
         made.user("nobody")
 
 
-@pytest.mark.parametrize(
-    ("folder", "name"), [("demo", "demo"), ("My_Cluster.2", "my-cluster-2"), ("___", "default")]
-)
+@pytest.mark.parametrize(("folder", "name"), [("demo", "demo"), ("My_Cluster.2", "my-cluster-2"), ("___", "default")])
 def test_the_name_comes_from_the_folder(folder: str, name: str) -> None:
     """The name of an instance is fit to be part of a context's name."""
     assert instance_name(Path("/tmp") / folder) == name

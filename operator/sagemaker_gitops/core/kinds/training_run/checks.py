@@ -101,8 +101,9 @@ def suspended_by_user(here: Pass) -> Plan | None:
     progress = walk(run, here.facts.jobs, said.recorded_steps(here.snapshot.status))
     running = progress.current is not None and isinstance(progress.current[1], Active | Unknown)
     entries = said.step_entries(run, progress, here.snapshot.status, here.now) + said.tail_entries(run, None, None)
-    status = here.say("Suspended", suspended("Suspended", "spec.suspend is true: no step is started"), steps=entries)
-    return Plan(status, OnEvent() if running else Done(), finalizer=here.snapshot.has_finalizer or running)
+    leftovers = said.leftover_entries(here.facts.leftovers, here.now, here.settings.create_quarantine) or None
+    status = here.say("Suspended", suspended("Suspended", "spec.suspend is true: no step is started"), steps=entries, leftovers=leftovers)
+    return Plan(status, OnEvent() if running or leftovers else Done(), finalizer=here.snapshot.has_finalizer or running)
 
 
 def earlier_run_active(here: Pass) -> Plan | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sagemaker_gitops.api.training_run import DEFAULT_DELETION_POLICY
 from sagemaker_gitops.core.conditions import reconciling, replace_summary, timestamp
+from sagemaker_gitops.core.kinds.training_run import status as said
 from sagemaker_gitops.core.kinds.training_run.facts import Absent, Active, Leftover, Unknown, Unseen, Unstarted
 from sagemaker_gitops.core.kinds.training_run.requests import stop_actions
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
@@ -30,7 +31,7 @@ def plan_deletion(snapshot: Snapshot, policy: str | None, jobs: Mapping[str, Lef
     if wait > 0:
         return Plan(_say(snapshot, "waiting until a late create can no longer arrive", now), After(wait))
     lost = not snapshot.status.get("steps")
-    absent_since = (snapshot.status.get("deletion") or {}).get("absentSince")
+    absent_since = said.moment((snapshot.status.get("deletion") or {}).get("absentSince"))
     if absent_since is None and (jobs or lost):
         status = {**_say(snapshot, "nothing runs; looking once more", now), "deletion": {"absentSince": timestamp(now)}}
         return Plan(status, After(settings.absence_interval))
@@ -39,10 +40,10 @@ def plan_deletion(snapshot: Snapshot, policy: str | None, jobs: Mapping[str, Lef
     return Plan(snapshot.status, After(left)) if left > 0 else Plan(snapshot.status, Done(), finalizer=False)
 
 
-def _left_of(absent_since: str | None, interval: float, now: datetime) -> float:
+def _left_of(absent_since: datetime | None, interval: float, now: datetime) -> float:
     if absent_since is None:
         return 0.0
-    return (datetime.fromisoformat(absent_since) + timedelta(seconds=interval + ROUNDING) - now).total_seconds()
+    return (absent_since + timedelta(seconds=interval + ROUNDING) - now).total_seconds()
 
 
 def _quarantine_left(jobs: Mapping[str, Leftover], settings: Settings, now: datetime) -> float:

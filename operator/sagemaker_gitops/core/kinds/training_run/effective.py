@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sagemaker_gitops.api.steps import DEFAULT_MAX_RUNTIME, DEFAULT_VOLUME_SIZE_IN_GB
+from sagemaker_gitops.api.steps import DEFAULT_GLUE_TIMEOUT, DEFAULT_MAX_RUNTIME, DEFAULT_VOLUME_SIZE_IN_GB
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.core.errors import Finding, InvalidResource
@@ -26,6 +26,7 @@ class Effective:
     volume_size_in_gb: int
     max_runtime: int
     processing_max_runtime: int
+    glue_timeout: int
     kms_key_arn: str | None
     subnet_ids: tuple[str, ...]
     security_group_ids: tuple[str, ...]
@@ -88,6 +89,7 @@ def effective_of(spec: TrainingRunSpec, tenant: TenantSpec) -> Effective:
         volume_size_in_gb=DEFAULT_VOLUME_SIZE_IN_GB,
         max_runtime=spec.train.max_runtime or limit or 0,
         processing_max_runtime=min(DEFAULT_MAX_RUNTIME, limit or DEFAULT_MAX_RUNTIME),
+        glue_timeout=min(DEFAULT_GLUE_TIMEOUT, limit or DEFAULT_GLUE_TIMEOUT),
         kms_key_arn=spec.kms_key_arn or defaults.kms_key_arn,
         subnet_ids=tuple((network and network.subnet_ids) or ()),
         security_group_ids=tuple((network and network.security_group_ids) or ()),

@@ -19,6 +19,9 @@ OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
 }
 
 
+ROUNDING = 1e-9  # 0.3 - 0.2 is a little less than 0.1 in binary
+
+
 @dataclass(frozen=True, slots=True)
 class GateResult:
     """One gate with its numbers. value is None when the metric is missing or not finite."""
@@ -60,7 +63,7 @@ def _against_champion(gate: Gate, value: float, champion: Package | None, minimi
         return GateResult(gate.metric, False, f"champion {named} has no usable metric {gate.metric}", value)
     gain = other - value if minimise else value - other
     least = gate.champion.min_delta or DEFAULT_MIN_DELTA
-    passed = gain >= least
+    passed = gain >= least or math.isclose(gain, least, rel_tol=ROUNDING, abs_tol=ROUNDING)
     verdict = "is" if passed else "is not"
     message = f"{gate.metric}={value:g} {verdict} better than champion {named} ({other:g}) by at least {least:g}"
     return GateResult(gate.metric, passed, message, value, other)

@@ -58,6 +58,7 @@ def _decide(here: Pass) -> Plan:
 
 def _advance(here: Pass, run: Run) -> Plan:
     progress = walk(run, here.facts.jobs, said.recorded_steps(here.snapshot.status))
+    assert progress.needs is None, "observe has looked at every name that the walk came to"
     if progress.current is None:
         return conclude(here, run, progress)
     attempt, fact = progress.current
@@ -90,7 +91,7 @@ def _start(here: Pass, run: Run, progress: Progress, attempt: Attempt, actions: 
 def _start_glue_run(here: Pass, run: Run, progress: Progress, attempt: Attempt, fact: Unstarted) -> Plan:
     """StartJobRun has no idempotency key: never again before the quarantine has passed since the last attempt and the job's creation."""
     entry: Mapping[str, Any] = next((step for step in here.snapshot.status.get("steps", ()) if step.get("awsName") == attempt.aws_name), {})
-    attempted = datetime.fromisoformat(entry["attemptedAt"]) if entry.get("attemptedAt") else fact.created
+    attempted = said.moment(entry.get("attemptedAt")) or fact.created
     safe = max(attempted, fact.created) + timedelta(seconds=here.settings.glue_quarantine)
     if here.now < safe:
         return _running(here, run, progress, After((safe - here.now).total_seconds()))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, assert_never
 
 from sagemaker_gitops.api.fields import aws_string
-from sagemaker_gitops.api.steps import DEFAULT_GLUE_TIMEOUT, DEFAULT_GLUE_TYPE, DEFAULT_GLUE_VERSION, DEFAULT_INSTANCE_COUNT
+from sagemaker_gitops.api.steps import DEFAULT_GLUE_TYPE, DEFAULT_GLUE_VERSION, DEFAULT_INSTANCE_COUNT
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, UploadSource
 from sagemaker_gitops.core.kinds.training_run.effective import Effective
@@ -21,6 +21,7 @@ CODE_FOLDER = "/opt/ml/processing/input/code"
 INPUT_FOLDER = "/opt/ml/processing/input"
 OUTPUT_FOLDER = "/opt/ml/processing/output"
 EVALUATION_OUTPUT = "evaluation"
+FULLY_REPLICATED = "FullyReplicated"
 RUN_TOKEN_ARGUMENT = "--sagemaker-gitops-run-token"
 
 
@@ -79,7 +80,7 @@ def create_glue_job(run: Run, attempt: Attempt) -> AwsRequest:
         "DefaultArguments": arguments,
         "ExecutionProperty": {"MaxConcurrentRuns": 1},
         "MaxRetries": 0,
-        "Timeout": _minutes(part.get("timeout", DEFAULT_GLUE_TIMEOUT)),
+        "Timeout": _minutes(part.get("timeout", effective.glue_timeout)),
         "Tags": _tags(run, attempt),
     }
     if type_ == "pythonshell":
@@ -143,7 +144,7 @@ def create_processing_job(run: Run, progress: Progress, attempt: Attempt) -> Aws
     resources = part.get("resources") or {}
     evaluates = attempt.step.name == EVALUATE
     locations = dict(progress.outputs) | {name: version.uri for name, version in run.inputs.items()}
-    inputs = [_processing_input(name, locations[name]) for name in attempt.step.consumes]
+    inputs = [_processing_input(name, locations[name], _distribution(run, name)) for name in attempt.step.consumes]
     if evaluates:
         inputs.append(_processing_input("model", locations["model"]))
     entry = part.get("entryPoint")
@@ -226,7 +227,7 @@ def _hyperparameters(run: Run, attempt: Attempt, names: Names) -> dict[str, str]
 def _channel(run: Run, progress: Progress, name: str) -> dict[str, Any]:
     uri = run.inputs[name].uri if name in run.inputs else progress.outputs[name]
     declared = next((item for item in run.spec.inputs if item.name == name), None)
-    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": (declared and declared.distribution) or "FullyReplicated"}
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": _distribution(run, name)}
     channel: dict[str, Any] = {"ChannelName": name, "DataSource": {"S3DataSource": source}}
     if declared is not None:
         given = {"ContentType": declared.content_type, "CompressionType": declared.compression, "InputMode": declared.input_mode}
@@ -234,11 +235,14 @@ def _channel(run: Run, progress: Progress, name: str) -> dict[str, Any]:
     return channel
 
 
-def _processing_input(name: str, uri: str) -> dict[str, Any]:
-    return {
-        "InputName": name,
-        "S3Input": {"S3Uri": uri, "LocalPath": f"{INPUT_FOLDER}/{name}", "S3DataType": "S3Prefix", "S3InputMode": "File"},
-    }
+def _distribution(run: Run, name: str) -> str:
+    declared = next((item.distribution for item in run.spec.inputs if item.name == name), None)
+    return declared or FULLY_REPLICATED
+
+
+def _processing_input(name: str, uri: str, distribution: str = FULLY_REPLICATED) -> dict[str, Any]:
+    source = {"S3Uri": uri, "LocalPath": f"{INPUT_FOLDER}/{name}", "S3DataType": "S3Prefix", "S3InputMode": "File"}
+    return {"InputName": name, "S3Input": source | {"S3DataDistributionType": distribution}}
 
 
 def _processing_output(name: str, uri: str) -> dict[str, Any]:

@@ -181,6 +181,7 @@ def attempt_of(run: Run, step: Step, before: Sequence[Attempt], number: int) -> 
     produced = {output: attempt.key for attempt in before for output in outputs_of(attempt.step)}
     consumed = {name: [run.inputs[name].uri, run.inputs[name].digest] for name in step.consumes if name in run.inputs}
     consumed |= {name: [produced[name]] for name in step.consumes if name in produced}
+    delivered = _delivered(run.spec, step)
     identity = {
         "install": run.install,
         "account": run.tenant.spec.account,
@@ -189,13 +190,25 @@ def attempt_of(run: Run, step: Step, before: Sequence[Attempt], number: int) -> 
         "step": step.name,
         "content": step.content,
         "files": naming.files_digest(step.files),
-        "consumes": consumed,
+        "consumes": consumed | ({"delivered": delivered} if delivered else {}),
         "model": next((attempt.key for attempt in before if attempt.step.name == TRAIN), ""),
         "nonce": run.nonce if step.name != PREPARE or number > step.max_attempts else "",
         "attempt": number,
     }
     key = naming.content_key(identity)
     return Attempt(step, number, key, naming.aws_name(run.owner, step.name, key))
+
+
+def _delivered(spec: TrainingRunSpec, step: Step) -> dict[str, Any]:
+    """How a container gets its inputs, as far as the request says so: Glue is given a URI only, processing knows no content type."""
+    fields = {
+        JobType.TRAINING_JOB: {"contentType", "compression", "distribution", "inputMode"},
+        JobType.PROCESSING_JOB: {"distribution"},
+        JobType.GLUE_JOB: set[str](),
+    }[step.type]
+    dumped = {item.name: content_of(item) for item in spec.inputs if item.name in step.consumes}
+    chosen = {name: {field: item[field] for field in sorted(fields & item.keys())} for name, item in dumped.items()}
+    return {name: item for name, item in chosen.items() if item}
 
 
 def outputs_of(step: Step) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sagemaker_gitops.api.training_run import DEFAULT_HISTORY_LIMIT, TrainingRunSpec
-from sagemaker_gitops.core.conditions import READY, Condition, timestamp
+from sagemaker_gitops.core.conditions import READY, Condition, bounded, timestamp
 from sagemaker_gitops.core.kinds.training_run import status as said
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
 from sagemaker_gitops.core.kinds.training_run.facts import Bound, FailureClass, Source, TrainingRunFacts
@@ -18,7 +18,7 @@ from sagemaker_gitops.core.resource import RERUN, Snapshot
 
 HISTORY_FIELDS = ("specHash", "runKey", "phase", "startedAt", "finishedAt", "metric", "champion", "gate", "model", "revision")
 TERMINAL_PHASES = ("Succeeded", "Failed", "GateRejected", "Stopped")
-FINAL_REASONS = frozenset({"Succeeded", "GateRejected", "NameConflict", *map(str, FailureClass)})
+CELL = 255  # characters that status has for a text of somebody's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +101,14 @@ def tell(
         leftovers=said.leftover_entries(here.facts.leftovers, here.now, here.settings.create_quarantine) or None,
         startedAt=(before.get("startedAt") if same_run else None) or timestamp(here.now),
         finishedAt=((before.get("finishedAt") if same_run else None) or timestamp(here.now)) if phase in TERMINAL_PHASES else None,
-        lastHandledRerun=run.nonce or None,
+        lastHandledRerun=bounded(run.nonce, CELL) or None,
         **kept,
     )
 
 
 def _trigger(here: Pass) -> str:
     nonce = here.snapshot.annotations.get(RERUN, "")
-    return f"rerun {nonce}" if nonce else "spec"
+    return bounded(f"rerun {nonce}", CELL) if nonce else "spec"
 
 
 def with_history(here: Pass, run: Run, status: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ What later passes do read is identity: which name a step had, and that it succee
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -72,10 +73,10 @@ def recorded_facts(status: Mapping[str, Any]) -> dict[str, JobFact]:
         if step.get("state") == "Succeeded":
             facts[step["awsName"]] = Succeeded(
                 outputs=dict(step.get("outputs") or {}),
-                metrics={name: float(value) for name, value in (step.get("metrics") or {}).items()},
+                metrics=_numbers(step.get("metrics")),
                 run_id=step.get("runId", ""),
-                started=_moment(step.get("startedAt")),
-                finished=_moment(step.get("finishedAt")),
+                started=moment(step.get("startedAt")),
+                finished=moment(step.get("finishedAt")),
             )
         elif step.get("state") == "Failed" and step.get("failureClass") in set(FailureClass):
             tail = (status.get("failure") or {}).get("logTail") or ()
@@ -84,8 +85,8 @@ def recorded_facts(status: Mapping[str, Any]) -> dict[str, JobFact]:
                 step.get("message", ""),
                 tuple(tail),
                 step.get("runId", ""),
-                _moment(step.get("startedAt")),
-                _moment(step.get("finishedAt")),
+                moment(step.get("startedAt")),
+                moment(step.get("finishedAt")),
             )
     return facts
 
@@ -97,8 +98,8 @@ def recorded_active(status: Mapping[str, Any]) -> dict[str, tuple[JobType, str, 
     """
     found = {}
     for entry in [*(status.get("steps") or ()), *(status.get("leftovers") or ())]:
-        if isinstance(entry, Mapping) and entry.get("awsName") and _may_run(entry):
-            found[entry["awsName"]] = (JobType(entry["type"]), entry.get("runId", ""), _moment(entry.get("attemptedAt")))
+        if isinstance(entry, Mapping) and entry.get("awsName") and entry.get("type") in set(JobType) and _may_run(entry):
+            found[entry["awsName"]] = (JobType(entry["type"]), entry.get("runId", ""), moment(entry.get("attemptedAt")))
     return found
 
 
@@ -249,9 +250,9 @@ def provenance(run: Run, progress: Progress, trigger: str) -> dict[str, Any]:
         "tenant": run.tenant.name,
     }
     if run.source.revision:
-        found["revision"] = run.source.revision
+        found["revision"] = bounded(run.source.revision, 128)
     if run.source.repository:
-        found["repository"] = run.source.repository
+        found["repository"] = bounded(run.source.repository, 512)
     trained = progress.succeeded(TRAIN)
     if trained is not None and trained.image_digest:
         found["imageDigest"] = trained.image_digest
@@ -269,8 +270,18 @@ def partition(region: str) -> str:
     return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
-def _moment(text: Any) -> datetime | None:
+def _numbers(metrics: Any) -> dict[str, float]:
+    found = {}
+    for name, value in metrics.items() if isinstance(metrics, Mapping) else ():
+        with contextlib.suppress(TypeError, ValueError):
+            found[str(name)] = float(value)
+    return found
+
+
+def moment(text: Any) -> datetime | None:
+    """A time of status, None for what is none: anybody may have edited it."""
     try:
-        return datetime.fromisoformat(text) if isinstance(text, str) else None
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
+    return found if found is not None and found.tzinfo is not None else None
