@@ -72,7 +72,6 @@ GUARDS: Mapping[str, Callable[[Patch], None]] = {
     "an attempted create may run": lambda patch: patch.setattr(status, "_may_run", lambda entry: entry.get("state") == "InProgress"),
     "an overwritten Ready is said again": lambda patch: patch.setattr(situation, "_says_why_it_ended", lambda status: True),
     "sweep under lost events": lambda patch: patch.setattr(Process, "sweep", lambda self: None),
-    "a wiped status wakes the object": lambda patch: patch.setattr(store, "_stripped", lambda held, new: False),
     "a foreign status over a finished one wakes it": lambda patch: patch.setattr(store.Store, "_reopened", lambda *_: False),
     "a restart looks at a paused end": lambda patch: patch.setattr(store, "_settled", lambda status: True),
 }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import ssl
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -21,12 +19,11 @@ from local_cluster.waiting import wait_until
 from sagemaker_gitops.api.crd import definition
 from sagemaker_gitops.api.kinds import GROUP, KINDS, VERSION
 from sagemaker_gitops.api.status import SIZE_LIMIT
+from tests.system.spec_cases import cases
 
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests/unit/api"))
-cases = importlib.import_module("api_cases")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sagemaker_gitops.api.training_run import DEFAULT_APPROVAL
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.kinds.training_run.requests import EVALUATION_OUTPUT
-from sagemaker_gitops.core.kinds.training_run.run import Progress, Run, content_of, keys_of
+from sagemaker_gitops.core.kinds.training_run.run import TRAIN, Names, Progress, Run, content_of, keys_of
 from sagemaker_gitops.core.merge import deep_merge
 
 PACKAGE_KEY = "sagemaker-gitops.dev/key"
@@ -45,7 +45,7 @@ def create_package(run: Run, progress: Progress, metrics: Mapping[str, float]) -
     part = content_of(run.spec.train)
     container: dict[str, Any] = {"Image": run.effective.training_image, "ModelDataUrl": progress.outputs["model"]}
     if part.get("entryPoint"):
-        container["Environment"] = {"SAGEMAKER_PROGRAM": part["entryPoint"], "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+        container["Environment"] = {"SAGEMAKER_PROGRAM": part["entryPoint"], "SAGEMAKER_SUBMIT_DIRECTORY": _source(run, progress)}
     types = sorted({item.content_type for item in run.spec.inputs if item.content_type}) or ["text/csv"]
     parameters: dict[str, Any] = {
         "ModelPackageGroupName": register.group,
@@ -107,6 +107,13 @@ def _metadata(run: Run, progress: Progress, key: str, metrics: Mapping[str, floa
     found |= {f"step/{attempt.step.name}": attempt.aws_name for attempt, _ in progress.done}
     found |= {f"{METRIC_PREFIX}{name}": f"{value:.10g}" for name, value in metrics.items()}
     return {name: value[:METADATA_VALUE_LIMIT] for name, value in list(found.items())[:METADATA_LIMIT]}
+
+
+def _source(run: Run, progress: Progress) -> str:
+    """The archive that the model was trained with: AWS's serving containers fetch it, so the artifact needs no repacking."""
+    trained = progress.attempt(TRAIN)
+    assert trained is not None, "a package follows its training"
+    return f"{Names(run.effective.artifact_prefix, run.owner, trained).source}.tar.gz"
 
 
 def _document(uri: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, UploadSource
 from sagemaker_gitops.core.kinds.training_run.effective import Effective
 from sagemaker_gitops.core.kinds.training_run.facts import Active, JobType, Leftover
-from sagemaker_gitops.core.kinds.training_run.run import EVALUATE, TRAIN, Attempt, Names, Progress, Run
+from sagemaker_gitops.core.kinds.training_run.run import EVALUATE, TRAIN, Attempt, Names, Progress, Run, attempt_of
 from sagemaker_gitops.core.merge import deep_merge
 
 CODE_FOLDER = "/opt/ml/processing/input/code"
@@ -133,7 +133,7 @@ def create_training_job(run: Run, progress: Progress, attempt: Attempt) -> AwsRe
         parameters["EnableManagedSpotTraining"] = True
         parameters["StoppingCondition"]["MaxWaitTimeInSeconds"] = spot["maxWait"]
         if spot.get("checkpoints"):
-            parameters["CheckpointConfig"] = {"S3Uri": names.output("checkpoints")}
+            parameters["CheckpointConfig"] = {"S3Uri": _checkpoints(run, progress, attempt)}
     parameters |= _network_config(effective)
     return _request("sagemaker", "CreateTrainingJob", attempt, parameters, "createTrainingJob")
 
@@ -197,6 +197,12 @@ def _request(service: str, operation: str, attempt: Attempt, parameters: Mapping
 
 def _names(run: Run, attempt: Attempt) -> Names:
     return Names(run.effective.artifact_prefix, run.owner, attempt)
+
+
+def _checkpoints(run: Run, progress: Progress, attempt: Attempt) -> str:
+    """Shared by all attempts: the one after an interruption goes on where it was."""
+    first = attempt_of(run, attempt.step, [done for done, _ in progress.done], 1)
+    return _names(run, first).output("checkpoints")
 
 
 def _is_script(attempt: Attempt) -> bool:
