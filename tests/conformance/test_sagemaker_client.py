@@ -50,6 +50,7 @@ def _trained(target: Target, session: Any, folder: Path, role: str) -> Any:
     return trainer._latest_training_job
 
 
+@pytest.mark.capability("A11", "A13")
 def test_the_sagemaker_client_trains_and_registers(target: Target, session: Any, tmp_path: Path) -> None:
     """ModelTrainer validates the role by IAM, uploads the code, trains; ModelBuilder registers what came of it."""
     from sagemaker.serve.model_builder import ModelBuilder

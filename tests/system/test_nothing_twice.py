@@ -66,6 +66,7 @@ def _applied(own: Stack, manifest: dict[str, Any]) -> None:
     _settled(own)
 
 
+@pytest.mark.capability("E12")
 def test_applying_and_replacing_the_same(own: Stack, manifests: list[dict[str, Any]]) -> None:
     """Not even a read: the object did not change."""
 
@@ -135,6 +136,7 @@ def test_deleting_and_applying_again(own: Stack, manifests: list[dict[str, Any]]
     assert own.created_by(recreate) == Counter()
 
 
+@pytest.mark.capability("E12")
 def test_a_cluster_rebuilt_from_git(own: Stack, manifests: list[dict[str, Any]]) -> None:
     """An empty etcd beside the same account: the status is made again from AWS, package included."""
 

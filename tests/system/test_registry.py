@@ -24,6 +24,7 @@ def _packages(stack: Stack, group: str) -> list[dict[str, Any]]:
     return [sagemaker.describe_model_package(ModelPackageName=item["ModelPackageArn"]) for item in found]
 
 
+@pytest.mark.capability("H1", "H2")
 @pytest.mark.parametrize(("approval", "status"), [("Auto", "Approved"), ("Manual", "PendingManualApproval")])
 def test_a_package_tells_where_its_model_came_from(stack: Stack, approval: str, status: str) -> None:
     """Artifact, metrics, statistics, git revision, input versions and the jobs that made it."""
@@ -52,6 +53,7 @@ def test_a_package_tells_where_its_model_came_from(stack: Stack, approval: str, 
     assert b'"accuracy": 0.9' in stack.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
+@pytest.mark.capability("C14")
 def test_a_new_model_must_beat_the_approved_one(stack: Stack) -> None:
     """The champion is the newest approved version; worse is rejected, better registered, and the old one stays."""
     gates = [{"metric": "accuracy", "champion": {"minDelta": 0.01, "goal": "Maximize"}}]

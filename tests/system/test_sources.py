@@ -10,6 +10,8 @@ import uuid
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from tests.system.stack import SKLEARN, TRAIN, Stack, condition
 
 
@@ -26,6 +28,7 @@ def _archive(stack: Stack, files: dict[str, str]) -> dict[str, Any]:
     return {"uri": f"s3://team-a-ml/{key}", "sha256": hashlib.sha256(packed.getvalue()).hexdigest()}
 
 
+@pytest.mark.capability("C1", "E1")
 def test_an_edit_of_the_config_map_alone_starts_a_run(stack: Stack) -> None:
     """The labelled ConfigMap is watched; the TrainingRun itself is not touched."""
     stack.run("edited-code")
@@ -74,6 +77,7 @@ def test_an_s3_archive_with_folders_runs_when_its_digest_is_right(stack: Stack) 
     assert len(status["provenance"]["sourceDigest"]) == 64
 
 
+@pytest.mark.capability("E12")
 def test_an_s3_archive_with_another_digest_is_refused(stack: Stack) -> None:
     """Not what git says: Stalled with both digests, and no job."""
     source = _archive(stack, {"train.py": TRAIN})

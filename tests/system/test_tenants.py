@@ -96,6 +96,7 @@ def test_a_wrong_external_id_is_told_and_heals(fenced: Stack) -> None:
     assert fenced.ended("stranger", 60)["phase"] == "Succeeded"
 
 
+@pytest.mark.capability("C17")
 def test_what_the_tenant_requires_must_be_given(fenced: Stack) -> None:
     """require: [kms, vpc] refuses a run without them, by field."""
     allow = _tenant("x")["spec"]["allow"] | {"kmsKeyArns": [KEY], "subnetIds": ["subnet-0a1b2c3d"], "securityGroupIds": ["sg-0a1b2c3d"]}
@@ -113,6 +114,7 @@ def _tags(described: Mapping[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in described["Tags"]}
 
 
+@pytest.mark.capability("C16", "C17")
 def test_network_kms_and_tags_reach_every_request(fenced: Stack) -> None:
     """Training, processing, Glue and the registry: the Tenant's tags and the run's, its key and its subnets."""
     allow = _tenant("x")["spec"]["allow"] | {"kmsKeyArns": [KEY], "subnetIds": ["subnet-0a1b2c3d"], "securityGroupIds": ["sg-0a1b2c3d"]}
@@ -161,6 +163,7 @@ def test_runs_too_many_wait_and_show_their_place(fenced: Stack) -> None:
     assert [name for name in created if name in ("first", "second", "third")][-3:] == ["first", "second", "third"]
 
 
+@pytest.mark.capability("C18", "H1")
 def test_calls_carry_the_object_as_session_tags(fenced: Stack) -> None:
     """Who asked is in CloudTrail: namespace, kind and name on every call of the assumed role."""
     _bind(fenced)

@@ -12,6 +12,7 @@ import pytest
 from tests.system.stack import EVALUATE, PREPARE, SKLEARN, TRAIN, Stack, condition
 
 
+@pytest.mark.capability("A2", "A3", "C2", "C5")
 def test_the_smallest_run_succeeds_and_is_ready(stack: Stack) -> None:
     """source, one input, train: one training job, Ready, and provenance in status."""
     created = stack.created_by(lambda: (stack.run("smallest"), stack.ended("smallest")))
@@ -25,6 +26,7 @@ def test_the_smallest_run_succeeds_and_is_ready(stack: Stack) -> None:
     stack.sandbox.kubectl("wait", "--for=condition=Ready", "tr/smallest", "-n", "team-a", "--timeout=5s")
 
 
+@pytest.mark.capability("C3")
 def test_a_training_script_that_raises_is_stalled_with_reason_exit_code_and_log(stack: Stack) -> None:
     """The failure is in status as AWS words it, with the exit code and the last log lines."""
     stack.run("raises", files={"train.py": "print('before')\nraise ValueError('the data is wrong')\n"})
@@ -42,6 +44,7 @@ def test_a_training_script_that_raises_is_stalled_with_reason_exit_code_and_log(
     assert waited.returncode != 0
 
 
+@pytest.mark.capability("B5")
 def test_a_glue_script_that_raises_is_stalled_with_its_message(stack: Stack) -> None:
     """The Glue run's ErrorMessage and log, and no training."""
     files = {"prepare.py": "raise KeyError('no such column')\n", "train.py": TRAIN}
@@ -55,6 +58,7 @@ def test_a_glue_script_that_raises_is_stalled_with_its_message(stack: Stack) -> 
     assert created["sagemaker:CreateTrainingJob"] == 0
 
 
+@pytest.mark.capability("C13")
 def test_a_missing_metric_fails_the_gate(stack: Stack) -> None:
     """Nothing is registered, and the message says which metrics there are."""
     evaluate = {"processing": {"framework": SKLEARN, "entryPoint": "evaluate.py", "channels": ["raw"]}}
@@ -83,6 +87,7 @@ def test_nan_fails_the_gate(stack: Stack) -> None:
     assert "nan" in condition(status, "GatePassed")["message"]
 
 
+@pytest.mark.capability("A1", "E12")
 def test_an_edit_of_one_script_runs_its_step_and_those_after_it_only(stack: Stack) -> None:
     """evaluate.py edited: no training; train.py edited: no Glue run; a comment in a label: nothing."""
     files = {"prepare.py": PREPARE, "train.py": TRAIN, "evaluate.py": EVALUATE}

@@ -124,6 +124,7 @@ def test_describe_returns_the_members_that_clients_late_initialise(kit: Kit) -> 
     assert job["ProfilerConfig"] == {"DisableProfiler": True}
 
 
+@pytest.mark.capability("C7")
 def test_metrics_are_read_from_the_log(kit: Kit) -> None:
     """FinalMetricDataList holds the last value of each metric; CloudWatch knows the metric too."""
     definitions = [{"Name": "acc", "Regex": "acc=([0-9.]+)"}, {"Name": "none", "Regex": "never=([0-9.]+)"}]
