@@ -230,10 +230,11 @@ class TrainingRunKind:
 
     async def _progress(self, scope: Scope, snapshot: Snapshot, run: Run, facts: TrainingRunFacts) -> TrainingRunFacts:
         recorded, jobs = said.recorded_steps(snapshot.status), dict(said.recorded_facts(snapshot.status))
-        # Somebody may take the status and the finalizer away between two passes: what this process has seen run is looked for all the same.
-        active = self._active.setdefault(snapshot.key, {})
-        active |= said.recorded_active(snapshot.status)
-        incomplete = _status_lost(snapshot) or _run_replaced(snapshot, run)
+        active = said.recorded_active(snapshot.status)
+        # Somebody may take status and finalizer away between two passes: what this process has seen running is looked for all the same.
+        bare = not snapshot.status.get("steps") and bool(self._active.get(snapshot.key))
+        self._active.setdefault(snapshot.key, {}).update(active)
+        incomplete = bare or _status_lost(snapshot) or _run_replaced(snapshot, run)
         progress = walk(run, jobs, recorded)
         while progress.needs is not None:
             attempt = progress.needs
