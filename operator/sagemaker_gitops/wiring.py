@@ -6,23 +6,24 @@ Knows AWS and the runtime, not kopf; the command line hands it to the shell.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
 from sagemaker_gitops.aws.clients import Clients
 from sagemaker_gitops.aws.events import AwsEvent, poll
 from sagemaker_gitops.aws.kinds.bindings import binding_of, tenant_of
+from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.aws.kinds.references import ConfigMap
 from sagemaker_gitops.aws.kinds.slots import Slots
 from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind, scope_of
 from sagemaker_gitops.aws.limits import START_RATES, UNLIMITED, Limits
 from sagemaker_gitops.aws.sweep import ACTIVE, ActiveJob, sweep
 from sagemaker_gitops.config import Settings
-from sagemaker_gitops.core.kinds.training_run.facts import Bound
 from sagemaker_gitops.core.kinds.training_run.settings import Settings as PlanSettings
 from sagemaker_gitops.core.kinds.training_run.status import recorded_active
 from sagemaker_gitops.core.resource import Key, Snapshot
+from sagemaker_gitops.core.tenancy import Bound
 from sagemaker_gitops.runtime.assembly import Context, Wiring
 from sagemaker_gitops.runtime.queue import Priority
 from sagemaker_gitops.runtime.reconciler import Enqueue
@@ -66,6 +67,9 @@ class StoreReferences:
     def running(self, kind: str) -> list[Key]:
         return [key for key, phase in self._store.phases(kind) if phase in ACTIVE_PHASES]
 
+    def object(self, key: Key) -> Snapshot | None:
+        return self._store.get(key)
+
     def exists(self, key: Key) -> bool:
         return key in self._store
 
@@ -80,6 +84,16 @@ def training_run_references(snapshot: Snapshot) -> set[Key]:
     return found | {Key("ConfigMap", snapshot.key.namespace, name)} if isinstance(name, str) else found
 
 
+def model_endpoint_references(snapshot: Snapshot) -> set[Key]:
+    """What wakes a ModelEndpoint: the TrainingRuns it serves models of, and every Tenant."""
+    found = {any_of("Tenant")}
+    for variant in snapshot.spec.get("variants") or ():
+        name = ((variant.get("model") or {}).get("trainingRunRef") or {}).get("name") if isinstance(variant, Mapping) else None
+        if isinstance(name, str):
+            found.add(Key("TrainingRun", snapshot.key.namespace, name))
+    return found
+
+
 def wire(context: Context) -> Wiring:
     """Every kind with its adapters, and the two ways in which AWS wakes them."""
     settings = context.settings
@@ -87,10 +101,15 @@ def wire(context: Context) -> Wiring:
     references = StoreReferences(context)
     plan_settings = PlanSettings(settings.install_id, settings.absence_interval, settings.glue_quarantine, settings.create_quarantine)
     kind = TrainingRunKind(clients, references, plan_settings, Slots(references.enqueue, references.exists))
+    endpoints = ModelEndpointKind(clients, references, plan_settings)
+
+    def owners_of(aws_name: str) -> set[Key]:
+        run = kind.owner_of(aws_name)
+        return endpoints.owners_of(aws_name) | ({run} if run is not None else set())
 
     async def listen(enqueue: Enqueue, store: Store) -> None:
         region = _region_of(settings)
-        await poll(partial(clients.base_call, region), settings.event_queue_url, lambda event: _wake(event, kind.owner_of, enqueue))
+        await poll(partial(clients.base_call, region), settings.event_queue_url, lambda event: _wake(event, owners_of, enqueue))
 
     async def look(enqueue: Enqueue, store: Store) -> None:
         await sweep(
@@ -101,8 +120,8 @@ def wire(context: Context) -> Wiring:
         clients.close()
 
     return Wiring(
-        kinds={kind.name: kind},
-        references={kind.name: training_run_references},
+        kinds={kind.name: kind, endpoints.name: endpoints},
+        references={kind.name: training_run_references, endpoints.name: model_endpoint_references},
         background=(listen, look) if settings.event_queue_url else (look,),
         close=close,
     )
@@ -128,10 +147,9 @@ def active_jobs(kind: TrainingRunKind, references: StoreReferences, store: Store
             yield ActiveJob(key, scope_of(binding.spec, key), type_, name, since)
 
 
-def _wake(event: AwsEvent, owner_of: Callable[[str], Key | None], enqueue: Enqueue) -> None:
+def _wake(event: AwsEvent, owners_of: Callable[[str], Iterable[Key]], enqueue: Enqueue) -> None:
     """A job that goes on is no news; its end is, and so is a status that nobody here has heard of."""
-    key = None if event.status in ACTIVE else owner_of(event.name)
-    if key is not None:
+    for key in () if event.status in ACTIVE else owners_of(event.name):
         enqueue(key, 0.0, Priority.AWS_EVENT)
 
 

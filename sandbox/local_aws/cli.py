@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from local_aws import images
 from local_aws.client import AdminClient, AdminError
 from local_aws.server import REGION, LocalServer, Settings, load_seed
 
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--folder", type=Path, required=True, help="scratch folder of this instance")
     serve.add_argument("--region", default=REGION)
     serve.add_argument("--seed", type=Path, help='JSON file {"roles": [...]}')
+    serve.add_argument("--images", type=Path, help="YAML file in the form of local_aws/images.yaml: more images, before the known ones")
     serve.add_argument("--ready-file", type=Path, help="file to write the URL to")
     serve.add_argument("--die-with-parent", action="store_true", help="end when the starting thread ends")
     for name, text in (
@@ -67,6 +69,8 @@ def _serve(options: argparse.Namespace) -> NoReturn:
         signal.signal(number, lambda *_: stopped.set())
     if options.die_with_parent:
         _die_with_parent()
+    if options.images:
+        images.load(options.images)
     seed = load_seed(options.seed) if options.seed else {}
     server = LocalServer(Settings(options.folder, options.port, seed, region=options.region))
     thread = threading.Thread(target=server.serve, name="http", daemon=True)

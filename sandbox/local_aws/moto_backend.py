@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from local_aws.errors import AwsError
+from local_aws.model import service_model
 
 Environ = dict[str, Any]
 
 _log = logging.getLogger(__name__)
 _CODE: Final = re.compile(rb'"__type"\s*:\s*"(?:[^"]*#)?([^"#]+)"|<Code>([^<]+)</Code>')
+
+_CONTENT_TYPES: Final = {"json": "application/x-amz-json-1.1", "rest-json": "application/json", "query": "text/xml"}
 
 FALL_THROUGH: Final[dict[str, re.Pattern[str]]] = {
     "sagemaker": re.compile(
@@ -90,7 +93,7 @@ class MotoBackend:
     @staticmethod
     def _finished(status: str, headers: list[tuple[str, str]], body: Iterable[bytes], service: str, operation: str) -> MotoAnswer:
         if int(status[:3]) < 400:
-            return MotoAnswer(status, headers, body, "")
+            return MotoAnswer(status, _typed(headers, service), body, "")
         data = b"".join(body)
         kind = next((value for name, value in headers if name.lower() == "content-type"), "")
         if status.startswith("5") and kind.startswith("text/html"):
@@ -138,6 +141,15 @@ def _copied(record: Any, kind: type) -> Any:
     made: Any = object.__new__(kind)
     made.__dict__.update(record.__dict__)
     return made
+
+
+def _typed(headers: list[tuple[str, str]], service: str) -> list[tuple[str, str]]:
+    """Flask's default content type, a web page, in place of the service's own; what an S3 object was given stays."""
+    model = service_model(service)
+    kind = _CONTENT_TYPES.get(model.metadata.get("protocol", "")) if model is not None and service != "s3" else None
+    if kind is None:
+        return headers
+    return [(name, kind if name.lower() == "content-type" and value.startswith("text/html") else value) for name, value in headers]
 
 
 def unknown_operation(service: str, operation: str) -> AwsError:

@@ -19,8 +19,6 @@ from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.training_run.facts import (
     Absent,
     Active,
-    Binding,
-    Bound,
     Evaluation,
     Failed,
     FailureClass,
@@ -36,7 +34,6 @@ from sagemaker_gitops.core.kinds.training_run.facts import (
     Source,
     Succeeded,
     TrainingRunFacts,
-    Unbound,
     Unknown,
     Unseen,
     Unstarted,
@@ -49,6 +46,7 @@ from sagemaker_gitops.core.kinds.training_run.situation import Pass, build_run
 from sagemaker_gitops.core.kinds.training_run.status import recorded_active, recorded_steps
 from sagemaker_gitops.core.plan import Plan
 from sagemaker_gitops.core.resource import FINALIZER, RERUN, Key, Snapshot
+from sagemaker_gitops.core.tenancy import Binding, Bound, Unbound
 
 ACCOUNT = "123456789012"
 IMAGE = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/team-a/train:1"

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from sagemaker_gitops.api.base import Model
 from sagemaker_gitops.api.steps import Glue, PrepareProcessing, Processing, Train
-from sagemaker_gitops.core.kinds.training_run.facts import Bound, InputVersion, Source
+from sagemaker_gitops.core.kinds.training_run.facts import InputVersion, Source
 from sagemaker_gitops.core.naming import aws_name, content_key, digest, token
 from sagemaker_gitops.core.resource import ANNOTATIONS, RERUN, Key
+from sagemaker_gitops.core.tenancy import Bound
 from tests.properties.plan_worlds import BOUND, FILES, IMAGE, KEY, TENANT, World, names_of, specs, worlds
 from tests.scenarios.scenario_files import merged
 

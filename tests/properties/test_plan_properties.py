@@ -16,13 +16,14 @@ from sagemaker_gitops.core import tenancy
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.kinds.training_run.deletion import plan_deletion
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
-from sagemaker_gitops.core.kinds.training_run.facts import Active, Foreign, JobType, Leftover, Missing, Refused, Unbound, Unknown
+from sagemaker_gitops.core.kinds.training_run.facts import Active, Foreign, JobType, Leftover, Missing, Refused, Unknown
 from sagemaker_gitops.core.kinds.training_run.registration import METRIC_PREFIX, create_package, metrics_in, package_metrics
 from sagemaker_gitops.core.kinds.training_run.status import leftover_entries, recorded_active
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
 from sagemaker_gitops.core.merge_patch import merge_patch, pruned
 from sagemaker_gitops.core.plan import After, Done, Plan
 from sagemaker_gitops.core.resource import FINALIZER
+from sagemaker_gitops.core.tenancy import Unbound
 from tests.properties.plan_worlds import BOUND, BUSY, FAILED, NOW, SETTINGS, World, worlds
 
 thorough = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)

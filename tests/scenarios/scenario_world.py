@@ -16,7 +16,6 @@ from sagemaker_gitops.core.kinds.training_run.evaluation import flatten
 from sagemaker_gitops.core.kinds.training_run.facts import (
     Absent,
     Active,
-    Bound,
     Evaluation,
     Failed,
     FailureClass,
@@ -32,7 +31,6 @@ from sagemaker_gitops.core.kinds.training_run.facts import (
     Source,
     Succeeded,
     TrainingRunFacts,
-    Unbound,
     Unknown,
     Unseen,
     Unstarted,
@@ -45,6 +43,7 @@ from sagemaker_gitops.core.kinds.training_run.situation import Pass, build_run
 from sagemaker_gitops.core.kinds.training_run.status import recorded_facts, recorded_steps
 from sagemaker_gitops.core.plan import Plan
 from sagemaker_gitops.core.resource import FINALIZER, GROUP, REPOSITORY, REVISION, Key, Snapshot
+from sagemaker_gitops.core.tenancy import Bound, Unbound
 from tests.scenarios.scenario_files import BASES, FactBlock, Given, Scenario, merged
 
 KEY = Key("TrainingRun", "team-a", "digits")

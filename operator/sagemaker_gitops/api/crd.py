@@ -30,6 +30,8 @@ def _structural(raw: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schem
         (given,) = (option for option in merged.pop("anyOf") if option != {"type": "null"})
         return _structural({**given, **merged}, definitions)
     made = {key: value for key, value in merged.items() if key not in _DROPPED}
+    if "const" in made:
+        made["enum"] = [made.pop("const")]
     if made.get("additionalProperties") is False:
         del made["additionalProperties"]
     if "description" in made:

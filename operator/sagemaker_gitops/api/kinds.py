@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sagemaker_gitops.api.base import Model
+from sagemaker_gitops.api.endpoint_status import ModelEndpointStatus
+from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.status import Status, TrainingRunStatus
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
@@ -61,6 +63,24 @@ KINDS: dict[str, ApiKind] = {
                 Column("Why", '.status.conditions[?(@.type=="Ready")].reason', priority=1),
             ),
             ("tr",),
+        ),
+        ApiKind(
+            "ModelEndpoint",
+            "modelendpoints",
+            "Namespaced",
+            ModelEndpointSpec,
+            ModelEndpointStatus,
+            (
+                Column("Phase", ".status.phase"),
+                Column("Variants", ".status.split"),
+                Column("Wanted", ".status.wanted"),
+                Column("Live", ".status.live"),
+                Column("Approval", ".status.approval"),
+                Column("URL", ".status.url", priority=1),
+                _AGE,
+                Column("Why", '.status.conditions[?(@.type=="Ready")].reason', priority=1),
+            ),
+            ("mep",),
         ),
         ApiKind(
             "Tenant",

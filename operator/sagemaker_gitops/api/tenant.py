@@ -58,6 +58,14 @@ class LabelExpression(Model):
 class NamespaceSelector(Model):
     """Namespaces by label. Only people who may label namespaces can join; prefer names where that is everybody."""
 
+    rules = (
+        Rule(
+            "(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)",
+            "matchLabels or matchExpressions is needed: an empty selector selects nothing",
+            lambda selector: bool(selector.match_labels or selector.match_expressions),
+        ),
+    )
+
     match_labels: Annotated[dict[str, LabelValue], Entries(20, _LABEL, f"keys must be labels {_LABEL_WORDS}", 317)] = Field(
         default_factory=dict
     )
@@ -105,6 +113,8 @@ class InstanceTypes(Model):
     """For training jobs. Example: ml.m5.large."""
     processing: InstanceType | None = None
     """For processing jobs. Example: ml.m5.large."""
+    hosting: InstanceType | None = None
+    """For endpoints. Example: ml.m5.large."""
 
 
 class Defaults(Model):
@@ -185,6 +195,7 @@ class TenantSpec(Model):
         _allowed_default("network.securityGroupIds", "securityGroupIds"),
         _allowed_default("instanceTypes.training", "instanceTypes"),
         _allowed_default("instanceTypes.processing", "instanceTypes"),
+        _allowed_default("instanceTypes.hosting", "instanceTypes"),
     )
 
     namespaces: Annotated[tuple[Namespace, ...], Items(100, min_items=1, kind="set")] | None = None

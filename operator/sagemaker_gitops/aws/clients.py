@@ -171,7 +171,7 @@ class Clients:
         except UNREADABLE as error:
             raise unanswered(service, operation, error) from error
         headers = answer.pop("ResponseMetadata", {}).get("HTTPHeaders", {})
-        if headers.get("content-type", "").startswith("text/html"):
+        if service != "s3" and headers.get("content-type", "").startswith("text/html"):
             raise unanswered(service, operation, ValueError("a web page instead of AWS's answer: is there a proxy in between?"))
         if hasattr(answer.get("Body"), "read"):
             answer["Body"] = _read(answer["Body"], service, operation)

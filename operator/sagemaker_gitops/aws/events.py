@@ -28,6 +28,7 @@ _NAMES = {
     "SageMaker Training Job State Change": ("TrainingJobName", "TrainingJobStatus"),
     "SageMaker Processing Job State Change": ("ProcessingJobName", "ProcessingJobStatus"),
     "SageMaker Model Package State Change": ("ModelPackageGroupName", "ModelApprovalStatus"),
+    "SageMaker Endpoint State Change": ("EndpointName", "EndpointStatus"),
     "Glue Job State Change": ("jobName", "state"),
 }
 

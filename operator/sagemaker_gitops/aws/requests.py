@@ -5,8 +5,9 @@ The SDK checks less than AWS does (no enum, pattern, upper bound), and `override
 
 from __future__ import annotations
 
+import difflib
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import botocore.session
@@ -93,7 +94,7 @@ def _structure(shape: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield _join(path, name), "is required"
     for name, member in value.items():
         if name not in shape.members:
-            yield _join(path, name), f"is not a member of {shape.name}; its members are {', '.join(sorted(shape.members))}"
+            yield _join(path, name), f"is not a member of {shape.name}{_hint(name, shape.members)}"
         elif member is not None:
             yield from _check(shape.members[name], member, _join(path, name))
 
@@ -137,6 +138,11 @@ def _bounds(shape: Shape, value: float, path: str, unit: str) -> Iterator[tuple[
         yield path, f"{what}: at least {least} needed"
     if most is not None and value > most:
         yield path, f"{what}: at most {most} allowed"
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f": did you mean {near[0]}?" if near else f"; its members are {_listed(list(known))}"
 
 
 def _join(path: str, name: str) -> str:

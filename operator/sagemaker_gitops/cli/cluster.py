@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +15,9 @@ import aiohttp
 from sagemaker_gitops.aws.kinds.bindings import tenant_of
 from sagemaker_gitops.aws.kinds.references import ConfigMap
 from sagemaker_gitops.cli.errors import USAGE, CommandError
-from sagemaker_gitops.cli.files import Manifest
-from sagemaker_gitops.core.kinds.training_run.facts import Bound
+from sagemaker_gitops.cli.files import Manifest, is_name
 from sagemaker_gitops.core.resource import Key, Snapshot
+from sagemaker_gitops.core.tenancy import Bound
 from sagemaker_gitops.kube.credentials import LoginError, from_kubeconfig
 from sagemaker_gitops.kube.objects import snapshot_of
 from sagemaker_gitops.kube.resources import RESOURCES
@@ -36,12 +37,16 @@ class Cluster:
 
     async def get(self, key: Key) -> Snapshot | None:
         """One object, None when there is none."""
+        if not is_name(key.name):
+            return None
         body = await self._get(RESOURCES[key.kind].path(key))
         return snapshot_of(body) if body else None
 
     async def every(self, kind: str) -> list[Snapshot]:
         """Every object of a kind in the cluster."""
-        body = await self._get(RESOURCES[kind].collection()) or {}
+        body = await self._get(RESOURCES[kind].collection())
+        if body is None:
+            raise CommandError(f"the cluster at {self.server} knows no {RESOURCES[kind].plural}: install the operator's crds/ there first")
         wanted = {"kind": kind, "apiVersion": RESOURCES[kind].api_version}
         return [snapshot_of({**wanted, **item}) for item in body.get("items", ())]
 
@@ -51,11 +56,20 @@ class Cluster:
                 if response.status == 404:
                     return None
                 if response.status != 200:
-                    raise CommandError(f"GET {path}: HTTP {response.status}: {(await response.text())[:200]}")
+                    said = _said(await response.text(), response.status)
+                    raise CommandError(f"the API server at {self.server} refuses GET {path}: {said}")
                 answer: dict[str, Any] = await response.json()
                 return answer
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise CommandError(f"the API server at {self.server} does not answer: {type(error).__name__}: {error}") from error
+
+
+def _said(text: str, status: int) -> str:
+    """The message of a Kubernetes Status, or what there is instead."""
+    try:
+        return f"{json.loads(text)['message']} (HTTP {status})"
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {status}: {text[:200]}"
 
 
 def connect(context: str) -> Cluster:
@@ -63,8 +77,8 @@ def connect(context: str) -> Cluster:
     path = Path(os.environ.get("KUBECONFIG", "").split(os.pathsep)[0] or Path.home() / ".kube" / "config")
     try:
         credentials = from_kubeconfig(path, context)
-    except (LoginError, OSError) as error:
-        raise CommandError(f"{path}: {error}", USAGE) from error
+    except LoginError as error:
+        raise CommandError(str(error), USAGE) from error
     return Cluster(open_session(credentials), credentials.server, credentials.namespace)
 
 
@@ -76,7 +90,7 @@ class FilesOverCluster:
     files: Iterable[Manifest] = ()
     _tenants: dict[str, Bound] = field(default_factory=dict)
     _labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    _running: list[Key] = field(default_factory=list)
+    _runs: dict[Key, Snapshot] = field(default_factory=dict)
 
     async def read(self) -> None:
         """Fetch what is asked for without waiting later: Tenants, namespace labels, and who runs now."""
@@ -86,7 +100,7 @@ class FilesOverCluster:
         ]
         self._tenants = {bound.name: bound for bound in map(tenant_of, snapshots) if bound is not None}
         self._labels = {item.key.name: item.labels for item in await self.cluster.every("Namespace")}
-        self._running = [item.key for item in await self.cluster.every("TrainingRun") if item.status.get("phase") in ACTIVE_PHASES]
+        self._runs = {item.key: item for item in await self.cluster.every("TrainingRun")}
 
     def tenants(self) -> list[Bound]:
         return list(self._tenants.values())
@@ -105,7 +119,10 @@ class FilesOverCluster:
         return ConfigMap(files | {k: base64.b64decode(t) for k, t in (found.spec.get("binaryData") or {}).items()}, found.annotations)
 
     def running(self, kind: str) -> list[Key]:
-        return [key for key in self._running if key.kind == kind]
+        return [key for key, item in self._runs.items() if key.kind == kind and item.status.get("phase") in ACTIVE_PHASES]
+
+    def object(self, key: Key) -> Snapshot | None:
+        return self._runs.get(key)
 
     def exists(self, key: Key) -> bool:
         return True

@@ -16,6 +16,7 @@ from typing import Any
 from sagemaker_gitops.cli.errors import CommandError
 from sagemaker_gitops.cli.ledger import Ledger
 from sagemaker_gitops.cli.local_account import ACCOUNT
+from sagemaker_gitops.cli.output import add_output, show
 from sagemaker_gitops.cli.progress import doing, say
 from sagemaker_gitops.cli.sandbox import NAMESPACE, ROOT, Sandbox
 
@@ -29,6 +30,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker-gitops-team-a"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", type=Path, help="keep logs and state here (default: a temporary folder)")
+    add_output(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,11 +39,13 @@ def run(options: argparse.Namespace) -> int:
         ledger = Ledger(sandbox.aws_url, ROLE)
         say("2. A data scientist's commit: code and TrainingRun, applied")
         first = _train(sandbox)
-        _show(sandbox, first, ledger)
+        _show(sandbox, first, ledger, options.output)
         say("3. The same again, in every way that clusters know: nothing new may be created")
-        _repeat(sandbox, ledger)
+        created = _repeat(sandbox, ledger)
         say("4. A new hyperparameter: one training, and no second preparation of the data")
-        _edit(sandbox, ledger)
+        created |= _edit(sandbox, ledger)
+        table = sandbox.kubectl("get", "tr", "-n", NAMESPACE).rstrip()
+    show(options.output, {"metric": first["status"]["metric"], "model": first["status"]["model"], "created": created}, table)
     say("\nAll of it held. To go on: `make sandbox` keeps one running; manifests/samples/digits is what was applied.")
     return 0
 
@@ -76,17 +80,20 @@ def _follow(sandbox: Sandbox, *, tell: bool = True) -> dict[str, Any]:
     )
 
 
-def _show(sandbox: Sandbox, found: dict[str, Any], ledger: Ledger) -> None:
+def _show(sandbox: Sandbox, found: dict[str, Any], ledger: Ledger, output: str) -> None:
     accuracy = float(found["status"]["metric"].partition("=")[2])
     if accuracy < LEAST_ACCURACY:
         raise CommandError(f"accuracy on the test data is {accuracy}, less than {LEAST_ACCURACY}")
-    print(sandbox.kubectl("get", "tr", "-n", NAMESPACE), end="", flush=True)
+    if output == "text":
+        print(sandbox.kubectl("get", "tr", "-n", NAMESPACE), end="", flush=True)
     say("  What AWS was asked for on this run's behalf (the local AWS's ledger):")
     for operation, count in sorted(ledger.calls().items()):
         say(f"    {count:>3}  {operation}")
 
 
-def _repeat(sandbox: Sandbox, ledger: Ledger) -> None:
+def _repeat(sandbox: Sandbox, ledger: Ledger) -> dict[str, Counter[str]]:
+    """What each way of doing the same again created: nothing."""
+
     def replace() -> None:
         sandbox.kubectl("replace", "-f", "-", stdin=sandbox.kubectl("kustomize", str(SAMPLE)))
 
@@ -98,26 +105,27 @@ def _repeat(sandbox: Sandbox, ledger: Ledger) -> None:
         sandbox.rebuild_cluster()
         sandbox.kubectl("apply", "-k", str(SAMPLE))
 
-    _expect(sandbox, ledger, "kubectl apply", lambda: sandbox.kubectl("apply", "-k", str(SAMPLE)), Counter())
-    _expect(sandbox, ledger, "kubectl replace", replace, Counter())
-    _expect(sandbox, ledger, "operator restarted", sandbox.restart_operator, Counter())
-    _expect(sandbox, ledger, "TrainingRun deleted and applied", delete_and_apply, Counter())
-    _expect(sandbox, ledger, "cluster rebuilt from an empty etcd", rebuild, Counter())
-    label = lambda: sandbox.kubectl("label", "tr", NAME, "-n", NAMESPACE, "team=vision")  # noqa: E731
-    _expect(sandbox, ledger, "a label edited", label, Counter())
+    ways: dict[str, Callable[[], object]] = {
+        "kubectl apply": lambda: sandbox.kubectl("apply", "-k", str(SAMPLE)),
+        "kubectl replace": replace,
+        "operator restarted": sandbox.restart_operator,
+        "TrainingRun deleted and applied": delete_and_apply,
+        "cluster rebuilt from an empty etcd": rebuild,
+        "a label edited": lambda: sandbox.kubectl("label", "tr", NAME, "-n", NAMESPACE, "team=vision"),
+    }
+    return {what: _expect(sandbox, ledger, what, work, Counter()) for what, work in ways.items()}
 
 
-def _edit(sandbox: Sandbox, ledger: Ledger) -> None:
+def _edit(sandbox: Sandbox, ledger: Ledger) -> dict[str, Counter[str]]:
     def edit() -> None:
         patch = '{"spec": {"train": {"hyperparameters": {"n_estimators": 120}}}}'
         sandbox.kubectl("patch", "tr", NAME, "-n", NAMESPACE, "--type=merge", "-p", patch)
 
     wanted = Counter({"sagemaker:CreateTrainingJob": 1, "sagemaker:CreateProcessingJob": 1, "sagemaker:CreateModelPackage": 1})
-    _expect(sandbox, ledger, "n_estimators: 120", edit, wanted)
-    print(sandbox.kubectl("get", "tr", "-n", NAMESPACE), end="", flush=True)
+    return {"n_estimators: 120": _expect(sandbox, ledger, "n_estimators: 120", edit, wanted)}
 
 
-def _expect(sandbox: Sandbox, ledger: Ledger, what: str, work: Callable[[], object], wanted: Counter[str]) -> None:
+def _expect(sandbox: Sandbox, ledger: Ledger, what: str, work: Callable[[], object], wanted: Counter[str]) -> Counter[str]:
     """Do it, wait until the run is at rest again, and compare the accepted creating calls with what may be."""
     before = ledger.position()
     work()
@@ -127,3 +135,4 @@ def _expect(sandbox: Sandbox, ledger: Ledger, what: str, work: Callable[[], obje
     say(f"    {what:<38} {shown}")
     if created != wanted:
         raise CommandError(f"{what}: {dict(created)} were created, {dict(wanted)} may be")
+    return created

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,14 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sagemaker_gitops.api.kinds import KINDS
 from sagemaker_gitops.cli.errors import USAGE, CommandError
 from sagemaker_gitops.cli.kubectl_yaml import SIZE_LIMIT, NotYaml, documents
 from sagemaker_gitops.cli.progress import say
-from sagemaker_gitops.core.resource import GROUP, Key
+from sagemaker_gitops.core.resource import GROUP, VERSION, Key
 
 SUFFIXES = (".yaml", ".yml", ".json")
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 READ_KINDS = ("TrainingRun", "Tenant", "ConfigMap")
+# The API server's own check of names (apimachinery, validation.IsDNS1123Subdomain).
+_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
+
+
+def is_name(text: str) -> bool:
+    """Whether an object can have this name."""
+    return len(text) <= 253 and _NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,13 @@ class Manifest:
 
     @property
     def ours(self) -> bool:
+        """Whether it is of our API group, be there such a kind or not."""
         return str(self.body["apiVersion"]).startswith(f"{GROUP}/")
+
+    @property
+    def served(self) -> bool:
+        """Whether it is one of our kinds, in the version that there is."""
+        return self.kind in KINDS and self.body["apiVersion"] == f"{GROUP}/{VERSION}"
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -85,7 +100,7 @@ def load(paths: Iterable[str]) -> list[Manifest]:
             found += _folder(Path(path))
         else:
             found += _objects(path, _text(Path(path)))
-    ignored = sorted({item.kind for item in found if not _read(item)})
+    ignored = sorted({f"{item.kind} ({item.body['apiVersion']})" if item.ours else item.kind for item in found if not _read(item)})
     if ignored:
         say(f"note: not read: {', '.join(ignored)}")
     return found
@@ -106,7 +121,7 @@ def of_kind(manifests: Iterable[Manifest], kind: str) -> list[Manifest]:
 
 
 def _read(manifest: Manifest) -> bool:
-    return manifest.kind in READ_KINDS and (manifest.ours or manifest.kind == "ConfigMap")
+    return manifest.kind in READ_KINDS and (manifest.served or manifest.body["apiVersion"] == "v1")
 
 
 def _folder(folder: Path) -> list[Manifest]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from sagemaker_gitops.api.parse import ValidationFailed, read
@@ -14,7 +15,7 @@ from sagemaker_gitops.cli.output import add_output, show
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A step or an input; `reads` names the nodes it reads from."""
+    """A step, or an input under the name inputs.<name>; `reads` names the nodes it reads from."""
 
     name: str
     label: str
@@ -47,9 +48,10 @@ def nodes_of(manifest: Manifest) -> list[Node]:
         spec = read(TrainingRunSpec, manifest.spec)
     except ValidationFailed as error:
         raise CommandError(f"{manifest.key}: {error}") from None
-    states = {step["name"]: step.get("state", "") for step in (manifest.body.get("status") or {}).get("steps") or ()}
-    producers = dict.fromkeys(spec.prepare.outputs, "prepare") if spec.prepare else {}
-    nodes = [Node(item.name, f"{item.name} {item.s3_uri}") for item in spec.inputs]
+    states = _states(manifest.body.get("status"))
+    producers = {item.name: f"inputs.{item.name}" for item in spec.inputs}
+    producers |= dict.fromkeys(spec.prepare.outputs, "prepare") if spec.prepare else {}
+    nodes = [Node(producers[item.name], f"{producers[item.name]} {item.s3_uri}") for item in spec.inputs]
 
     def step(name: str, label: str, reads: tuple[str, ...]) -> None:
         nodes.append(Node(name, label, tuple(dict.fromkeys(reads)), states.get(name, "")))
@@ -60,7 +62,7 @@ def nodes_of(manifest: Manifest) -> list[Node]:
     if spec.prepare is not None:
         kind = "Glue job" if spec.prepare.glue else "Processing job"
         channels = spec.prepare.processing.channels if spec.prepare.processing else ()
-        step("prepare", f"prepare ({kind})", channels or tuple(item.name for item in spec.inputs))
+        step("prepare", f"prepare ({kind})", sources(channels or tuple(item.name for item in spec.inputs)))
     step("train", "train (Training job)", sources(spec.train.channels))
     if spec.evaluate is not None:
         step("evaluate", "evaluate (Processing job)", ("train", *sources(spec.evaluate.processing.channels)))
@@ -75,6 +77,13 @@ def nodes_of(manifest: Manifest) -> list[Node]:
     return nodes
 
 
+def _states(status: object) -> dict[str, str]:
+    """State by step, from the status of an object that came out of a cluster; nothing from what is no such status."""
+    steps = status.get("steps") if isinstance(status, Mapping) else None
+    listed = [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []
+    return {str(step.get("name")): str(step.get("state", "")) for step in listed}
+
+
 def text(title: str, nodes: list[Node]) -> str:
     lines = [title]
     for node in nodes:
@@ -87,10 +96,16 @@ def mermaid(title: str, nodes: list[Node]) -> str:
     lines = ["flowchart LR", f"  %% {title}"]
     for node in nodes:
         state = f"<br>{node.state}" if node.state else ""
-        lines.append(f'  {_identifier(node.name)}["{node.label}{state}"]')
+        lines.append(f'  {_identifier(node.name)}["{_escaped(node.label)}{state}"]')
         lines += [f"  {_identifier(source)} --> {_identifier(node.name)}" for source in node.reads]
     return "\n".join(lines)
 
 
+def _escaped(label: str) -> str:
+    """Mermaid's own entities: `<` would begin an HTML tag."""
+    return label.replace("#", "#35;").replace("<", "#lt;").replace(">", "#gt;").replace('"', "#quot;")
+
+
 def _identifier(name: str) -> str:
-    return "n_" + "".join(character if character.isalnum() else "_" for character in name)
+    """Letters, digits and _ only; a-b and a_b stay two nodes."""
+    return "n_" + name.replace("_", "__").replace("-", "_d").replace(".", "_")

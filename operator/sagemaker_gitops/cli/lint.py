@@ -7,7 +7,7 @@ import argparse
 from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.cli.errors import FINDINGS, CommandError
 from sagemaker_gitops.cli.files import load, of_kind
-from sagemaker_gitops.cli.offline import examine, lint_tenant
+from sagemaker_gitops.cli.offline import examine, lint_tenant, unserved
 from sagemaker_gitops.cli.output import add_output, show
 from sagemaker_gitops.cli.progress import say
 from sagemaker_gitops.core.actions import AwsRequest
@@ -23,7 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     manifests = load(options.paths)
-    rows: list[dict[str, str]] = []
+    rows = [_row(manifest.origin, str(manifest.key), finding) for manifest in manifests if (finding := unserved(manifest))]
+    checked = len(of_kind(manifests, "Tenant")) + len(of_kind(manifests, "TrainingRun")) + len(rows)
+    if not checked:
+        raise CommandError("there is no TrainingRun and no Tenant in what was given")
     for manifest in of_kind(manifests, "Tenant"):
         rows += [_row(manifest.origin, str(manifest.key), finding) for finding in lint_tenant(manifest)]
     for manifest in of_kind(manifests, "TrainingRun"):
@@ -32,9 +35,6 @@ def run(options: argparse.Namespace) -> int:
             say(f"note: {manifest.key}: {note}")
         findings = (*examined.findings, *(request_findings(examined.run) if examined.run else ()))
         rows += [_row(manifest.origin, str(manifest.key), finding) for finding in findings]
-    checked = len(of_kind(manifests, "Tenant")) + len(of_kind(manifests, "TrainingRun"))
-    if not checked:
-        raise CommandError("there is no TrainingRun and no Tenant in what was given")
     show(options.output, rows, "\n".join(f"{row['file']}: {row['object']}: {row['path']}: {row['message']}" for row in rows))
     say(f"{checked} checked, {len(rows)} to mend")
     return FINDINGS if rows else 0

@@ -12,12 +12,13 @@ REGION: Final = "eu-central-1"
 BUCKET: Final = "team-a-ml"
 QUEUE: Final = "sagemaker-gitops-events"
 OPERATOR_ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/sagemaker-gitops-operator"
+PERSON: Final = f"arn:aws:iam::{ACCOUNT}:user/admin"  # whoever uses the sandbox's exports: plan and logs assume the Tenant's role
 
 SEED: Final = {
     "roles": [
         {
             "name": "sagemaker-gitops-team-a",
-            "trust": {"principals": [OPERATOR_ROLE], "externalId": "team-a", "sessionTags": ["namespace", "kind", "name"]},
+            "trust": {"principals": [OPERATOR_ROLE, PERSON], "externalId": "team-a", "sessionTags": ["namespace", "kind", "name"]},
             "passRoles": [f"arn:aws:iam::{ACCOUNT}:role/team-a/*"],
         },
         {"name": "team-a/training", "trust": {"principals": ["sagemaker.amazonaws.com", "glue.amazonaws.com"]}},

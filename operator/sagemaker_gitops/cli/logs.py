@@ -15,13 +15,14 @@ from sagemaker_gitops.aws.kinds.bindings import binding_of
 from sagemaker_gitops.aws.kinds.training_run import scope_of
 from sagemaker_gitops.aws.logs import follow
 from sagemaker_gitops.cli.cluster import Cluster, FilesOverCluster, connect
-from sagemaker_gitops.cli.errors import CommandError
+from sagemaker_gitops.cli.errors import USAGE, CommandError
 from sagemaker_gitops.cli.operator_view import clients
 from sagemaker_gitops.cli.output import add_output
+from sagemaker_gitops.cli.progress import say
 from sagemaker_gitops.core.errors import AwsFailure
-from sagemaker_gitops.core.kinds.training_run.facts import Bound
 from sagemaker_gitops.core.kinds.training_run.situation import TERMINAL_PHASES
 from sagemaker_gitops.core.resource import Key, Snapshot
+from sagemaker_gitops.core.tenancy import Binding, Bound
 
 PAUSE = 2.0  # seconds between two looks with -f
 RUN_ENDS = (*TERMINAL_PHASES, "Invalid")
@@ -54,17 +55,16 @@ async def _show(options: argparse.Namespace) -> None:
     try:
         references = FilesOverCluster(cluster)
         await references.read()
-        binding = binding_of(references, key.namespace)
-        if not isinstance(binding, Bound):
-            raise CommandError(f"no single Tenant names namespace {key.namespace}")
+        snapshot = await _object(cluster, key)
+        binding = _bound(binding_of(references, key.namespace), key.namespace)
         while True:
-            snapshot = await _object(cluster, key)
             due = _due(snapshot, options.step, seen)
             for step in due:
                 await _print_new(aws, scope_of(binding.spec, key), step, seen, options.output)
             if _ended(snapshot, options.step, due) or not options.follow:
                 break
             await asyncio.sleep(PAUSE)
+            snapshot = await _object(cluster, key)
         if not due:
             raise CommandError(_nothing(snapshot, options.step))
     finally:
@@ -75,13 +75,23 @@ async def _show(options: argparse.Namespace) -> None:
 async def _object(cluster: Cluster, key: Key) -> Snapshot:
     snapshot = await cluster.get(key)
     if snapshot is None:
-        raise CommandError(f"there is no TrainingRun {key.name} in namespace {key.namespace}")
+        raise CommandError(f"there is no TrainingRun {key.name} in namespace {key.namespace} (-n names another)", USAGE)
     return snapshot
+
+
+def _bound(binding: Binding, namespace: str) -> Bound:
+    if isinstance(binding, Bound):
+        return binding
+    if binding.candidates:
+        raise CommandError(f"namespace {namespace} is named by more than one Tenant ({', '.join(binding.candidates)})")
+    raise CommandError(f"no Tenant names namespace {namespace}")
 
 
 async def _print_new(aws: Any, scope: Any, step: dict[str, Any], seen: dict[str, int], output: str) -> None:
     """What the step's log holds beyond what was printed already."""
     name, count = step["awsName"], 0
+    if name not in seen and output == "text":
+        say(f"==> {step['name']}: {name}")
     async for line in follow(aws, scope, step["type"], name, step.get("runId", "")):
         count += 1
         if count > seen.get(name, 0):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
-from sagemaker_gitops.cli.errors import CommandError
+from sagemaker_gitops.cli.errors import USAGE, CommandError
 
 # Each is a module of this package with add_arguments(parser) and run(options) -> exit code.
 COMMANDS = {
@@ -38,12 +39,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.set_defaults(work=module.run)
     options = parser.parse_args(arguments)
     try:
-        return int(options.work(options))
+        code = int(options.work(options))
+        sys.stdout.flush()
     except CommandError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.code
+    except BrokenPipeError:
+        # `... | head` has seen enough. What is still buffered must not be written at the interpreter's end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        print(f"error: {error.filename or 'I/O'}: {error.strerror or error}", file=sys.stderr)
+        return USAGE
     except KeyboardInterrupt:
         return 130
+    return code
 
 
 def _named(arguments: Sequence[str]) -> str:

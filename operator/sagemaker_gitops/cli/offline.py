@@ -8,19 +8,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sagemaker_gitops.api.kinds import KINDS
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
-from sagemaker_gitops.cli.files import Manifest, of_kind
+from sagemaker_gitops.cli.files import Manifest, is_name, of_kind
 from sagemaker_gitops.core import tenancy
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
-from sagemaker_gitops.core.kinds.training_run.facts import Bound, InputVersion, Source
+from sagemaker_gitops.core.kinds.training_run.facts import InputVersion, Source
 from sagemaker_gitops.core.kinds.training_run.run import Run, entry_points, input_uris
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
+from sagemaker_gitops.core.resource import GROUP, VERSION
+from sagemaker_gitops.core.tenancy import Bound
 
 INSTALL = "offline"
 UNRESOLVED = "resolved-at-the-start-of-the-run"
+# The API server's own words.
+_NAME_WORDS = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with"
+    " an alphanumeric character (e.g. 'example.com')"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +41,21 @@ class Offline:
 
 
 def examine(manifest: Manifest, everything: Sequence[Manifest]) -> Offline:
-    """Parse, fence and source of one TrainingRun among the manifests it came with."""
+    """Frame, parse, fence and source of one TrainingRun among the manifests it came with."""
+    findings = frame_findings(manifest)
     try:
-        spec = read(TrainingRunSpec, manifest.spec)
+        spec = read(TrainingRunSpec, manifest.spec) if manifest.spec is not None else None
     except ValidationFailed as error:
-        return Offline(tuple(Finding(path, message) for path, message in error.findings))
+        findings += tuple(Finding(path, message) for path, message in error.findings)
+        spec = None
+    if spec is None:
+        return Offline(findings)
     files, notes = _files(manifest, spec, everything)
-    findings = _absent_files(spec, files) if files is not None else ()
-    tenants = [
-        tenant for tenant in map(_tenant, of_kind(everything, "Tenant")) if tenant and manifest.namespace in (tenant.spec.namespaces or ())
-    ]
+    findings += _absent_files(spec, files) if files is not None else ()
+    given = [tenant for tenant in map(_tenant, of_kind(everything, "Tenant")) if tenant]
+    tenants = [tenant for tenant in given if manifest.namespace in (tenant.spec.namespaces or ())]
     if len(tenants) != 1:
-        named = ", ".join(tenant.name for tenant in tenants)
-        reason = (
-            f"more than one Tenant names its namespace ({named})"
-            if tenants
-            else f"no Tenant among the files names namespace {manifest.namespace}"
-        )
-        return Offline(findings, (*notes, f"{reason}: limits and requests are not checked"))
+        return Offline(findings, (*notes, f"{_unbound(manifest, tenants, given)}: limits and requests are not checked"))
     try:
         effective = effective_of(spec, tenants[0].spec)
     except InvalidResource as error:
@@ -61,12 +66,40 @@ def examine(manifest: Manifest, everything: Sequence[Manifest]) -> Offline:
     return Offline(findings, notes, None if findings else run)
 
 
+def _unbound(manifest: Manifest, tenants: Sequence[Bound], given: Sequence[Bound]) -> str:
+    if tenants:
+        return f"more than one Tenant names its namespace ({', '.join(tenant.name for tenant in tenants)})"
+    if not manifest.namespace:
+        return "metadata.namespace is left out, and a Tenant is found by it"
+    if selecting := [tenant.name for tenant in given if tenant.spec.namespace_selector]:
+        return f"only the cluster knows whether Tenant {', '.join(selecting)} selects namespace {manifest.namespace}"
+    return f"no Tenant among the files names namespace {manifest.namespace}"
+
+
+def frame_findings(manifest: Manifest) -> tuple[Finding, ...]:
+    """What the API server says of an object before it looks into the spec."""
+    name = () if is_name(manifest.name) else (Finding("metadata.name", f'"{manifest.name[:64]}": {_NAME_WORDS}'),)
+    return name if manifest.spec is not None else (*name, Finding("spec", "Required value"))
+
+
+def unserved(manifest: Manifest) -> Finding | None:
+    """What is wrong with an object of our group that the API server knows no kind for."""
+    if not manifest.ours or manifest.served:
+        return None
+    version = manifest.body["apiVersion"]
+    known = f"{GROUP}/{VERSION} has {' and '.join(KINDS)}"
+    path = "apiVersion" if manifest.kind in KINDS else "kind"
+    return Finding(path, f'no matches for kind "{manifest.kind}" in version "{version}": {known}')
+
+
 def lint_tenant(manifest: Manifest) -> tuple[Finding, ...]:
+    findings = frame_findings(manifest)
     try:
-        read(TenantSpec, manifest.spec)
+        if manifest.spec is not None:
+            read(TenantSpec, manifest.spec)
     except ValidationFailed as error:
-        return tuple(Finding(path, message) for path, message in error.findings)
-    return ()
+        findings += tuple(Finding(path, message) for path, message in error.findings)
+    return findings
 
 
 def _tenant(manifest: Manifest) -> Bound | None:

@@ -1,4 +1,7 @@
-"""`plan`: what the operator would call now if the manifests were applied. Reads cluster and AWS, writes to neither."""
+"""`plan`: what the operator would call now if the manifests were applied, or for an object as it is in the cluster.
+
+Reads cluster and AWS, writes to neither.
+"""
 
 from __future__ import annotations
 
@@ -7,63 +10,90 @@ import asyncio
 import difflib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from sagemaker_gitops.cli.cluster import Cluster, FilesOverCluster, as_snapshot, connect
-from sagemaker_gitops.cli.errors import FINDINGS, CommandError
-from sagemaker_gitops.cli.files import Manifest, in_namespace, load, of_kind
+from sagemaker_gitops.cli.errors import FINDINGS, USAGE, CommandError
+from sagemaker_gitops.cli.files import SUFFIXES, Manifest, in_namespace, load, of_kind
+from sagemaker_gitops.cli.offline import frame_findings
 from sagemaker_gitops.cli.operator_view import clients, kind
 from sagemaker_gitops.cli.output import add_output, show
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.errors import AwsFailure, InvalidResource
 from sagemaker_gitops.core.plan import Plan
-from sagemaker_gitops.core.resource import Snapshot
+from sagemaker_gitops.core.resource import Key, Snapshot
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="file, folder, kustomization, or - for stdin")
+    parser.add_argument(
+        "given", nargs="+", metavar="PATH|NAME", help="file, folder, kustomization, - for stdin, or name of a TrainingRun in the cluster"
+    )
+    parser.add_argument("-n", "--namespace", default="", help="of names, and of manifests that name none (default: the context's)")
     parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
     parser.add_argument("--install-id", default="", help="the operator's SAGEMAKER_GITOPS_INSTALL_ID, which is part of every name")
     add_output(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    manifests = load(options.paths)
-    if not of_kind(manifests, "TrainingRun"):
+    manifests = load(item for item in options.given if _is_path(item))
+    names = [item for item in options.given if not _is_path(item)]
+    if not names and not of_kind(manifests, "TrainingRun"):
         raise CommandError("there is no TrainingRun in what was given")
     try:
-        planned = asyncio.run(_plans(manifests, options))
+        planned = asyncio.run(_plans(manifests, names, options))
     except AwsFailure as error:
         raise CommandError(f"AWS: {error}") from error
     show(options.output, planned, "\n\n".join(map(_text, planned)))
     return FINDINGS if any(item.get("findings") for item in planned) else 0
 
 
-async def _plans(given: list[Manifest], options: argparse.Namespace) -> list[dict[str, Any]]:
+def _is_path(text: str) -> bool:
+    """Names of objects have no slash; a file of that name in this folder goes first."""
+    return text == "-" or "/" in text or text.endswith(SUFFIXES) or Path(text).exists()
+
+
+async def _plans(given: list[Manifest], names: list[str], options: argparse.Namespace) -> list[dict[str, Any]]:
     aws, settings = clients(options.install_id)
     cluster = connect(options.context)
-    manifests = in_namespace(given, cluster.namespace)
+    namespace = options.namespace or cluster.namespace
+    manifests = in_namespace(given, namespace)
     try:
         references = FilesOverCluster(cluster, manifests)
         await references.read()
         eyes = kind(aws, settings, references)
-        return [await _planned(eyes, cluster, manifest) for manifest in of_kind(manifests, "TrainingRun")]
+        planned = [await _applied(eyes, cluster, manifest) for manifest in of_kind(manifests, "TrainingRun")]
+        return planned + [await _as_it_is(eyes, cluster, Key("TrainingRun", namespace, name)) for name in names]
     finally:
         await cluster.session.close()
         aws.close()
 
 
-async def _planned(eyes: Any, cluster: Cluster, manifest: Manifest) -> dict[str, Any]:
+async def _applied(eyes: Any, cluster: Cluster, manifest: Manifest) -> dict[str, Any]:
+    if findings := frame_findings(manifest):
+        return {"run": str(manifest.key), "findings": [str(finding) for finding in findings]}
     live = await cluster.get(manifest.key)
-    wanted, now = as_snapshot(manifest, live), datetime.now(UTC)
+    return await _planned(eyes, live, as_snapshot(manifest, live))
+
+
+async def _as_it_is(eyes: Any, cluster: Cluster, key: Key) -> dict[str, Any]:
+    live = await cluster.get(key)
+    if live is None:
+        where = f"no TrainingRun {key.name} in namespace {key.namespace}"
+        raise CommandError(f"there is no file {key.name} here, and {where} (-n names another)", USAGE)
+    return await _planned(eyes, live, live)
+
+
+async def _planned(eyes: Any, live: Snapshot | None, wanted: Snapshot) -> dict[str, Any]:
+    now = datetime.now(UTC)
     try:
         resource = eyes.parse(wanted)
     except InvalidResource as error:
-        return {"run": str(manifest.key), "findings": [str(finding) for finding in error.findings]}
+        return {"run": str(wanted.key), "findings": [str(finding) for finding in error.findings]}
     facts = await eyes.observe(wanted, resource, now)
-    return {"run": str(manifest.key), "diff": _diff(live, wanted)} | _described(eyes.plan(wanted, resource, facts, now))
+    return {"run": str(wanted.key), "diff": _diff(live, wanted)} | _described(eyes.plan(wanted, resource, facts, now))
 
 
 def _described(made: Plan) -> dict[str, Any]:

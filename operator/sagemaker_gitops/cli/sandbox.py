@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,8 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sagemaker_gitops.cli.errors import CommandError
+from sagemaker_gitops.cli.errors import FINDINGS, CommandError
 from sagemaker_gitops.cli.local_account import ACCOUNT, REGION, SEED, prepare_account
+from sagemaker_gitops.cli.output import add_output, show
 from sagemaker_gitops.cli.processes import Child, Children, wait_for
 from sagemaker_gitops.cli.progress import doing, say
 
@@ -191,13 +193,14 @@ class Sandbox:
         return found
 
     def environment(self) -> Mapping[str, str]:
-        """What a person sets to use kubectl and the AWS CLI against this sandbox."""
+        """What a person sets to use kubectl, boto3, `plan` and `logs` against this sandbox."""
         return {
             "KUBECONFIG": str(self.kubeconfig),
             "AWS_ENDPOINT_URL": self.aws_url,
             "AWS_ACCESS_KEY_ID": "LOCALADMIN",
             "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_DEFAULT_REGION": REGION,
+            "SAGEMAKER_GITOPS_INSTALL_ID": OPERATOR_SETTINGS["SAGEMAKER_GITOPS_INSTALL_ID"],
         }
 
 
@@ -206,9 +209,15 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "sagemaker-gitops" / "sandbox"
 
 
+def _absolute(text: str) -> Path:
+    """The exports are for shells in other folders."""
+    return Path(text).absolute()
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("up", "down", "status"))
-    parser.add_argument("--folder", type=Path, default=default_folder(), help="where it lives (default: %(default)s)")
+    parser.add_argument("--folder", type=_absolute, default=default_folder(), help="where it lives (default: %(default)s)")
+    add_output(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -224,11 +233,10 @@ def _up(options: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     say("Starting the sandbox")
     with Sandbox(options.folder) as sandbox:
-        state.write_text(json.dumps({"pid": os.getpid(), "account": ACCOUNT, "environment": dict(sandbox.environment())}))
-        print("\n".join(f"export {name}={value}" for name, value in sandbox.environment().items()), flush=True)
-        say("Ready. Use the lines above in another shell, then for example:")
-        say("  kubectl apply -k manifests/samples/digits     (data: python manifests/samples/digits/upload.py s3://team-a-ml/raw/digits/)")
-        say("Ctrl-C ends it.")
+        told = {"pid": os.getpid(), "account": ACCOUNT, "kubectl": sandbox.kubectl_path, "environment": dict(sandbox.environment())}
+        state.write_text(json.dumps(told))
+        _tell(told, options.output)
+        _say_how_to_go_on()
         try:
             while not stop.wait(1.0):
                 for child in sandbox.children.running:
@@ -238,30 +246,52 @@ def _up(options: argparse.Namespace) -> int:
     return 0
 
 
+def _say_how_to_go_on() -> None:
+    say("Ready. Use the lines above in another shell, then for example:")
+    say(f"  {sys.executable} {_short(ROOT)}manifests/samples/digits/upload.py s3://team-a-ml/raw/digits/")
+    say(f"  kubectl apply -k {_short(ROOT)}manifests/samples/digits")
+    say(f"  kubectl get tr -n {NAMESPACE} -w")
+    say("Ctrl-C ends it.")
+
+
+def _short(folder: Path) -> str:
+    return "" if folder == Path.cwd() else f"{folder}/"
+
+
+def _tell(told: Mapping[str, Any], output: str) -> None:
+    """The environment of a running sandbox; as text, lines for a shell, which find its kubectl too."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in told["environment"].items()]
+    lines += [f'export PATH={shlex.quote(str(Path(told["kubectl"]).parent))}:"$PATH"']
+    show(output, told["environment"], "\n".join(lines))
+    sys.stdout.flush()
+
+
 def _down(options: argparse.Namespace) -> int:
-    owner = _owner(options.folder / "sandbox.json")
-    if owner is None:
+    told = _owner(options.folder / "sandbox.json")
+    if told is None:
         say(f"no sandbox runs in {options.folder}")
         return 0
-    os.kill(owner, signal.SIGTERM)
+    os.kill(told["pid"], signal.SIGTERM)
     wait_for(lambda: _owner(options.folder / "sandbox.json") is None, None, "the end of the sandbox", 60.0)
     return 0
 
 
 def _status(options: argparse.Namespace) -> int:
-    state = options.folder / "sandbox.json"
-    if _owner(state) is None:
-        print(f"no sandbox runs in {options.folder}")
-        return 1
-    print("\n".join(f"export {name}={value}" for name, value in json.loads(state.read_text())["environment"].items()))
+    told = _owner(options.folder / "sandbox.json")
+    if told is None:
+        say(f"no sandbox runs in {options.folder}")
+        return FINDINGS
+    _tell(told, options.output)
     return 0
 
 
-def _owner(state: Path) -> int | None:
-    """The process that holds the sandbox, if it lives."""
+def _owner(state: Path) -> dict[str, Any] | None:
+    """What the process that holds the sandbox said of it, if it lives."""
     try:
-        pid = int(json.loads(state.read_text())["pid"])
-        os.kill(pid, 0)
-    except (OSError, ValueError, KeyError):
+        told = json.loads(state.read_text())
+        if not isinstance(told, dict) or not {"environment", "kubectl"} <= told.keys():
+            return None
+        os.kill(int(told["pid"]), 0)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return pid
+    return told

@@ -8,8 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from sagemaker_gitops.api.fields import duration
 from sagemaker_gitops.api.tenant import TenantSpec, matches
 from sagemaker_gitops.core.errors import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Exactly one Tenant names the namespace."""
+
+    name: str
+    spec: TenantSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Unbound:
+    """No Tenant, or more than one: no AWS call at all. `candidates` is empty or names them."""
+
+    candidates: tuple[str, ...] = ()
+
+
+Binding = Bound | Unbound
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +96,8 @@ def _over_limits(tenant: str, spec: TenantSpec, wanted: Wanted) -> Iterator[Find
             yield Finding(path, f"{count} is more than Tenant {tenant} allows (limits.maxInstanceCount: {limits.max_instance_count})")
     for path, seconds in wanted.runtimes:
         if limits.max_runtime is not None and seconds > limits.max_runtime:
-            yield Finding(path, f"{seconds}s is more than Tenant {tenant} allows (limits.maxRuntime: {limits.max_runtime}s)")
+            allowed = duration(limits.max_runtime)
+            yield Finding(path, f"{duration(seconds)} is more than Tenant {tenant} allows (limits.maxRuntime: {allowed})")
 
 
 def _listed(values: Sequence[str]) -> str:

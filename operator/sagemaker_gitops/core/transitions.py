@@ -79,7 +79,8 @@ def _stated(condition: Mapping[str, Any] | None) -> tuple[Any, Any]:
 
 def _severity(condition: Mapping[str, Any]) -> EventType:
     troubled = {STALLED: "True", READY: "Unknown"}.get(condition["type"])
-    return "Warning" if condition.get("status") == troubled else "Normal"
+    somebody_has_to_act = condition.get("status") != "True" and str(condition.get("reason", "")).endswith("Missing")
+    return "Warning" if condition.get("status") == troubled or somebody_has_to_act else "Normal"
 
 
 def _summary(status: Mapping[str, Any]) -> str:

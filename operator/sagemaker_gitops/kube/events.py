@@ -23,7 +23,7 @@ QUIET = 600.0  # seconds in which the same reason is said once per object
 NOTE_LIMIT = 1000  # events.k8s.io/v1 refuses notes above 1 kB
 TIMEOUT = aiohttp.ClientTimeout(total=10)
 
-_Fact = tuple[str, str]
+_Fact = tuple[str, str, str]
 
 
 class Clock(Protocol):
@@ -50,9 +50,9 @@ class EventPoster:
         self._available = asyncio.Event()
 
     def post(self, snapshot: Snapshot, *, type_: str, reason: str, message: str) -> None:
-        """Say it once per object and reason in ten minutes."""
+        """Say it once per object, reason and message in ten minutes."""
         now = self._clock.monotonic()
-        fact = (snapshot.uid, reason)
+        fact = (snapshot.uid, reason, message)
         if now - self._said.get(fact, -QUIET) < QUIET:
             return
         self._said.pop(fact, None)

@@ -180,10 +180,15 @@ def test_the_bound_itself_is_allowed(path: str, value: Any) -> None:
     assert found(path, value) == []
 
 
-def test_an_unknown_member_is_told_with_the_known_ones() -> None:
+def test_an_unknown_member_is_told_with_the_one_that_was_meant() -> None:
     """A typing error in an override, at its path."""
     ((path, message),) = found("ResourceConfig.instanceType", "ml.m5.large")
-    assert path == "ResourceConfig.instanceType"
+    assert (path, message) == ("ResourceConfig.instanceType", "is not a member of ResourceConfig: did you mean InstanceType?")
+
+
+def test_an_unknown_member_like_no_other_is_told_with_the_known_ones() -> None:
+    """Where there is nothing to guess."""
+    ((_, message),) = found("ResourceConfig.colour", "red")
     assert message.startswith("is not a member of ResourceConfig; its members are ")
     assert " InstanceType," in message
 

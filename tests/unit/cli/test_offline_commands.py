@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,13 @@ def test_a_good_run_lints_clean(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (RUN + "    maxRuntime: 90x\n", "spec.train.maxRuntime: must be a duration such as 90m"),
         (RUN + "  overrides: {createTrainingJob: {EnableNetworkIsolaton: true}}\n", "EnableNetworkIsolaton: is not a member of"),
         (RUN + "  overrides: {createTrainingJob: {RoleArn: x}}\n", "is set by the operator and cannot be overridden"),
+        (RUN.replace("name: digits,", "name: My_Digits,"), 'metadata.name: "My_Digits": a lowercase RFC 1123 subdomain must consist of'),
+        (RUN.partition("spec:")[0], "TrainingRun/team-a/digits: spec: Required value"),
+        (
+            RUN.replace("kind: TrainingRun", "kind: Trainingrun"),
+            'no matches for kind "Trainingrun" in version "sagemaker-gitops.dev/v1alpha1"',
+        ),
+        (RUN.replace("dev/v1alpha1", "dev/v1"), 'apiVersion: no matches for kind "TrainingRun" in version "sagemaker-gitops.dev/v1"'),
     ],
 )
 def test_a_mistake_is_named_with_its_path(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
@@ -127,4 +136,63 @@ def test_graph_as_mermaid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["graph", "--format", "mermaid", _write(tmp_path, RUN)]) == 0
     out = capsys.readouterr().out
     assert out.startswith("flowchart LR")
-    assert "n_raw --> n_train" in out
+    assert "n_inputs_raw --> n_train" in out
+
+
+def test_an_input_and_a_step_of_one_name_are_two_nodes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An input called train is the usual name for it; no arrow leads from the step to itself."""
+    assert main(["graph", "--format", "mermaid", _write(tmp_path, RUN.replace("raw", "train"))]) == 0
+    out = capsys.readouterr().out
+    assert "n_inputs_train --> n_train" in out
+    assert "n_train --> n_train" not in out
+
+
+@pytest.mark.parametrize("status", ["[1]", "{steps: [1]}", "{steps: {a: b}}", "text"])
+def test_graph_of_an_odd_status_shows_no_states(tmp_path: Path, capsys: pytest.CaptureFixture[str], status: str) -> None:
+    """A status in a file is anybody's text."""
+    assert main(["graph", _write(tmp_path, f"{RUN}status: {status}\n")]) == 0
+    assert "train (Training job)  <- inputs.raw" in capsys.readouterr().out
+
+
+def test_graph_shows_the_states_of_a_live_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`kubectl get tr NAME -o yaml | graph -`."""
+    assert main(["graph", _write(tmp_path, RUN + "status: {steps: [{name: train, state: Failed}]}\n")]) == 0
+    assert "train (Training job) [Failed]" in capsys.readouterr().out
+
+
+def test_mermaid_labels_hold_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`<` would begin a tag in a browser."""
+    text = (
+        RUN
+        + """    metrics: [{name: loss, regex: "loss=([0-9.]+)"}]
+  gates: [{metric: loss, operator: "<", value: 1}]
+"""
+    )
+    assert main(["graph", "--format", "mermaid", _write(tmp_path, text)]) == 0
+    assert "gate (loss #lt; 1)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("run", "tenant", "words"),
+    [
+        (RUN.replace(", namespace: team-a", ""), "", "metadata.namespace is left out"),
+        (RUN, "namespaces: [team-b]", "no Tenant among the files names namespace team-a"),
+        (RUN, "namespaceSelector: {matchLabels: {team: a}}", "only the cluster knows whether Tenant team-a selects namespace team-a"),
+    ],
+)
+def test_lint_says_why_limits_are_not_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], run: str, tenant: str, words: str
+) -> None:
+    """A note, not a finding: the Tenant may be in the cluster."""
+    (tmp_path / "tenant.yaml").write_text(Path(TENANT).read_text().replace("namespaces: [team-a]", tenant or "namespaces: [team-a]"))
+    assert main(["lint", _write(tmp_path, run), str(tmp_path / "tenant.yaml")]) == 0
+    assert words in capsys.readouterr().err
+
+
+def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
+    """`render ... | head -1`: no traceback."""
+    path = _write(tmp_path, RUN + CODE)
+    command = f"{sys.executable} -m sagemaker_gitops render {path} {TENANT}"
+    done = subprocess.run(["bash", "-c", f"{command} | true; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=False)
+    assert done.returncode == 141
+    assert "Traceback" not in done.stderr

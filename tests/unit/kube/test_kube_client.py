@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
 from fake_api import RUNS, Bench, FakeApi, training_run, with_client
 
 from sagemaker_gitops.core.resource import FINALIZER, Snapshot
@@ -213,3 +216,120 @@ def test_a_rotated_token_is_used_from_the_next_request_on(api: FakeApi, held: Sn
 
     with_client(api, use, token_file=token)
     assert api.authorizations == ["Bearer first", "Bearer second"]
+
+
+class Saying(FakeApi):
+    """Answers everything with one status and body, and remembers the queries."""
+
+    def __init__(self, body: str, status: int = 400, headers: dict[str, str] | None = None) -> None:
+        super().__init__()
+        self.queries: list[dict[str, str]] = []
+        self._body = body
+        self._status = status
+        self._headers = headers
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self.queries.append(dict(request.query))
+        return web.Response(text=self._body, status=self._status, headers=self._headers)
+
+
+def refused(api: FakeApi, **credentials: Any) -> Unavailable:
+    """What a read of the object, and a look at its collection, end with when the API server cannot be used."""
+
+    async def use(bench: Bench) -> None:
+        await bench.client.read(snapshot_of(training_run()))
+
+    with pytest.raises(Unavailable) as caught:
+        with_client(api, use, **credentials)
+    return caught.value
+
+
+def test_a_status_is_written_to_the_subresource(api: FakeApi, held: Snapshot) -> None:
+    """On the object itself the API server would ignore it, and the operator has no right to more."""
+
+    async def use(bench: Bench) -> Snapshot:
+        return await bench.client.patch_status(held, {"phase": "Training"}, locked=True)
+
+    with_client(api, use)
+    assert api.requests == [("PATCH", f"{DIGITS}/status")]
+
+
+def test_every_status_write_carries_a_resource_version(api: FakeApi, held: Snapshot) -> None:
+    """A patch without one would reach whatever object has the name by then."""
+
+    async def use(bench: Bench) -> Snapshot:
+        return await bench.client.patch_status(held, {"phase": "Training"}, locked=False)
+
+    with_client(api, use)
+    assert api.bodies == [{"metadata": {"resourceVersion": "10"}, "status": {"phase": "Training"}}]
+
+
+def test_not_a_number_never_leaves_the_process(api: FakeApi, held: Snapshot) -> None:
+    """It is no JSON; the API server would answer 400 for ever."""
+
+    async def use(bench: Bench) -> Snapshot:
+        return await bench.client.patch_status(held, {"metric": float("nan")}, locked=False)
+
+    with pytest.raises(ValueError, match="Out of range"):
+        with_client(api, use)
+    assert api.requests == []
+
+
+def test_an_unreadable_token_is_a_moment_of_trouble(api: FakeApi, tmp_path: Path) -> None:
+    """The kubelet replaces the file; a pass that hits the gap waits like in any outage."""
+
+    async def probe(bench: Bench) -> None:
+        await bench.client.collection_status(RUNS)
+
+    assert refused(api, token_file=tmp_path / "token").status == 0
+    with pytest.raises(Unavailable):
+        with_client(api, probe, token_file=tmp_path / "token")
+    assert api.requests == []
+
+
+@pytest.mark.parametrize(
+    "call", [lambda client: client.read(snapshot_of(training_run())), lambda client: client.collection_status(RUNS)], ids=["read", "probe"]
+)
+def test_an_api_server_that_hangs_holds_no_worker(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], Awaitable[Any]]
+) -> None:
+    """Accepted and never answered is an outage like any other (failure-modes.md B16)."""
+    monkeypatch.setattr(client_module, "TIMEOUT", aiohttp.ClientTimeout(total=0.05))
+    monkeypatch.setattr(client_module, "ATTEMPTS", 1)
+    api.pause = 0.3
+
+    async def use(bench: Bench) -> None:
+        await call(bench.client)
+
+    with pytest.raises(Unavailable, match="Timeout"):
+        with_client(api, use)
+
+
+def test_a_look_for_a_collection_reads_one_item() -> None:
+    """Health is asked every few seconds; ten thousand objects are not sent for it."""
+    api = Saying('{"items": []}', 200)
+
+    async def use(bench: Bench) -> int:
+        return await bench.client.collection_status(RUNS)
+
+    assert with_client(api, use) == 200
+    assert api.queries == [{"limit": "1"}]
+
+
+@pytest.mark.parametrize("body", ['{"message": "' + "x" * 5000 + '"}', "<html>" + "x" * 5000, "[1]", '{"reason": "none"}', "\u00e9" * 150])
+def test_the_words_of_a_refusal_are_bounded(body: str) -> None:
+    """They end in the log; a proxy's page or a list instead of a Status breaks nothing."""
+    error = refused(Saying(body))
+    assert error.status == 400
+    assert len(str(error)) < 700
+
+
+def test_half_a_character_in_a_refusal_is_no_error() -> None:
+    """The page is cut after 200 bytes, wherever that is."""
+    assert refused(Saying("x" + "\u00e9" * 150)).status == 400
+
+
+def test_a_retry_after_that_is_a_date_is_no_error() -> None:
+    """Proxies send those; the client's own pauses do then."""
+    error = refused(Saying("", 429, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}))
+    assert (error.status, error.retry_after) == (429, 0.0)

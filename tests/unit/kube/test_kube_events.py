@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
 
+import aiohttp
+import pytest
 from fake_api import EVENTS, Bench, FakeApi, training_run, with_client
 
 from sagemaker_gitops.core.resource import Key, Snapshot
@@ -15,7 +20,7 @@ from sagemaker_gitops.kube.objects import snapshot_of
 HELD = snapshot_of(training_run())
 
 
-def posted(api: FakeApi, say: Callable[[Bench], None], expected: int) -> list[tuple[str, str, str]]:
+def posted(api: FakeApi, say: Callable[[Bench], None], expected: int, **credentials: Any) -> list[tuple[str, str, str]]:
     """What `say` had counted, once `expected` posts ended."""
 
     async def use(bench: Bench) -> list[tuple[str, str, str]]:
@@ -27,7 +32,7 @@ def posted(api: FakeApi, say: Callable[[Bench], None], expected: int) -> list[tu
         posting.cancel()
         return bench.recorded.calls
 
-    return with_client(api, use)
+    return with_client(api, use, **credentials)
 
 
 def say(bench: Bench, reason: str = "Training", item: Snapshot = HELD, message: str = "m") -> None:
@@ -105,3 +110,87 @@ def test_a_backlog_drops_the_oldest() -> None:
 
     calls = posted(api, flood, 10)
     assert calls.count(("event", "TrainingRun", "Dropped")) == 5
+
+
+@dataclass
+class Quiet:
+    """A poster that never posts, on a clock moved by hand: what it remembers is looked at."""
+
+    seconds: float = 5.0
+    poster: events_module.EventPoster = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.poster = events_module.EventPoster(cast(aiohttp.ClientSession, None), "", "pod-1", self, lambda *_: None)
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 21, tzinfo=UTC)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def say(self, reason: str, item: Snapshot = HELD, at: float = 0.0, message: str = "m") -> None:
+        self.seconds = max(self.seconds, at)
+        self.poster.post(item, type_="Normal", reason=reason, message=message)
+
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        return [body for _, body in self.poster._backlog]
+
+
+def test_a_machine_that_has_just_started_is_not_silent() -> None:
+    """Monotonic time may begin at zero."""
+    quiet = Quiet(seconds=0.0)
+    quiet.say("Training")
+    assert len(quiet.bodies) == 1
+
+
+def test_a_reason_is_said_again_after_ten_minutes() -> None:
+    """A fact that comes back is news by then."""
+    quiet = Quiet(seconds=0.0)
+    for at in (0.0, events_module.QUIET - 1, events_module.QUIET):
+        quiet.say("Training", at=at)
+    assert len(quiet.bodies) == 2
+
+
+def test_what_was_said_is_forgotten_in_time() -> None:
+    """Objects come and go; what was said of them ten minutes ago holds no memory (failure-modes.md G9)."""
+    quiet = Quiet(seconds=0.0)
+    quiet.say("Training")
+    for number in range(100):
+        quiet.say("Training", replace(HELD, uid=f"other-{number}"), at=1.0)
+    quiet.say("Training", at=events_module.QUIET)
+    assert len(quiet.poster._said) == 101
+    quiet.say("Failed", at=events_module.QUIET + 2)
+    assert len(quiet.poster._said) == 2
+
+
+def test_everything_in_an_event_is_within_what_the_api_server_takes() -> None:
+    """Names 253, reason and instance 128 characters, and a note is never empty."""
+    quiet = Quiet()
+    quiet.poster._instance = "p" * 300
+    quiet.say("R" * 300, replace(HELD, key=Key("TrainingRun", "team-a", "n" * 253)), message="")
+    (body,) = quiet.bodies
+    assert len(body["metadata"]["name"]) <= 253
+    assert (len(body["reason"]), len(body["reportingInstance"])) == (128, 128)
+    assert body["note"]
+
+
+def test_two_events_of_one_object_have_two_names() -> None:
+    """Otherwise the second is refused with 409."""
+    quiet = Quiet()
+    quiet.say("A")
+    quiet.say("B")
+    assert len({body["metadata"]["name"] for body in quiet.bodies}) == 2
+
+
+def test_an_unreadable_token_costs_an_event_and_not_the_poster(tmp_path: Path) -> None:
+    """The kubelet replaces the file; what ends the poster would end the operator."""
+    calls = posted(FakeApi(), lambda bench: say_all(bench, ["A", "B"]), 2, token_file=tmp_path / "token")
+    assert [outcome for _, _, outcome in calls] == ["Lost", "Lost"]
+
+
+def test_an_events_api_that_hangs_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four posts that are never answered would otherwise be the last ones (failure-modes.md B14)."""
+    monkeypatch.setattr(events_module, "TIMEOUT", aiohttp.ClientTimeout(total=0.05))
+    calls = posted(FakeApi(pause=0.3), lambda bench: say_all(bench, list("ABCDEF")), 6)
+    assert {outcome for _, _, outcome in calls} == {"Lost"}

@@ -75,3 +75,67 @@ def test_each_silent_watch_is_named() -> None:
     assert life.silent(99.0) == ["/api/v1/configmaps", PATH]
     assert life.silent(100.0) == []
     assert not life.established
+
+
+def test_a_refusal_is_no_sign_of_life() -> None:
+    """An API server that answers every list and watch with an error tells us nothing of our objects (failure-modes.md B12)."""
+
+    async def main() -> tuple[list[str], bool, list[str]]:
+        now = [0.0]
+        seen: list[str] = []
+        life = WatchLife(lambda: now[0], on_watch=seen.append)
+        life.expect([PATH])
+        api = FakeApi(faults=[503, 403])
+        async with serving(api) as url, open_session(Credentials(url), life=life) as session:
+            now[0] = 100.0
+            await (await session.get(f"{url}{PATH}")).read()
+            await (await session.get(f"{url}{PATH}", params={"watch": "true"})).read()
+        return life.silent(99.0), life.established, seen
+
+    assert asyncio.run(main()) == ([PATH], False, [])
+
+
+def test_a_write_is_no_sign_of_life() -> None:
+    """Only what brings objects to us counts."""
+
+    async def main() -> list[str]:
+        now = [0.0]
+        life = WatchLife(lambda: now[0])
+        life.expect([PATH])
+        async with serving(FakeApi()) as url, open_session(Credentials(url), life=life) as session:
+            now[0] = 100.0
+            await (await session.post(f"{url}{PATH}", json={})).read()
+        return life.silent(99.0)
+
+    assert asyncio.run(main()) == [PATH]
+
+
+def test_a_watcher_that_expects_nothing_is_not_established() -> None:
+    """Work begins on whole lists, not on none: before the CRDs are there nothing is expected yet."""
+    assert not WatchLife(lambda: 0.0).established
+
+
+def test_silence_counts_from_the_expectation() -> None:
+    """The CRDs may come an hour after the process."""
+    now = [0.0]
+    life = WatchLife(lambda: now[0])
+    now[0] = 3600.0
+    life.expect([PATH])
+    assert life.silent(10.0) == []
+    assert life.last_activity == 3600.0
+
+
+def test_connections_are_bounded() -> None:
+    """A burst of passes queues here, not at the API server."""
+
+    async def main() -> int:
+        api = FakeApi(pause=0.05)
+        async with serving(api) as url, open_session(Credentials(url), connections=2) as session:
+
+            async def get() -> None:
+                await (await session.get(f"{url}{PATH}")).read()
+
+            await asyncio.gather(*(get() for _ in range(6)))
+        return api.most_at_once
+
+    assert asyncio.run(main()) == 2

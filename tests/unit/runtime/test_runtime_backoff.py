@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sagemaker_gitops.core.backoff import LONGEST, ceiling, delay
@@ -22,6 +22,7 @@ def test_the_ceiling_is_an_hour_unless_the_first_retry_is_later(first: float, ex
     assert ceiling(first) == expected
 
 
+@settings(deadline=None)
 @given(FIRST, st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
 def test_the_delay_stays_within_half_and_all_of_the_step(first: float, failures: int, fraction: float) -> None:
     """Never zero, never above the ceiling, however long it lasts."""

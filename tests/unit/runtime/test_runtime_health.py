@@ -66,6 +66,24 @@ def test_an_api_server_outage_does_not_kill(bench: Bench) -> None:
     assert bench.problem("ready") != ""
 
 
+@pytest.mark.parametrize("status", [401, 403, 429, 500])
+def test_a_watch_that_is_refused_is_not_mended_by_a_restart(bench: Bench, status: int) -> None:
+    """A right that is missing, or a server in trouble: not ready, but a new process would be refused as well."""
+    bench.clock.advance(ALIVE_SILENCE + 1)
+    bench.statuses = {RUNS: status, TENANTS: status}
+    assert bench.problem("alive") == ""
+    assert "no sign of life" in bench.problem("ready")
+
+
+def test_one_silent_watch_is_enough(bench: Bench) -> None:
+    """The others may be lively: its objects are not heard of."""
+    bench.clock.advance(ALIVE_SILENCE + 1)
+    bench.life._watches[TENANTS].last = bench.clock.monotonic()
+    assert RUNS in bench.problem("alive")
+    assert RUNS in bench.problem("ready")
+    assert TENANTS not in bench.problem("ready")
+
+
 def test_absent_crds_are_named(bench: Bench) -> None:
     """kopf would idle for ever, and say nothing."""
     bench.statuses = {TENANTS: 404}
@@ -127,6 +145,13 @@ def test_facts_become_metrics(count: Callable[[Metrics], None], line: str) -> No
     metrics = Metrics()
     count(metrics)
     assert f"sagemaker_gitops_{line} 1.0" in metrics.scrape().decode()
+
+
+def test_only_refusals_for_their_rate_are_throttles() -> None:
+    """An alert on throttling must not ring for every call."""
+    metrics = Metrics()
+    metrics.aws_call("sagemaker:CreateTrainingJob", "OK", 0.1)
+    assert "aws_throttles_total{" not in metrics.scrape().decode()
 
 
 def test_gauges_are_read_when_scraped() -> None:

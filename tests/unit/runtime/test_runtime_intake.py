@@ -127,6 +127,115 @@ def test_an_unreachable_api_server_forgets_nothing() -> None:
     assert TENANT in run_virtual(main).store
 
 
+def test_one_object_that_cannot_be_read_does_not_hide_the_others() -> None:
+    """Each is asked for on its own: a Tenant that is gone is forgotten although another's answer was lost."""
+    lost = Key("Tenant", "", "a-lost")
+
+    class Partly(FakeKube):
+        async def read(self, item: Snapshot) -> Snapshot:
+            if item.key == lost:
+                raise Unavailable("lost")
+            return await super().read(item)
+
+    async def main(loop: VirtualLoop) -> Bench:
+        bench = Bench()
+        bench.intake = Intake(bench.store, Partly(), {"TrainingRun"}, bench.enqueued, bench.counted.append, [TENANTS])
+        await bench.relist(TENANTS.collection(), event(snapshot(lost, uid="u-2"), None), event(snapshot(TENANT), None))
+        await bench.relist(TENANTS.collection())
+        return bench
+
+    bench = run_virtual(main)
+    assert lost in bench.store
+    assert TENANT not in bench.store
+
+
+class Hanging(FakeKube):
+    """An API server that takes requests and answers none."""
+
+    cancelled = 0
+
+    async def read(self, item: Snapshot) -> Snapshot:
+        try:
+            await asyncio.sleep(10_000)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        raise AssertionError("waited to the end")
+
+
+def test_a_watch_that_resumes_asks_nothing() -> None:
+    """kopf reconnects every few minutes without a list: nothing can have been missed, so nobody is asked."""
+
+    async def main(loop: VirtualLoop) -> list[int]:
+        bench, path, checks = Bench(), TENANTS.collection(), []
+        for begin in (False, True, False):
+            if begin:
+                bench.intake.list_begins(path)
+            bench.intake.list_ends(path)
+            checks.append(len(bench.intake._checks))
+        await asyncio.sleep(5)
+        return [*checks, len(bench.intake._checks)]
+
+    assert run_virtual(main) == [0, 1, 1, 0]
+
+
+def test_items_that_are_still_being_handed_over_are_not_asked_for() -> None:
+    """The watch is established before kopf has told us of the last item: ten thousand objects are not read one by one."""
+
+    async def main(loop: VirtualLoop) -> Bench:
+        bench, path = Bench(), TENANTS.collection()
+        await bench.relist(path, event(snapshot(TENANT), None))
+        bench.intake.list_begins(path)
+        bench.intake.list_ends(path)
+        await asyncio.sleep(0.05)
+        bench.intake.observe(event(snapshot(TENANT), None))
+        await asyncio.sleep(5)
+        return bench
+
+    bench = run_virtual(main)
+    assert bench.kube.reads == 0
+    assert TENANT in bench.store
+
+
+def test_closing_ends_the_checks_under_way() -> None:
+    """An operator that stops does not wait for an API server that hangs."""
+
+    async def main(loop: VirtualLoop) -> tuple[float, int]:
+        bench, kube, path = Bench(), Hanging(), TENANTS.collection()
+        bench.intake = Intake(bench.store, kube, {"TrainingRun"}, bench.enqueued, bench.counted.append, [TENANTS])
+        await bench.relist(path, event(snapshot(TENANT), None))
+        await bench.relist(path)
+        before = loop.time()
+        await bench.intake.close()
+        return loop.time() - before, kube.cancelled
+
+    took, cancelled = run_virtual(main)
+    assert took < 1
+    assert cancelled == 1
+
+
+def test_an_edit_that_a_relist_missed_is_acted_upon() -> None:
+    """The object was written after the list was read; its GET brings the edit, and no event will."""
+
+    async def main(loop: VirtualLoop) -> Bench:
+        bench, path = Bench(), RUNS.collection()
+        await bench.relist(path, event(snapshot(), None))
+        bench.kube.apply(snapshot(generation=2, resource_version="11"))
+        bench.enqueued.calls.clear()
+        await bench.relist(path)
+        return bench
+
+    assert run_virtual(main).woken() == {RUN}
+
+
+def test_an_operator_of_some_namespaces_lists_those() -> None:
+    """One collection for each; what belongs to the cluster is watched whole."""
+    bench = Bench()
+    intake = Intake(bench.store, bench.kube, {"TrainingRun"}, bench.enqueued, bench.counted.append, [RUNS, TENANTS], ("team-a", "team-b"))
+    assert set(intake.paths) == {RUNS.collection("team-a"), RUNS.collection("team-b"), TENANTS.collection()}
+    assert set(bench.intake.paths) == {RUNS.collection(), TENANTS.collection(), CONFIG_MAP.collection()}
+
+
 class ListedLife(WatchLife):
     """A WatchLife whose lists are complete when a test says so."""
 
@@ -140,7 +249,7 @@ class ListedLife(WatchLife):
 def test_evaluated_only_after_lists_are_complete_and_handed_over() -> None:
     """Work begins on whole lists: the watches stand, and no item has come for a while."""
 
-    async def main(loop: VirtualLoop) -> tuple[bool, bool, float]:
+    async def main(loop: VirtualLoop) -> tuple[bool, bool, bool, float]:
         bench, life = Bench(), ListedLife(loop.time)
         waiting = asyncio.create_task(bench.intake.wait_evaluated(life))
         await asyncio.sleep(1)
@@ -152,8 +261,8 @@ def test_evaluated_only_after_lists_are_complete_and_handed_over() -> None:
         during = bench.intake.evaluated
         last = loop.time()
         await waiting
-        return early, during, loop.time() - last
+        return early, during, bench.intake.evaluated, loop.time() - last
 
-    early, during, settled = run_virtual(main)
-    assert (early, during) == (False, False)
+    early, during, after, settled = run_virtual(main)
+    assert (early, during, after) == (False, False, True)
     assert settled < 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sagemaker_gitops.core.merge_patch import apply_merge_patch, merge_patch, pruned
@@ -36,12 +36,14 @@ def test_the_patch_says_what_differs(old: dict[str, Any], new: dict[str, Any], p
     assert merge_patch(old, new) == patch
 
 
+@settings(deadline=None)
 @given(OBJECT, OBJECT)
 def test_the_patch_leads_from_old_to_new(old: dict[str, Any], new: dict[str, Any]) -> None:
     """Applied to the old status the patch gives the new one."""
     assert apply_merge_patch(pruned(old), merge_patch(old, new)) == pruned(new)
 
 
+@settings(deadline=None)
 @given(OBJECT)
 def test_equal_meaning_needs_no_patch(status: dict[str, Any]) -> None:
     """A status compared with itself, as the API server stores it, is no write."""

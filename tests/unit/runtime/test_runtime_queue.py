@@ -140,6 +140,60 @@ def test_overtaken_delays_hold_no_memory(queue: KeyedQueue, clock: HandClock) ->
     assert drained(queue) == ["a"]
 
 
+def test_a_negative_delay_is_now(queue: KeyedQueue) -> None:
+    """A moment that has passed does not make a key look overdue."""
+    queue.add(key("a"), delay=-100)
+    assert queue.oldest == 0.0
+
+
+def test_what_is_due_is_due_now(queue: KeyedQueue, clock: HandClock) -> None:
+    """A key that nobody has taken yet needs no timer."""
+    queue.add(key("later"), delay=10)
+    queue.add(key("a"))
+    assert queue.next_due() == clock.monotonic()
+
+
+def test_an_overtaken_delay_sets_no_timer(queue: KeyedQueue) -> None:
+    """A key that was pulled forward and served is not waited for."""
+    queue.add(key("a"), delay=5)
+    queue.add(key("a"))
+    assert drained(queue) == ["a"]
+    assert queue.next_due() is None
+
+
+def test_an_overtaken_delay_does_not_hurry_a_later_wish(queue: KeyedQueue, clock: HandClock) -> None:
+    """A back-off of a hundred seconds is not cut short by a wish from before the pass."""
+    queue.add(key("a"), delay=5)
+    queue.add(key("a"))
+    assert queue.pop() == key("a")
+    queue.add(key("a"), delay=100)
+    queue.done(key("a"))
+    clock.advance(99)
+    assert queue.pop() is None
+    clock.advance(1)
+    assert queue.pop() == key("a")
+
+
+def test_an_edit_during_a_pass_keeps_its_priority(queue: KeyedQueue) -> None:
+    """A sweep that comes after the edit does not push it behind the events of others."""
+    queue.add(key("a"))
+    queue.pop()
+    queue.add(key("a"), priority=Priority.USER_EDIT)
+    queue.add(key("a"), priority=Priority.SWEEP)
+    queue.add(key("b"), priority=Priority.AWS_EVENT)
+    queue.done(key("a"))
+    assert drained(queue) == ["a", "b"]
+
+
+def test_a_namespace_without_work_holds_no_memory(queue: KeyedQueue) -> None:
+    """Namespaces come and go; only their place in the turns is remembered (failure-modes.md G9)."""
+    for number in range(50):
+        queue.add(key("a", f"team-{number}"))
+    assert len(drained(queue)) == 50
+    assert queue.next_due() is None
+    assert (queue._ready, queue._active_by_namespace, queue._active) == ({}, {}, {})
+
+
 KEYS = st.builds(Key, st.just("TrainingRun"), st.sampled_from(["team-a", "team-b"]), st.sampled_from("abcd"))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime_fakes import RUN, event, snapshot
 
@@ -90,6 +90,22 @@ def test_stripping_our_finalizer_or_status_concerns_the_object(store: Store, cha
     item = snapshot(finalizers=(FINALIZER,), status=DONE)
     store.observe_event(event(item))
     assert store.observe_event(event(newer(item, **change))) == {RUN}
+
+
+def test_a_status_wiped_in_the_middle_of_a_run_concerns_the_object(store: Store) -> None:
+    """The run's jobs are known to nobody else; no end has to be overwritten for that (failure-modes.md A8)."""
+    item = snapshot(finalizers=(FINALIZER,), status={"phase": "Running", "observedGeneration": 1})
+    store.observe_event(event(item))
+    assert store.observe_event(event(newer(item, status={}))) == {RUN}
+
+
+def test_a_namespace_that_comes_or_goes_is_its_labels_only() -> None:
+    """Tenants select by label; the phase of a namespace changes nothing for them."""
+    store, namespace = Store({"TrainingRun": lambda item: [Key("Namespace", "", "team-a")]}), Key("Namespace", "", "team-a")
+    store.observe_event(event(snapshot()))
+    store.observe_event(event(snapshot(namespace, uid="n", status={"phase": "Active"})))
+    assert store.observe_event(event(newer(snapshot(namespace, uid="n"), 11, status={"phase": "Terminating"}))) == set()
+    assert store.observe_event(event(newer(snapshot(namespace, uid="n"), 12, labels={"ml": "yes"}))) == {RUN}
 
 
 def test_a_commit_wakes_nothing_by_itself(store: Store) -> None:
@@ -237,6 +253,97 @@ def test_a_relist_shows_what_is_missing(store: Store) -> None:
     assert [item.key for item in store.unlisted("TrainingRun")] == [other]
 
 
+def test_an_answer_that_is_overtaken_changes_nothing(store: Store) -> None:
+    """An edit's event was handled before the answer to our older write or read: the edit stays."""
+    edited = newer(snapshot(generation=2), 20)
+    store.observe_event(event(edited))
+    assert store.put(newer(snapshot(), 19)) == set()
+    assert store.get(RUN) == edited
+
+
+def test_a_get_after_a_conflict_wins_over_a_record_from_the_future(store: Store) -> None:
+    """etcd was restored: what is held proved wrong, so the lower version is the true one (failure-modes.md B6)."""
+    store.put(newer(snapshot(), 500))
+    restored = newer(snapshot(generation=2), 400)
+    assert store.replace(restored) == {RUN}
+    assert store.get(RUN) == restored
+
+
+def test_a_get_of_a_former_object_of_that_name_replaces_nothing(store: Store) -> None:
+    """Deleted and made anew while the GET was under way."""
+    made_anew = newer(snapshot(uid="u-2"), 30)
+    store.observe_event(event(made_anew, "ADDED"))
+    assert store.replace(newer(snapshot(uid="u-1"), 29)) == set()
+    assert store.get(RUN) == made_anew
+
+
+def test_a_deleted_object_is_woken_by_nothing(store: Store) -> None:
+    """Its references go with it (failure-modes.md G9)."""
+    store.observe_event(event(snapshot()))
+    store.observe_event(event(newer(snapshot()), "DELETED"))
+    assert store.referrers(CODE) == set()
+    assert store.observe_event(event(snapshot(TENANT, uid="u-9"), "ADDED")) == {TENANT}
+
+
+def test_objects_that_come_and_go_leave_nothing_behind(store: Store) -> None:
+    """Neither records nor references (failure-modes.md G9)."""
+    for number in range(100):
+        item = snapshot(Key("TrainingRun", "team-a", str(number)), uid=str(number))
+        store.observe_event(event(item, "ADDED"))
+        store.observe_event(event(newer(item), "DELETED"))
+    assert len(store) == 0
+    assert store._referrers == {}
+
+
+def test_versions_are_compared_as_numbers(store: Store) -> None:
+    """9 is older than 10, whatever the alphabet says."""
+    store.observe_event(event(snapshot(resource_version="9")))
+    assert store.observe_event(event(snapshot(resource_version="10", generation=2))) == {RUN}
+    assert store.observe_event(event(snapshot(resource_version="9", generation=3))) == set()
+
+
+@pytest.mark.parametrize("reason", ["Paused", "Released", "InternalError", "AwsThrottled"])
+def test_a_restart_looks_at_an_end_that_something_else_speaks_over(store: Store, reason: str) -> None:
+    """Ready says a pause or a failed pass; nobody but a restart would put the end back there."""
+    status = {**DONE, "conditions": [{"type": "Ready", "status": "False", "reason": reason}]}
+    assert store.observe_event(event(snapshot(status=status), None)) == {RUN}
+
+
+def test_a_label_over_a_finished_object_wakes_nobody(store: Store) -> None:
+    """Only a status that somebody wrote over the end does."""
+    finished = snapshot(status=DONE, labels={"seen": "1"})
+    store.observe_event(event(finished))
+    assert store.observe_event(event(newer(finished, labels={"seen": "2"}))) == set()
+
+
+def test_objects_of_one_namespace(store: Store) -> None:
+    """A tenant's objects are not mixed with another's."""
+    other = Key("TrainingRun", "team-b", "digits")
+    store.observe_event(event(snapshot()))
+    store.observe_event(event(snapshot(other, uid="u-2")))
+    assert [item.key for item in store.of_kind("TrainingRun", "team-b")] == [other]
+    assert {item.key for item in store.of_kind("TrainingRun")} == {RUN, other}
+
+
+def test_the_store_may_change_while_it_is_read(store: Store) -> None:
+    """A background task reads key by key, and events come in between."""
+    for number in range(3):
+        store.observe_event(event(snapshot(Key("TrainingRun", "team-a", str(number)), uid=str(number))))
+    reads: list[Iterator[object]] = [store.of_kind("TrainingRun"), store.phases("TrainingRun")]
+    for read in reads:
+        next(read)
+        store.observe_event(event(snapshot(Key("TrainingRun", "team-b", str(id(read))), uid=str(id(read)))))
+        assert len(list(read)) >= 2
+
+
+def test_the_name_of_another_kind_wakes_nobody(store: Store) -> None:
+    """References are by kind, namespace and name."""
+    store.observe_event(event(snapshot()))
+    assert store.observe_event(event(snapshot(Key("ConfigMap", "team-b", "code"), uid="c"), "ADDED")) == {
+        Key("ConfigMap", "team-b", "code")
+    }
+
+
 def test_phases_are_known_without_decoding(store: Store) -> None:
     """Places in a tenant's queue are counted from the phases alone."""
     store.observe_event(event(snapshot(status={"phase": "Training"})))
@@ -256,6 +363,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(spec=st.dictionaries(st.text(max_size=8), JSON, max_size=4), status=st.dictionaries(st.text(max_size=8), JSON, max_size=4))
 def test_any_json_survives(spec: dict[str, object], status: dict[str, object]) -> None:
     """Compression and decoding lose nothing, whatever text an object holds."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from runtime_fakes import RUN, event, snapshot
 
@@ -11,7 +13,7 @@ from sagemaker_gitops.runtime.store import Store
 WAITING = {"phase": "Queued", "observedGeneration": 1, "conditions": []}
 
 
-def _later(item: Snapshot, **changes: object) -> Snapshot:
+def _later(item: Snapshot, **changes: Any) -> Snapshot:
     return snapshot(resource_version=str(int(item.resource_version) + 1), **changes)
 
 
@@ -22,7 +24,7 @@ def _later(item: Snapshot, **changes: object) -> Snapshot:
         ({"finalizers": (FINALIZER,), "status": WAITING}, {"finalizers": (), "status": WAITING}),
     ],
 )
-def test_what_is_taken_away_wakes_the_object(held: dict[str, object], left: dict[str, object]) -> None:
+def test_what_is_taken_away_wakes_the_object(held: dict[str, Any], left: dict[str, Any]) -> None:
     """Nobody else would say again why the object waits, or hold it while its job runs."""
     store = Store({})
     first = snapshot(**held)

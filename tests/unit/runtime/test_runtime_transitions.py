@@ -61,3 +61,13 @@ def test_steps_that_changed_are_listed_in_order() -> None:
     old = {"steps": [{"name": "prepare", "state": "Succeeded"}, {"name": "train", "state": "Running"}]}
     new = {"steps": [*old["steps"][:1], {"name": "train", "state": "Failed"}, {"name": "evaluate", "state": "Pending"}]}
     assert step_transitions(old, new) == [StepTransition("train", "Failed"), StepTransition("evaluate", "Pending")]
+
+
+def test_conditions_of_null_are_none() -> None:
+    """As the API server may hand them back for a nullable list."""
+    assert transitions({"conditions": None}, RUNNING) == [Transition("Normal", "Training", "m")]
+
+
+def test_a_step_without_a_state_is_no_transition() -> None:
+    """It has not been said yet how it is."""
+    assert step_transitions({}, {"steps": [{"name": "train"}]}) == []

@@ -146,3 +146,122 @@ def test_an_escaped_exception_ends_the_pool() -> None:
 
     with pytest.raises(LookupError, match="a"):
         run_virtual(main)
+
+
+def test_keys_due_at_one_moment_are_handled_together() -> None:
+    """The timer wakes one worker; that one wakes the next before its own pass."""
+
+    async def main(loop: VirtualLoop) -> list[tuple[str, float]]:
+        started: list[tuple[str, float]] = []
+
+        async def handle(key: Key) -> None:
+            started.append((key.name, loop.time()))
+            await asyncio.sleep(10)
+
+        pool = pool_on(loop, handle)
+        pool.start()
+        pool.add(A, 5.0)
+        pool.add(B, 5.0)
+        await asyncio.sleep(30)
+        await pool.stop(1)
+        return started
+
+    assert run_virtual(main) == [("a", 5.0), ("b", 5.0)]
+
+
+def test_a_delay_from_before_the_start_is_kept() -> None:
+    """Whoever goes to sleep sets the timer, also when nobody adds anything any more."""
+
+    async def main(loop: VirtualLoop) -> list[float]:
+        handled: list[float] = []
+
+        async def handle(key: Key) -> None:
+            handled.append(loop.time())
+
+        pool = pool_on(loop, handle)
+        pool.add(A, 10.0)
+        pool.start()
+        await asyncio.sleep(60)
+        await pool.stop(1)
+        return handled
+
+    assert run_virtual(main) == [10.0]
+
+
+def test_there_is_one_timer_for_the_whole_queue() -> None:
+    """A thousand waiting objects are not a thousand timers (failure-modes.md G9)."""
+
+    async def main(loop: VirtualLoop) -> int:
+        async def handle(key: Key) -> None: ...
+
+        pool = pool_on(loop, handle)
+        pool.start()
+        await asyncio.sleep(0)
+        for number in range(1000):
+            pool.add(Key("TrainingRun", "team-a", str(number)), 1000.0 - number / 2)
+        timers = sum(not timer.cancelled() for timer in loop._scheduled)  # type: ignore[attr-defined]
+        await pool.stop(1)
+        return timers
+
+    assert run_virtual(main) == 1
+
+
+def test_a_stopped_pool_takes_no_work() -> None:
+    """What arrives after the stop is left to the next start, so that the end is one."""
+
+    async def main(loop: VirtualLoop) -> tuple[int, list[str]]:
+        handled: list[str] = []
+
+        async def handle(key: Key) -> None:
+            handled.append(key.name)
+
+        queue = KeyedQueue(loop.time)
+        pool = WorkerPool(queue, handle, workers=2, monotonic=loop.time)
+        pool.start()
+        await asyncio.sleep(1)
+        await pool.stop(1)
+        pool.add(A)
+        await asyncio.sleep(1)
+        return queue.scheduled, handled
+
+    assert run_virtual(main) == (0, [])
+
+
+def test_a_pass_that_is_cut_off_ends_before_the_stop_does() -> None:
+    """Its clean-up is awaited, and its key is nobody's any more: sessions are closed only after that."""
+
+    async def main(loop: VirtualLoop) -> tuple[int, list[str], int]:
+        cleaned: list[str] = []
+
+        async def handle(key: Key) -> None:
+            try:
+                await asyncio.sleep(1000)
+            finally:
+                await asyncio.sleep(3)
+                cleaned.append(key.name)
+
+        queue = KeyedQueue(loop.time)
+        pool = WorkerPool(queue, handle, workers=1, monotonic=loop.time)
+        pool.start()
+        pool.add(A)
+        await asyncio.sleep(1)
+        return await pool.stop(5), cleaned, queue.active
+
+    assert run_virtual(main) == (1, ["a"], 0)
+
+
+def test_work_for_a_pool_whose_task_was_cancelled_is_no_error() -> None:
+    """At the end of a process producers may add while the workers are being cancelled."""
+
+    async def main(loop: VirtualLoop) -> None:
+        async def handle(key: Key) -> None: ...
+
+        pool = pool_on(loop, handle, workers=1)
+        pool.start()
+        joined = asyncio.create_task(pool.join())
+        await asyncio.sleep(1)
+        joined.cancel()
+        await asyncio.sleep(1)
+        pool.add(A)
+
+    run_virtual(main)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.api.tenant import LabelExpression, NamespaceSelector, TenantSpec
 from sagemaker_gitops.aws.kinds.references import References
-from sagemaker_gitops.core.kinds.training_run.facts import Binding, Bound, Unbound
 from sagemaker_gitops.core.resource import Snapshot
+from sagemaker_gitops.core.tenancy import Binding, Bound, Unbound
 
 
 def binding_of(references: References, namespace: str) -> Binding:

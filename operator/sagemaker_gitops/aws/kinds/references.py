@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from sagemaker_gitops.core.kinds.training_run.facts import Bound
-from sagemaker_gitops.core.resource import Key
+from sagemaker_gitops.core.resource import Key, Snapshot
+from sagemaker_gitops.core.tenancy import Bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,9 @@ class References(Protocol):
 
     async def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """None when the API server says that there is none."""
+
+    def object(self, key: Key) -> Snapshot | None:
+        """Another object of this API, as last seen."""
 
     def running(self, kind: str) -> Iterable[Key]:
         """Objects of a kind whose status says Running."""

@@ -31,8 +31,6 @@ from sagemaker_gitops.core.kinds.training_run.effective import effective_of
 from sagemaker_gitops.core.kinds.training_run.evaluation import flatten
 from sagemaker_gitops.core.kinds.training_run.facts import (
     Absent,
-    Binding,
-    Bound,
     Evaluation,
     InputVersion,
     JobFact,
@@ -48,12 +46,13 @@ from sagemaker_gitops.core.kinds.training_run.facts import (
 from sagemaker_gitops.core.kinds.training_run.plan import plan
 from sagemaker_gitops.core.kinds.training_run.preview import preview
 from sagemaker_gitops.core.kinds.training_run.requests import EVALUATION_OUTPUT, job_outputs
-from sagemaker_gitops.core.kinds.training_run.run import TRAIN, Attempt, Progress, Run, input_uris, keys_of, spec_hash, walk
+from sagemaker_gitops.core.kinds.training_run.run import TRAIN, Attempt, Progress, Run, content_of, input_uris, keys_of, spec_hash, walk
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.kinds.training_run.situation import TERMINAL_PHASES, Pass, build_run, finished
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
 from sagemaker_gitops.core.plan import OnEvent, Plan
 from sagemaker_gitops.core.resource import GROUP, RERUN, Key, Snapshot
+from sagemaker_gitops.core.tenancy import Binding, Bound
 
 JOB_CREATES = {"CreateTrainingJob": JobType.TRAINING_JOB, "CreateProcessingJob": JobType.PROCESSING_JOB, "CreateJob": JobType.GLUE_JOB}
 RUNNING_PHASES = ("Running",)
@@ -346,13 +345,33 @@ def _run_replaced(snapshot: Snapshot, run: Run) -> bool:
     return snapshot.has_finalizer and snapshot.status.get("specHash") != spec_hash(run.spec, run.source, run.nonce)
 
 
+OVERRIDES = {
+    "CreateTrainingJob": "createTrainingJob",
+    "CreateProcessingJob": "createProcessingJob",
+    "CreateJob": "glueCreateJob",
+    "StartJobRun": "glueStartJobRun",
+    "CreateModelPackageGroup": "createModelPackageGroup",
+    "CreateModelPackage": "createModelPackage",
+}
+
+
+def placed(path: str, request: str, overridden: Mapping[str, object], field: str) -> str:
+    """Where the user wrote what AWS would refuse: in `overrides`, or else in what the request was made from."""
+    member = path.partition(".")[0].partition("[")[0]
+    return f"spec.overrides.{field}.{path}" if member in overridden else f"{request}.{path}"
+
+
 def _request_findings(run: Run) -> tuple[Finding, ...]:
     """Every request of the run against botocore's model, before the first of them is sent."""
+    overrides = content_of(run.spec.overrides) if run.spec.overrides is not None else {}
     return tuple(
-        Finding(f"{step}: {action.operation}.{finding.path}", finding.message)
-        for step, action in preview(run)
-        if isinstance(action, AwsRequest)
-        for finding in validate(action.service, action.operation, action.parameters)
+        dict.fromkeys(
+            Finding(placed(finding.path, f"{step}: {action.operation}", overrides.get(field, {}), field), finding.message)
+            for step, action in preview(run)
+            if isinstance(action, AwsRequest)
+            for field in (OVERRIDES[action.operation],)
+            for finding in validate(action.service, action.operation, action.parameters)
+        )
     )
 
 

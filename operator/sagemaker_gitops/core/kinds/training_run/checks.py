@@ -10,12 +10,13 @@ from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, su
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.training_run import status as said
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
-from sagemaker_gitops.core.kinds.training_run.facts import Active, Bound, Missing, Refused, Source, Unbound, Unknown
+from sagemaker_gitops.core.kinds.training_run.facts import Active, Missing, Refused, Source, Unknown
 from sagemaker_gitops.core.kinds.training_run.requests import stop_actions
 from sagemaker_gitops.core.kinds.training_run.run import entry_points, walk
 from sagemaker_gitops.core.kinds.training_run.situation import Pass, build_run, finished
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
 from sagemaker_gitops.core.plan import After, Done, OnEvent, Plan
+from sagemaker_gitops.core.tenancy import Bound, Unbound
 
 WAIT_FOR_INPUT = 60.0
 STOPPING_DELAY = 30.0

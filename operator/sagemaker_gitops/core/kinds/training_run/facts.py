@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.core.errors import Finding
+from sagemaker_gitops.core.tenancy import Binding
 
 
 class JobType(StrEnum):
@@ -108,24 +108,6 @@ class Leftover:
     type: JobType
     fact: JobFact
     attempted: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """Exactly one Tenant names the namespace."""
-
-    name: str
-    spec: TenantSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Unbound:
-    """No Tenant, or more than one: no AWS call at all. `candidates` is empty or names them."""
-
-    candidates: tuple[str, ...] = ()
-
-
-Binding = Bound | Unbound
 
 
 @dataclass(frozen=True, slots=True)

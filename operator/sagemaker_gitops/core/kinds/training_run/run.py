@@ -13,8 +13,9 @@ from typing import Any
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.kinds.training_run.effective import Effective
-from sagemaker_gitops.core.kinds.training_run.facts import Bound, Failed, InputVersion, JobFact, JobType, Source, Succeeded
+from sagemaker_gitops.core.kinds.training_run.facts import Failed, InputVersion, JobFact, JobType, Source, Succeeded
 from sagemaker_gitops.core.resource import Key
+from sagemaker_gitops.core.tenancy import Bound
 
 PREPARE, TRAIN, EVALUATE, GATE, REGISTER = "prepare", "train", "evaluate", "gate", "register"
 ORDER = (PREPARE, TRAIN, EVALUATE, GATE, REGISTER)

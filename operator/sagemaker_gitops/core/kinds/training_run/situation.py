@@ -11,10 +11,11 @@ from sagemaker_gitops.api.training_run import DEFAULT_HISTORY_LIMIT, TrainingRun
 from sagemaker_gitops.core.conditions import READY, Condition, bounded, timestamp
 from sagemaker_gitops.core.kinds.training_run import status as said
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
-from sagemaker_gitops.core.kinds.training_run.facts import Bound, FailureClass, Source, TrainingRunFacts
+from sagemaker_gitops.core.kinds.training_run.facts import FailureClass, Source, TrainingRunFacts
 from sagemaker_gitops.core.kinds.training_run.run import Progress, Run, keys_of, spec_hash
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.resource import RERUN, Snapshot
+from sagemaker_gitops.core.tenancy import Bound
 
 HISTORY_FIELDS = ("specHash", "runKey", "phase", "startedAt", "finishedAt", "metric", "champion", "gate", "model", "revision")
 TERMINAL_PHASES = ("Succeeded", "Failed", "GateRejected", "Stopped")

@@ -1,0 +1,101 @@
+"""The status of a ModelEndpoint: what serves, what is wanted, and the last version that was good."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import StrictInt
+
+from sagemaker_gitops.api.base import Items, Model
+from sagemaker_gitops.api.status import Arn, AwsName, Cell, Column, Deletion, Digest, Message, Status, Time, Uri, Url, Word
+
+VARIANT_LIMIT = 10
+PAST_CONFIG_LIMIT = 20
+
+
+class ServingVariant(Model):
+    """One variant: what is wanted of it and what it does."""
+
+    name: Word
+    """Name of the variant. Example: blue."""
+    model: Cell | None = None
+    """What it is to serve: package version or image. Example: digits/7."""
+    aws_name: AwsName | None = None
+    """Name of the SageMaker model, made of its content. Example: team-a-digits-model-k5tq3vwx2a."""
+    package_arn: Arn | None = None
+    """Model package. Example: arn:aws:sagemaker:eu-central-1:123456789012:model-package/digits/7."""
+    artifact: Uri | None = None
+    """The model's archive. Example: s3://team-a-ml/artifacts/.../model.tar.gz."""
+    approver: Cell | None = None
+    """Who approved it, as far as the registry tells. Example: arn:aws:iam::123456789012:user/anna."""
+    weight: Word | None = None
+    """Wanted share of the requests. Example: "0.9"."""
+    live_weight: Word | None = None
+    """Share that AWS reports. Example: "0.9"."""
+    instances: StrictInt | None = None
+    """Wanted number of instances. Example: 2."""
+    live_instances: StrictInt | None = None
+    """Number of instances that AWS reports. Example: 2."""
+    image_digest: Digest | None = None
+    """Image that runs. Example: sha256:9f86d081..."""
+
+
+class PastConfig(Model):
+    """An endpoint config that served earlier and is kept to go back to."""
+
+    config: AwsName
+    """Name of the endpoint config. Example: team-a-digits-config-k5tq3vwx2a."""
+    models: Annotated[tuple[AwsName, ...], Items(VARIANT_LIMIT)]
+    """Names of its models. Example: [team-a-digits-model-k5tq3vwx2a]."""
+    served_until: Time | None = None
+    """When another took its place. Example: "2026-11-21T10:00:00Z"."""
+
+
+class Update(Model):
+    """The last change of the endpoint that was asked for."""
+
+    config: AwsName
+    """The endpoint config asked for. Example: team-a-digits-config-k5tq3vwx2a."""
+    attempted_at: Time
+    """When the intent was recorded, before AWS was called. Example: "2026-11-21T10:00:00Z"."""
+    seen: Time | None = None
+    """LastModifiedTime of the endpoint before the call: unchanged, the call has not arrived. Example: "2026-11-21T09:00:00Z"."""
+    outcome: Word | None = None
+    """Succeeded, RolledBack or Failed once AWS has said so. Example: RolledBack."""
+    message: Message | None = None
+    """Why, as far as AWS tells. Example: one of the alarms digits-5xx went off."""
+
+
+class ModelEndpointStatus(Status):
+    """What serves, what is wanted, and why they differ. Written by the operator only."""
+
+    endpoint_name: AwsName | None = None
+    """Name of the endpoint in AWS. Example: team-a-digits-4k2mzq."""
+    arn: Arn | None = None
+    """ARN of the endpoint. Example: arn:aws:sagemaker:eu-central-1:123456789012:endpoint/team-a-digits-4k2mzq."""
+    url: Url | None = None
+    """Where requests go. Example: https://runtime.sagemaker.eu-central-1.amazonaws.com/endpoints/team-a-digits-4k2mzq/invocations."""
+    console_url: Url | None = None
+    """Page of the endpoint in the AWS console. Example: https://eu-central-1.console.aws.amazon.com/sagemaker/home#/endpoints/..."""
+    wanted_config: AwsName | None = None
+    """Endpoint config that the spec asks for. Example: team-a-digits-config-k5tq3vwx2a."""
+    live_config: AwsName | None = None
+    """Endpoint config that serves. Example: team-a-digits-config-k5tq3vwx2a."""
+    wanted: Column | None = None
+    """Model versions that are wanted, for kubectl get. Example: "8"."""
+    live: Column | None = None
+    """Model versions that serve, for kubectl get. Example: "7"."""
+    split: Column | None = None
+    """Variants with version and share, for kubectl get. Example: blue=7:90% green=8:10%."""
+    approval: Word | None = None
+    """Who decides what serves: git for pins, registry for approvals. Example: git."""
+    variants: Annotated[tuple[ServingVariant, ...], Items(VARIANT_LIMIT, kind="map")] | None = None
+    """The variants in the order of the spec. Example: [{name: blue, model: digits/7}]."""
+    update: Update | None = None
+    """The last change that was asked for. Example: {config: team-a-digits-config-k5tq3vwx2a, outcome: Succeeded}."""
+    last_good: PastConfig | None = None
+    """Endpoint config that last served well. Example: {config: team-a-digits-config-k5tq3vwx2a, models: []}."""
+    history: Annotated[tuple[PastConfig, ...], Items(PAST_CONFIG_LIMIT)] | None = None
+    """Earlier endpoint configs that are kept, newest first. Example: [{config: team-a-digits-config-a1b2c3d4e5, models: []}]."""
+    deletion: Deletion | None = None
+    """Present while the object is being deleted. Example: {absentSince: "2026-11-21T10:00:30Z"}."""

@@ -1,0 +1,226 @@
+"""The ModelEndpoint: which models serve under one URL, with which shares and machines, and how a new version is rolled out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictInt
+
+from sagemaker_gitops.api.base import Items, Model, Rule, Text, exactly_one
+from sagemaker_gitops.api.fields import (
+    TAG_RULE,
+    Count,
+    Environment,
+    FreeForm,
+    GroupName,
+    ImageUri,
+    InstanceType,
+    KmsKeyArn,
+    Number,
+    ObjectName,
+    RoleArn,
+    S3Uri,
+    Tags,
+    duration_type,
+    reserved_tags,
+)
+from sagemaker_gitops.api.steps import Network
+from sagemaker_gitops.api.training_run import DeletionPolicy
+
+DEFAULT_ENDPOINT_DELETION_POLICY: DeletionPolicy = "Retain"
+DEFAULT_ROLLBACK_LIMIT = 3
+DEFAULT_WEIGHT = 1.0
+DEFAULT_WAIT_INTERVAL = 600  # seconds
+
+RolloutType = Literal["AllAtOnce", "Canary", "Linear", "Rolling"]
+WaitInterval = Annotated[int, duration_type(1, 3600)]  # WaitIntervalInSeconds
+VariantName = Annotated[
+    str, Text(r"[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}", "must be the name of a variant: at most 63 letters, digits and hyphens", 63)
+]
+AlarmName = Annotated[str, Text(r"[^\x00-\x1f\x7f]{1,255}", "must be the name of a CloudWatch alarm", 255)]
+Percent = Annotated[str, Text(r"(?:[1-9]|[1-9][0-9]|100)%", "must be a percentage from 1% to 100%, such as 10%", 4)]
+
+
+class Package(Model):
+    """A version in the SageMaker model registry."""
+
+    rules = (exactly_one("version", "approved"),)
+
+    group: GroupName
+    """Model package group. Example: digits."""
+    version: Annotated[StrictInt, Field(ge=1)] | None = None
+    """This version and no other: the pin in git is the decision. It must be approved. Example: 7."""
+    approved: Literal["Latest"] | None = None
+    """Latest: the newest approved version; approving or rejecting one in the registry changes what serves. Example: Latest."""
+
+
+class TrainingRunRef(Model):
+    """A TrainingRun of this namespace."""
+
+    name: ObjectName
+    """Name of the TrainingRun. Example: digits."""
+
+
+class ModelReference(Model):
+    """Which model a variant serves."""
+
+    rules = (
+        exactly_one("package", "trainingRunRef", "image"),
+        Rule(
+            "has(self.image) || !(has(self.artifact) || has(self.environment))",
+            "artifact and environment belong to image: a package and a TrainingRun bring their own",
+            lambda model: model.image is not None or (model.artifact is None and not model.environment),
+            ".image",
+        ),
+    )
+
+    package: Package | None = None
+    """A version of the model registry. Example: {group: digits, version: 7}."""
+    training_run_ref: TrainingRunRef | None = None
+    """The model that the newest successful run of a TrainingRun registered, as soon as it is approved. Example: {name: digits}."""
+    image: ImageUri | None = None
+    """Your own serving image, instead of a registered model. Example: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/serve:1."""
+    artifact: S3Uri | None = None
+    """The model.tar.gz that the image serves. Example: s3://team-a-ml/models/digits/model.tar.gz."""
+    environment: Environment = Field(default_factory=dict)
+    """Environment variables of the serving container; never secrets. Example: {SAGEMAKER_PROGRAM: inference.py}."""
+
+
+class HostingResources(Model):
+    """Machines of a variant. What is left out comes from the Tenant's defaults."""
+
+    instance_type: InstanceType | None = None
+    """SageMaker instance type. Example: ml.m5.large. Left out: the Tenant's default for hosting."""
+    instance_count: Count | None = None
+    """Number of instances. Example: 2. Left out: 1."""
+
+
+class Variant(Model):
+    """One model behind the endpoint."""
+
+    name: VariantName
+    """Name of the variant; callers can address it (TargetVariant). Example: blue."""
+    model: ModelReference
+    """What it serves. Example: {package: {group: digits, version: 7}}."""
+    weight: Annotated[float, Number(0.0)] | None = None
+    """Its share of the requests, relative to the other variants. Example: 0.9. Left out: 1."""
+    resources: HostingResources | None = None
+    """Its machines. Example: {instanceType: ml.m5.large, instanceCount: 2}."""
+
+
+class Rollout(Model):
+    """How a new version replaces the old one. AWS rolls back by itself when one of the alarms goes off."""
+
+    rules = (
+        Rule(
+            "!has(self.size) || self.type != 'AllAtOnce'",
+            "AllAtOnce moves everything at once: leave size out, or choose Canary, Linear or Rolling",
+            lambda rollout: rollout.size is None or rollout.type != "AllAtOnce",
+            ".size",
+        ),
+        Rule(
+            "has(self.size) || self.type == 'AllAtOnce'",
+            "size is needed: the share that moves at a time, such as 10%",
+            lambda rollout: rollout.size is not None or rollout.type == "AllAtOnce",
+            ".size",
+        ),
+    )
+
+    type: RolloutType
+    """AllAtOnce, Canary (one share, then the rest), Linear (share by share) or Rolling (in place, share by share). Example: Canary."""
+    size: Percent | None = None
+    """Share of the capacity that moves at a time. Example: 10%."""
+    wait_interval: WaitInterval | None = None
+    """How long each share is watched before the next one. Example: 10m. Left out: 10m."""
+    alarms: Annotated[tuple[AlarmName, ...], Items(10, min_items=1, kind="set")] | None = None
+    """CloudWatch alarms that stop the rollout and bring the old version back. Example: [digits-5xx]."""
+
+
+class DataCapture(Model):
+    """Records requests and answers in S3, for monitoring."""
+
+    initial_sampling_percentage: Annotated[StrictInt, Field(ge=0, le=100)]
+    """Share of the requests that is recorded. Example: 100."""
+    capture_modes: Annotated[tuple[Literal["Input", "Output"], ...], Items(2, min_items=1, kind="set")]
+    """What is recorded. Example: [Input, Output]."""
+
+
+class Rollback(Model):
+    """How far back it is possible to go."""
+
+    history_limit: Annotated[StrictInt, Field(ge=0, le=20)]
+    """Number of earlier endpoint configs, and their models, that are kept. Example: 3."""
+
+
+class EndpointOverrides(Model):
+    """AWS's own member names, merged last into the requests that the operator sends, for what has no field here."""
+
+    create_model: Annotated[dict[str, object], FreeForm()] | None = None
+    """Merged into sagemaker CreateModel. Example: {InferenceExecutionConfig: {Mode: Direct}}."""
+    create_endpoint_config: Annotated[dict[str, object], FreeForm()] | None = None
+    """Merged into sagemaker CreateEndpointConfig. Example: {EnableNetworkIsolation: true}."""
+
+
+_OWNED = {
+    "createModel": ("ModelName", "ExecutionRoleArn", "Tags"),
+    "createEndpointConfig": ("EndpointConfigName", "ExecutionRoleArn", "Tags", "ProductionVariants"),
+}
+
+
+def _owned_members(spec: ModelEndpointSpec) -> list[tuple[str, str]]:
+    """Overrides of what the operator finds its work again by, and of what the fence is judged by."""
+    given = spec.overrides.model_dump(by_alias=True, exclude_none=True) if spec.overrides is not None else {}
+    return [
+        (f".overrides.{operation}.{member}", "is set by the operator and cannot be overridden: leave it out")
+        for operation, members in _OWNED.items()
+        for member in members
+        if member in given.get(operation, {})
+    ]
+
+
+class ModelEndpointSpec(Model):
+    """Which models serve under one URL. A change of the models makes a new endpoint config beside the serving one and updates in place."""
+
+    rules = (
+        Rule(
+            "self.variants.exists(v, !has(v.weight) || v.weight > 0.0)",
+            "at least one variant must have a weight above 0",
+            lambda spec: any(variant.weight is None or variant.weight > 0 for variant in spec.variants),
+            ".variants",
+        ),
+        TAG_RULE,
+    )
+    checks = (reserved_tags, _owned_members)
+
+    variants: Annotated[tuple[Variant, ...], Items(10, min_items=1, kind="map")]
+    """The models behind the endpoint, each with its share of the requests. Example: [{name: blue, model: {package: {group: digits,
+    version: 7}}}].
+    """
+    rollout: Rollout | None = None
+    """How a new version replaces the old one. Example: {type: Canary, size: 10%, alarms: [digits-5xx]}. Left out: all at once, without
+    alarms.
+    """
+    data_capture: DataCapture | None = None
+    """Records requests and answers under the Tenant's artifactPrefix. Example: {initialSamplingPercentage: 100, captureModes: [Input,
+    Output]}.
+    """
+    rollback: Rollback | None = None
+    """Earlier versions that stay ready. Example: {historyLimit: 3}. Left out: 3."""
+    network: Network | None = None
+    """VPC and isolation of the models. Example: {subnetIds: [subnet-0a1b2c3d4e5f60718], securityGroupIds: [sg-0a1b2c3d4e5f60718]}. Left
+    out: the Tenant's default.
+    """
+    kms_key_arn: KmsKeyArn | None = None
+    """Key that encrypts disks and captured data. Example: arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab.
+    Left out: the Tenant's default.
+    """
+    execution_role_arn: RoleArn | None = None
+    """IAM role that the models run as. Example: arn:aws:iam::123456789012:role/team-a/serving. Left out: the Tenant's default."""
+    tags: Tags = Field(default_factory=dict)
+    """AWS tags of endpoint, configs and models, besides the Tenant's. Example: {project: digits}."""
+    deletion_policy: DeletionPolicy | None = None
+    """On deletion of this object: Retain leaves the endpoint serving, Delete removes endpoint, configs and models. Example: Delete. Left
+    out: Retain, because a pruned manifest must not take production down.
+    """
+    overrides: EndpointOverrides | None = None
+    """Members of AWS requests that have no field here. Example: {createEndpointConfig: {EnableNetworkIsolation: true}}."""

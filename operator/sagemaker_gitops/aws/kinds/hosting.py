@@ -1,0 +1,139 @@
+"""Endpoints, configs and models at AWS, as a ModelEndpoint needs them: what is there, whose it is, and which model a reference means.
+
+Source: Amazon SageMaker API Reference (DescribeEndpoint, ListTags, DescribeModelPackage, ListModelPackages).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sagemaker_gitops.api.model_endpoint import ModelReference, Package
+from sagemaker_gitops.aws.kinds.references import References
+from sagemaker_gitops.aws.port import Aws, Scope
+from sagemaker_gitops.core import naming
+from sagemaker_gitops.core.errors import AwsFailure, Category
+from sagemaker_gitops.core.kinds.model_endpoint.facts import (
+    AwaitingApproval,
+    EndpointFact,
+    EndpointState,
+    ForeignEndpoint,
+    LiveEndpoint,
+    LiveVariant,
+    ModelFact,
+    ModelMissing,
+    NoEndpoint,
+    Resolved,
+)
+from sagemaker_gitops.core.kinds.model_endpoint.situation import partition
+from sagemaker_gitops.core.resource import Key
+
+BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+BROKEN = frozenset({"Failed", "UpdateRollbackFailed", "OutOfService"})
+APPROVED = "Approved"
+
+
+async def look_at_endpoint(aws: Aws, scope: Scope, name: str, install: str, owner: Key, *, proven: bool) -> EndpointFact:
+    """DescribeEndpoint; `proven` says that its tags have been seen to be ours."""
+    try:
+        answer = await aws.call(scope, "sagemaker", "DescribeEndpoint", {"EndpointName": name})
+    except AwsFailure as failure:
+        if failure.category is Category.NOT_FOUND:
+            return NoEndpoint()
+        raise
+    if not proven:
+        other = await foreign_owner(aws, scope, "endpoint", name, install, owner)
+        if other is not None:
+            return ForeignEndpoint(other)
+    status = answer["EndpointStatus"]
+    state = EndpointState.BUSY if status in BUSY else EndpointState.FAILED if status in BROKEN else EndpointState.UNKNOWN
+    return LiveEndpoint(
+        state=EndpointState.IN_SERVICE if status == "InService" else state,
+        raw=status,
+        config=answer.get("EndpointConfigName", ""),
+        last_modified=answer["LastModifiedTime"],
+        variants={item["VariantName"]: _variant(item) for item in answer.get("ProductionVariants", ())},
+        reason=answer.get("FailureReason", ""),
+    )
+
+
+def _variant(item: Mapping[str, Any]) -> LiveVariant:
+    images = item.get("DeployedImages") or [{}]
+    return LiveVariant(
+        weight=float(item.get("DesiredWeight", item.get("CurrentWeight", 0.0))),
+        instances=int(item.get("DesiredInstanceCount", item.get("CurrentInstanceCount", 0))),
+        image_digest=str(images[0].get("ResolvedImage", "")).partition("@")[2],
+    )
+
+
+async def foreign_owner(aws: Aws, scope: Scope, resource: str, name: str, install: str, owner: Key) -> str | None:
+    """Whose endpoint, endpoint-config or model it is when its tags do not name `owner`; None when they do. NOT_FOUND raises."""
+    arn = f"arn:{partition(scope.region)}:sagemaker:{scope.region}:{scope.account}:{resource}/{name}"
+    listed = (await aws.call(scope, "sagemaker", "ListTags", {"ResourceArn": arn})).get("Tags", [])
+    tags = {tag["Key"]: tag["Value"] for tag in listed}
+    if naming.owned_by(tags, install, owner):
+        return None
+    return "/".join(tags[tag] for tag in naming.OWNER_TAGS if tag in tags) or "somebody without our tags"
+
+
+async def resolve(aws: Aws, scope: Scope, references: References, namespace: str, model: ModelReference) -> ModelFact:
+    """What a variant's model reference means now."""
+    if model.image is not None:
+        return Resolved(model.image.rpartition("/")[2], model.image, model.artifact, dict(model.environment))
+    if model.package is not None:
+        return await _package(aws, scope, model.package)
+    assert model.training_run_ref is not None, "the schema's exactly-one-of"
+    name = model.training_run_ref.name
+    registered = registered_model(references, namespace, name)
+    if registered is None:
+        return ModelMissing(f"TrainingRun {name} has not registered a model yet")
+    group, _, version = registered.rpartition("/")
+    return await _package(aws, scope, Package(group=group, version=int(version)))
+
+
+def registered_model(references: References, namespace: str, name: str) -> str | None:
+    """group/version of the newest run of a TrainingRun that succeeded and registered a model."""
+    found = references.object(Key("TrainingRun", namespace, name))
+    if found is None:
+        return None
+    status = found.status
+    runs = [status, *(status.get("history") or ())]
+    models = (run.get("model") for run in runs if isinstance(run, Mapping) and run.get("phase") == "Succeeded")
+    return next((model for model in models if isinstance(model, str) and model.rpartition("/")[2].isdigit()), None)
+
+
+async def _package(aws: Aws, scope: Scope, wanted: Package) -> ModelFact:
+    region, group = scope.region, wanted.group
+    try:
+        if wanted.version is not None:
+            arn = f"arn:{partition(region)}:sagemaker:{region}:{scope.account}:model-package/{group}/{wanted.version}"
+        else:
+            page = {"ModelPackageGroupName": group, "ModelApprovalStatus": APPROVED, "SortBy": "CreationTime", "SortOrder": "Descending"}
+            listed = (await aws.call(scope, "sagemaker", "ListModelPackages", page | {"MaxResults": 1})).get("ModelPackageSummaryList", [])
+            if not listed:
+                return AwaitingApproval(f"no version of {group} is approved: approve one in the registry")
+            arn = listed[0]["ModelPackageArn"]
+        described = await aws.call(scope, "sagemaker", "DescribeModelPackage", {"ModelPackageName": arn})
+    except AwsFailure as failure:
+        if failure.category is Category.NOT_FOUND:
+            return ModelMissing(f"the registry has no {group}{f'/{wanted.version}' if wanted.version else ''}")
+        raise
+    return _as_model(described, f"{group}/{described.get('ModelPackageVersion', 0)}")
+
+
+def _as_model(described: Mapping[str, Any], label: str) -> ModelFact:
+    approval = described.get("ModelApprovalStatus", "")
+    if approval != APPROVED:
+        return AwaitingApproval(f"{label} is {approval}: approve it in the registry, or choose another version")
+    containers = (described.get("InferenceSpecification") or {}).get("Containers") or []
+    if len(containers) != 1:
+        return ModelMissing(f"{label} has {len(containers)} containers, one is needed")
+    identity = (described.get("LastModifiedBy") or described.get("CreatedBy") or {}).get("IamIdentity") or {}
+    return Resolved(
+        label=label,
+        image=containers[0]["Image"],
+        artifact=containers[0].get("ModelDataUrl"),
+        environment=dict(containers[0].get("Environment") or {}),
+        package_arn=described["ModelPackageArn"],
+        approver=identity.get("Arn", ""),
+    )

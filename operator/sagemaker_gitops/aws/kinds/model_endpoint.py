@@ -1,0 +1,209 @@
+"""ModelEndpoint at AWS: observe resolves the models and looks at the endpoint, execute makes one call. Implements runtime.ports.Kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
+from sagemaker_gitops.api.parse import ValidationFailed, read
+from sagemaker_gitops.aws.kinds.bindings import binding_of
+from sagemaker_gitops.aws.kinds.hosting import foreign_owner, look_at_endpoint, registered_model, resolve
+from sagemaker_gitops.aws.kinds.references import References
+from sagemaker_gitops.aws.kinds.training_run import scope_of
+from sagemaker_gitops.aws.port import Aws, Scope
+from sagemaker_gitops.aws.requests import validate
+from sagemaker_gitops.core import conditions, naming, tenancy
+from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome
+from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
+from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion, retains
+from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, wanted_of
+from sagemaker_gitops.core.kinds.model_endpoint.facts import ForeignEndpoint, ModelEndpointFacts, NoEndpoint, Resolved
+from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
+from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
+from sagemaker_gitops.core.kinds.training_run.settings import Settings
+from sagemaker_gitops.core.plan import OnEvent, Plan
+from sagemaker_gitops.core.resource import GROUP, Key, Snapshot
+from sagemaker_gitops.core.tenancy import Binding, Bound
+
+DELETED = {"DeleteEndpoint": "endpoint", "DeleteEndpointConfig": "endpoint-config", "DeleteModel": "model"}
+CONTENT_NAMED = ("CreateModel", "CreateEndpointConfig")
+PAGE = 100
+_LISTS = (
+    ("endpoint-config", "ListEndpointConfigs", "EndpointConfigs", "EndpointConfigName"),
+    ("model", "ListModels", "Models", "ModelName"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deleting:
+    """An object on its way out: all that matters of its spec is the deletion policy, None where it cannot be read."""
+
+    policy: str | None
+
+
+@dataclass(slots=True)
+class ModelEndpointKind:
+    """`known` are endpoints whose tags have been seen to be ours; `_groups` and `_names` say whom an AWS event concerns."""
+
+    aws: Aws
+    references: References
+    settings: Settings
+    name: str = "ModelEndpoint"
+    known: set[str] = field(default_factory=set)
+    _names: dict[str, Key] = field(default_factory=dict)
+    _groups: dict[Key, frozenset[str]] = field(default_factory=dict)
+
+    def parse(self, snapshot: Snapshot) -> ModelEndpointSpec | Deleting:
+        """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
+        if snapshot.deleting:
+            policy = snapshot.spec.get("deletionPolicy")
+            return Deleting(policy if policy in ("Delete", "Retain") else None)
+        try:
+            return read(ModelEndpointSpec, snapshot.spec)
+        except ValidationFailed as error:
+            raise InvalidResource(tuple(Finding(path, message) for path, message in error.findings)) from None
+
+    def invalid(self, snapshot: Snapshot, error: InvalidResource, now: datetime) -> Plan:
+        return Plan(conditions.invalid(snapshot, error.findings, now), OnEvent(), finalizer=snapshot.has_finalizer)
+
+    def owners_of(self, aws_name: str) -> set[Key]:
+        """Whom an event about an endpoint or a model package group concerns."""
+        found = {key for key, groups in self._groups.items() if aws_name in groups}
+        return found | ({self._names[aws_name]} if aws_name in self._names else set())
+
+    async def observe(
+        self, snapshot: Snapshot, resource: ModelEndpointSpec | Deleting, now: datetime
+    ) -> ModelEndpointFacts | Remains | None:
+        key, binding = snapshot.key, binding_of(self.references, snapshot.key.namespace)
+        if isinstance(resource, Deleting):
+            self._forget(key)
+            touches = snapshot.has_finalizer and not retains(resource.policy)
+            return await self._remains(snapshot, binding) if touches else None
+        if not isinstance(binding, Bound):
+            return ModelEndpointFacts(binding)
+        self._remember(key, resource)
+        facts = ModelEndpointFacts(binding)
+        if _forbidden(binding, resource, facts):
+            return facts
+        scope = scope_of(binding.spec, key)
+        models = {
+            variant.name: await resolve(self.aws, scope, self.references, key.namespace, variant.model) for variant in resource.variants
+        }
+        facts = ModelEndpointFacts(binding, models)
+        if not all(isinstance(model, Resolved) for model in models.values()) or _forbidden(binding, resource, facts):
+            return facts
+        serving = build_serving(Pass(snapshot, resource, facts, self.settings, now))
+        if snapshot.status.get("wantedConfig") != serving.config_name:
+            facts = replace(facts, request_findings=_request_findings(serving))
+            if facts.request_findings:
+                return facts
+        name = serving.endpoint_name
+        endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=name in self.known)
+        if not isinstance(endpoint, ForeignEndpoint | NoEndpoint):
+            self.known.add(name)
+        return replace(facts, endpoint=endpoint)
+
+    def plan(
+        self, snapshot: Snapshot, resource: ModelEndpointSpec | Deleting, facts: ModelEndpointFacts | Remains | None, now: datetime
+    ) -> Plan:
+        if isinstance(resource, Deleting):
+            assert not isinstance(facts, ModelEndpointFacts)
+            name = endpoint_name(self.settings.install, snapshot.key)
+            return plan_deletion(snapshot, resource.policy, facts, name, self.settings, now)
+        assert isinstance(facts, ModelEndpointFacts)
+        return plan(snapshot, resource, facts, self.settings, now)
+
+    async def execute(self, snapshot: Snapshot, resource: ModelEndpointSpec | Deleting, action: Action) -> Outcome:
+        assert isinstance(action, AwsRequest), "an endpoint uploads nothing"
+        scope = scope_of(self._bound(snapshot).spec, snapshot.key)
+        try:
+            if action.operation in DELETED:
+                await self._prove_ours(scope, snapshot.key, DELETED[action.operation], action.subject)
+            await self.aws.call(scope, action.service, action.operation, action.parameters)
+        except AwsFailure as failure:
+            if failure.category is Category.EXISTS and action.operation in CONTENT_NAMED:
+                return Outcome.DONE
+            if failure.category is Category.EXISTS and action.creates:
+                return Outcome.EXISTS
+            if failure.category is Category.NOT_FOUND and action.operation in DELETED:
+                return Outcome.DONE
+            raise
+        return Outcome.DONE
+
+    def _remember(self, key: Key, spec: ModelEndpointSpec) -> None:
+        groups = {variant.model.package.group for variant in spec.variants if variant.model.package is not None}
+        for variant in spec.variants:
+            if variant.model.training_run_ref is not None:
+                registered = registered_model(self.references, key.namespace, variant.model.training_run_ref.name)
+                groups |= {registered.rpartition("/")[0]} if registered else set()
+        self._names[endpoint_name(self.settings.install, key)] = key
+        self._groups[key] = frozenset(groups)
+
+    def _forget(self, key: Key) -> None:
+        self._names.pop(endpoint_name(self.settings.install, key), None)
+        self._groups.pop(key, None)
+
+    def _bound(self, snapshot: Snapshot) -> Bound:
+        binding = binding_of(self.references, snapshot.key.namespace)
+        if isinstance(binding, Bound):
+            return binding
+        raise AwsFailure(
+            Category.BLOCKED,
+            service="sagemaker-gitops",
+            operation="execute",
+            code="TenantMissing",
+            message=f"no single Tenant names namespace {snapshot.key.namespace}: restore it, or give up the AWS side with {GROUP}/release",
+        )
+
+    async def _prove_ours(self, scope: Scope, owner: Key, resource: str, name: str) -> None:
+        """A name that status gave may have been written there by anybody."""
+        other = await foreign_owner(self.aws, scope, resource, name, self.settings.install, owner)
+        if other is not None:
+            raise AwsFailure(
+                Category.BLOCKED,
+                service="sagemaker-gitops",
+                operation="delete",
+                code="NameConflict",
+                message=f"{resource} {name} belongs to {other}: it is not touched",
+            )
+
+    async def _remains(self, snapshot: Snapshot, binding: Binding) -> Remains:
+        key, scope = snapshot.key, scope_of(self._bound(snapshot).spec, snapshot.key)
+        name = endpoint_name(self.settings.install, key)
+        endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=False)
+        if not isinstance(endpoint, NoEndpoint):
+            return Remains(endpoint)
+        configs, models = [await self._ours(scope, key, *listing) for listing in _LISTS]
+        return Remains(endpoint, configs, models)
+
+    async def _ours(self, scope: Scope, owner: Key, resource: str, operation: str, member: str, name_member: str) -> tuple[str, ...]:
+        found, following = [], None
+        while True:
+            request = {"NameContains": naming.readable(owner), "MaxResults": PAGE} | ({"NextToken": following} if following else {})
+            answer = await self.aws.call(scope, "sagemaker", operation, request)
+            for item in answer.get(member, ()):
+                if await foreign_owner(self.aws, scope, resource, item[name_member], self.settings.install, owner) is None:
+                    found.append(item[name_member])
+            following = answer.get("NextToken")
+            if not following:
+                return tuple(found)
+
+
+def _forbidden(binding: Bound, spec: ModelEndpointSpec, facts: ModelEndpointFacts) -> bool:
+    """Whether the plan will refuse with what is known: then nothing more is read."""
+    try:
+        effective = effective_of(spec, binding.spec)
+    except InvalidResource:
+        return True
+    return bool(tenancy.findings(binding.name, binding.spec, wanted_of(spec, effective, facts.models)))
+
+
+def _request_findings(serving: Serving) -> tuple[Finding, ...]:
+    """Every creating request against botocore's model, before the first of them is sent."""
+    return tuple(
+        Finding(f"{action.operation}.{finding.path}", finding.message)
+        for action in (*serving.create_models(), serving.create_config(), serving.create_endpoint(), serving.update_endpoint())
+        for finding in validate(action.service, action.operation, action.parameters)
+    )

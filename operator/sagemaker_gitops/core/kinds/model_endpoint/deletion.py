@@ -1,0 +1,64 @@
+"""Deleting a ModelEndpoint: Retain (the default) touches nothing; Delete removes endpoint, configs and models in the order AWS accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sagemaker_gitops.api.model_endpoint import DEFAULT_ENDPOINT_DELETION_POLICY
+from sagemaker_gitops.core.conditions import reconciling, replace_summary, stalled, timestamp
+from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointFact, EndpointState, ForeignEndpoint, LiveEndpoint
+from sagemaker_gitops.core.kinds.model_endpoint.serving import delete_config, delete_endpoint, delete_model
+from sagemaker_gitops.core.kinds.training_run.settings import Settings
+from sagemaker_gitops.core.kinds.training_run.status import moment
+from sagemaker_gitops.core.plan import After, Done, Plan
+from sagemaker_gitops.core.resource import Snapshot
+
+BUSY_DELAY = 30.0
+ROUNDING = 1.0  # times in status are whole seconds, cut off
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What AWS still holds of the object: found by name and proven ours by tag."""
+
+    endpoint: EndpointFact
+    configs: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+
+def retains(policy: str | None) -> bool:
+    """A spec that no longer parses is treated as the default: production is not taken down for a typing mistake."""
+    return (policy or DEFAULT_ENDPOINT_DELETION_POLICY) == "Retain"
+
+
+def plan_deletion(snapshot: Snapshot, policy: str | None, remains: Remains | None, name: str, settings: Settings, now: datetime) -> Plan:
+    """`remains` is None when nothing has to be looked for."""
+    if not snapshot.has_finalizer or retains(policy) or remains is None:
+        return Plan(snapshot.status, Done(), finalizer=False)
+    endpoint = remains.endpoint
+    if isinstance(endpoint, ForeignEndpoint):
+        status = replace_summary(
+            snapshot.status, stalled("NameConflict", f"{name} belongs to {endpoint.owner}: it is left alone"), snapshot.generation, now
+        )
+        return Plan(status, Done(), finalizer=False)
+    if isinstance(endpoint, LiveEndpoint):
+        if endpoint.state is EndpointState.BUSY:
+            return Plan(_say(snapshot, f"waiting: AWS refuses to delete {name} while it is {endpoint.raw}", now), After(BUSY_DELAY))
+        return Plan(_say(snapshot, f"deleting {name}", now), After(BUSY_DELAY), (delete_endpoint(name),))
+    if remains.configs or remains.models:
+        actions = (*map(delete_config, remains.configs), *map(delete_model, remains.models))
+        return Plan(_say(snapshot, "deleting endpoint configs and models", now), After(settings.absence_interval), actions)
+    absent_since = moment((snapshot.status.get("deletion") or {}).get("absentSince"))
+    if absent_since is None:
+        status = {**_say(snapshot, "nothing is left; looking once more", now), "deletion": {"absentSince": timestamp(now)}}
+        return Plan(status, After(settings.absence_interval))
+    left = (absent_since + timedelta(seconds=settings.absence_interval + ROUNDING) - now).total_seconds()
+    return Plan(snapshot.status, After(left)) if left > 0 else Plan(snapshot.status, Done(), finalizer=False)
+
+
+def _say(snapshot: Snapshot, message: str, now: datetime) -> Mapping[str, Any]:
+    status = replace_summary(snapshot.status, reconciling("Deleting", message), snapshot.generation, now)
+    return {**status, "phase": "Deleting", "observedGeneration": snapshot.generation, "deletion": {}}

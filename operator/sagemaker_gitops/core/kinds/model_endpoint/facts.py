@@ -1,0 +1,95 @@
+"""What a pass over a ModelEndpoint may know about the world: closed unions, made by aws/kinds/model_endpoint.py, read by plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from sagemaker_gitops.core.errors import Finding
+from sagemaker_gitops.core.tenancy import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A model that may be served. `label` is what people call it: digits/7, or the image; artifact is an S3 URI."""
+
+    label: str
+    image: str
+    artifact: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    package_arn: str = ""
+    approver: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingApproval:
+    """The model is there and nobody has approved it (yet, or any more)."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMissing:
+    """What the spec refers to is not there (yet)."""
+
+    message: str
+
+
+ModelFact = Resolved | AwaitingApproval | ModelMissing
+
+
+class EndpointState(StrEnum):
+    """EndpointStatus by what can be done: AWS refuses every change while the endpoint is Busy."""
+
+    IN_SERVICE = "InService"
+    BUSY = "Busy"
+    FAILED = "Failed"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveVariant:
+    """A variant as DescribeEndpoint reports it: what was asked of it last."""
+
+    weight: float
+    instances: int
+    image_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoEndpoint:
+    """Looked for and not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignEndpoint:
+    """The name is taken by something whose tags do not name us."""
+
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEndpoint:
+    """Our endpoint. `raw` is AWS's own status word; reason is its FailureReason, empty after a rollback by alarm."""
+
+    state: EndpointState
+    raw: str
+    config: str
+    last_modified: datetime
+    variants: Mapping[str, LiveVariant] = field(default_factory=dict)
+    reason: str = ""
+
+
+EndpointFact = NoEndpoint | ForeignEndpoint | LiveEndpoint
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEndpointFacts:
+    """Everything one pass saw. Later fields stay empty while an earlier one already decides."""
+
+    binding: Binding
+    models: Mapping[str, ModelFact] = field(default_factory=dict)
+    endpoint: EndpointFact | None = None
+    request_findings: tuple[Finding, ...] = ()

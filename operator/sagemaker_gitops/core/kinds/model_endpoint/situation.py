@@ -1,0 +1,129 @@
+"""One pass over a ModelEndpoint as the checks see it, and the status that every answer is built from.
+
+What later passes read back is identity only: which config was asked for last, before which LastModifiedTime, and which served last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sagemaker_gitops.api.model_endpoint import DEFAULT_ROLLBACK_LIMIT, ModelEndpointSpec
+from sagemaker_gitops.core.conditions import Condition, merge, timestamp
+from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of
+from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint, ModelEndpointFacts, Resolved
+from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
+from sagemaker_gitops.core.kinds.training_run.settings import Settings
+from sagemaker_gitops.core.resource import REVISION, Snapshot
+from sagemaker_gitops.core.tenancy import Bound
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What every check sees."""
+
+    snapshot: Snapshot
+    spec: ModelEndpointSpec
+    facts: ModelEndpointFacts
+    settings: Settings
+    now: datetime
+
+    def say(self, phase: str, conditions: Sequence[Condition], **fields: Any) -> dict[str, Any]:
+        """The last status with a new phase, conditions and fields; what did not become known again stays."""
+        status = {**self.snapshot.status, **self._place(), **fields, "phase": phase, "observedGeneration": self.snapshot.generation}
+        previous = list(self.snapshot.status.get("conditions") or ())
+        status["conditions"] = merge(previous, conditions, self.snapshot.generation, self.now)
+        return {name: value for name, value in status.items() if value is not None}
+
+    def _place(self) -> dict[str, Any]:
+        if not isinstance(self.facts.binding, Bound):
+            return {}
+        tenant, name = self.facts.binding.spec, endpoint_name(self.settings.install, self.snapshot.key)
+        region, domain = tenant.region, "amazonaws.com.cn" if tenant.region.startswith("cn-") else "amazonaws.com"
+        return {
+            "endpointName": name,
+            "arn": f"arn:{partition(region)}:sagemaker:{region}:{tenant.account}:endpoint/{name}",
+            "url": f"https://runtime.sagemaker.{region}.{domain}/endpoints/{name}/invocations",
+            "consoleUrl": f"https://{region}.console.aws.amazon.com/sagemaker/home?region={region}#/endpoints/{name}",
+        }
+
+
+def build_serving(here: Pass) -> Serving:
+    """Only after the checks that guarantee its parts. Raises InvalidResource."""
+    assert isinstance(here.facts.binding, Bound)
+    models = {name: model for name, model in here.facts.models.items() if isinstance(model, Resolved)}
+    assert len(models) == len(here.spec.variants), "the checks let no unresolved model pass"
+    return Serving(
+        install=here.settings.install,
+        owner=here.snapshot.key,
+        spec=here.spec,
+        tenant=here.facts.binding,
+        effective=effective_of(here.spec, here.facts.binding.spec),
+        models=models,
+        revision=here.snapshot.annotations.get(REVISION, ""),
+    )
+
+
+def shown(serving: Serving, live: LiveEndpoint | None) -> dict[str, Any]:
+    """The fields that follow from what is wanted and what AWS reports."""
+    spec, total = serving.spec, sum(serving.weight(variant) for variant in serving.spec.variants)
+    entries = []
+    for variant in spec.variants:
+        model, found = serving.models[variant.name], live.variants.get(variant.name) if live else None
+        entry: dict[str, Any] = {
+            "name": variant.name,
+            "model": model.label,
+            "awsName": serving.model_name(variant),
+            "packageArn": model.package_arn or None,
+            "artifact": model.artifact,
+            "approver": model.approver or None,
+            "weight": f"{serving.weight(variant):g}",
+            "instances": serving.effective.instance_counts[variant.name],
+        }
+        if found is not None:
+            entry |= {"liveWeight": f"{found.weight:g}", "liveInstances": found.instances, "imageDigest": found.image_digest or None}
+        entries.append({name: value for name, value in entry.items() if value is not None})
+    versions = {variant.name: serving.models[variant.name].label.rpartition("/")[2] for variant in spec.variants}
+    pinned = all(variant.model.package is None or variant.model.package.version is not None for variant in spec.variants)
+    by_git = pinned and not any(variant.model.training_run_ref for variant in spec.variants)
+    return {
+        "wantedConfig": serving.config_name,
+        "liveConfig": live.config if live else None,
+        "wanted": _cell(sorted(set(versions.values()))),
+        "split": _cell([f"{v.name}={versions[v.name]}:{100 * serving.weight(v) / total:.3g}%" for v in spec.variants], " "),
+        "approval": "git" if by_git else "registry",
+        "variants": entries,
+        "effective": serving.effective.as_status(),
+    }
+
+
+def served(serving: Serving) -> dict[str, Any]:
+    """The entry of lastGood and of history for what the spec asks for now."""
+    return {"config": serving.config_name, "models": sorted({serving.model_name(variant) for variant in serving.spec.variants})}
+
+
+def history_after(here: Pass, serving: Serving) -> list[dict[str, Any]]:
+    """What served before the config that serves now, newest first; not yet cut to the limit."""
+    status, now = here.snapshot.status, served(serving)["config"]
+    older = [dict(item) for item in status.get("history") or () if isinstance(item, Mapping) and item.get("config") not in (None, now)]
+    last = status.get("lastGood")
+    if isinstance(last, Mapping) and last.get("config") not in (None, now, *(item["config"] for item in older)):
+        older.insert(0, {**last, "servedUntil": timestamp(here.now)})
+    return older
+
+
+def history_limit(spec: ModelEndpointSpec) -> int:
+    return DEFAULT_ROLLBACK_LIMIT if spec.rollback is None else spec.rollback.history_limit
+
+
+def partition(region: str) -> str:
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+def _cell(parts: Sequence[str], between: str = ",") -> str:
+    text = between.join(parts)
+    return text if len(text) <= 128 else text[:127] + "…"
