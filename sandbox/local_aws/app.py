@@ -15,6 +15,7 @@ from uuid import uuid4
 from local_aws.admin import PREFIX, Admin
 from local_aws.errors import AwsError
 from local_aws.faults import Script
+from local_aws.hosting import rest
 from local_aws.identity import INTERNAL_KEY, ExpiredKeyError, UnknownKeyError
 from local_aws.inprocess import IN_PROCESS
 from local_aws.model import OWN_TARGETS, operation_model
@@ -26,7 +27,7 @@ from local_aws.world import World
 
 _log = logging.getLogger(__name__)
 
-OWN_SERVICES: Final = frozenset({*OWN_TARGETS.values(), "sts", "iam"})
+OWN_SERVICES: Final = frozenset({*OWN_TARGETS.values(), rest.SERVICE, "sts", "iam"})
 _STATUS: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _ECONNRESET: Final = 104
 
@@ -146,12 +147,13 @@ class App:
         handler = self._operations.get((service, operation))
         if model is None or (handler is None and not falls_through(service, operation)):
             raise unknown_operation(service, operation)
-        params = validated(model, request.params)
+        of_runtime = service == rest.SERVICE
+        params = (rest.validated if of_runtime else validated)(model, request.params)
         if handler is None:
             return self._moto(exchange.environ, service, operation)
         region = request.region or self._world.region
         call = Call(service, operation, params, exchange.signer, region, exchange.request_id)
-        return answer(model, handler(call), exchange.request_id)
+        return (rest.answer if of_runtime else answer)(model, handler(call), exchange.request_id)
 
     def _refuse(self, exchange: _Exchange, error: AwsError) -> Iterable[bytes]:
         if exchange.request is None:

@@ -7,12 +7,16 @@ name is a best effort, for the ledger and for faults.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import re
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from local_aws.errors import AwsError
+from local_aws.hosting import rest
 from local_aws.ledger import request_hash
 from local_aws.model import SIGNING_NAMES, name_members, noun, split_target
 from local_aws.moto_backend import Environ, buffered
@@ -94,27 +98,46 @@ class Request:
     def action(self) -> str:
         """The IAM action, for example "s3:ListBucket" for ListObjectsV2."""
         name = _S3_ACTIONS.get(self.operation, self.operation) if self.service == "s3" else self.operation
-        return f"{self.service}:{name}"
+        return f"{self._prefix}:{name}"
+
+    @property
+    def _prefix(self) -> str:
+        """The service in an action and an ARN: the runtime's is that of SageMaker itself."""
+        return "sagemaker" if self.service == rest.SERVICE else self.service
 
     def arn(self, region: str, account: str) -> str:
         """The ARN that a denial names; "*" where the resource is not known."""
         if self.service == "s3":
             return f"arn:aws:s3:::{self.resource}" if self.resource else "*"
-        if self.service not in ("sagemaker", "glue") or not self.resource or self.operation.startswith("List"):
+        if self._prefix not in ("sagemaker", "glue") or not self.resource or self.operation.startswith("List"):
             return "*"
         if self.resource.startswith("arn:"):
             return self.resource
         kind = _KEBAB.sub("-", noun(self.operation)).lower()
         kind = "job" if self.service == "glue" and kind.startswith("job-") else kind
-        return f"arn:aws:{self.service}:{region}:{account}:{kind}/{self.resource}"
+        kind = "endpoint" if self.service == rest.SERVICE else kind
+        return f"arn:aws:{self._prefix}:{region}:{account}:{kind}/{self.resource}"
 
 
 def identify(environ: Environ) -> Request:
     """The request; raises AwsError when its body is not what its protocol asks for."""
     key, region, scope = _signature(environ)
     token = environ.get("HTTP_X_AMZ_SECURITY_TOKEN")
+    if scope != "s3" and environ.get("HTTP_CONTENT_ENCODING") == "gzip":
+        _decompress(environ)
     service, operation, protocol, resource, params, digest = _what(environ, scope)
     return Request(service, operation, protocol, resource, region, key, token, params, digest)
+
+
+def _decompress(environ: Environ) -> None:
+    """The body of a request that the SDK compressed, as it does with PutMetricData from 10 KB on; an object of S3 stays as it is."""
+    try:
+        body = gzip.decompress(buffered(environ))
+    except (OSError, EOFError) as error:
+        raise AwsError("SerializationException", "Could not decompress the request body") from error
+    del environ["HTTP_CONTENT_ENCODING"]
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
 
 
 _What = tuple[str, str, Protocol, str, dict[str, Any], str]
@@ -140,6 +163,9 @@ def _what(environ: Environ, scope: str) -> _What:
         line = f"{environ['REQUEST_METHOD']} {path}?{environ.get('QUERY_STRING', '')}"
         return "s3", operation, "rest-xml", resource, {}, _digest(line.encode())
     body = buffered(environ)
+    if scope == "sagemaker" and (invoked := rest.identify(environ, body)) is not None:
+        operation, endpoint, params = invoked
+        return rest.SERVICE, operation, "json", endpoint, params, _digest(body)
     operation = f"{environ['REQUEST_METHOD']} {path}"
     return SIGNING_NAMES.get(scope, scope), operation, "json", "", {}, _digest(body)
 

@@ -1,4 +1,4 @@
-"""SageMaker: jobs that run, models and the registry, one module per family.
+"""SageMaker: jobs that run, models, the registry and endpoints, one module per family.
 
 `operations(world)` is what `app` mounts; operations that are not here fall through or are refused by `app`.
 """
@@ -17,12 +17,17 @@ from local_aws.world import World
 
 def operations(world: World) -> Operations:
     """Every SageMaker operation that this local AWS carries out itself."""
+    # Imported here: hosting uses modules of this package, whichever of the two is imported first.
+    from local_aws.hosting import service as hosting
+
     shared = services.of(world)
     tag_store = Tags()
+    models = Models(shared, tag_store)
     return {
         **tag_store.operations(),
         **TrainingJobs(shared, tag_store).operations(),
         **ProcessingJobs(shared, tag_store).operations(),
-        **Models(shared, tag_store).operations(),
+        **models.operations(),
         **ModelPackages(shared, tag_store).operations(),
+        **hosting.operations(shared, tag_store, models),
     }

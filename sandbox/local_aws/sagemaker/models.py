@@ -54,6 +54,10 @@ class Models:
             ("sagemaker", "DeleteModel"): self.delete,
         }
 
+    def get(self, name: str) -> Model:
+        """The model of that name, for those who run it; AWS's ValidationException when there is none."""
+        return self._models.get(name)
+
     def create(self, call: Call) -> dict[str, Any]:
         request, world = call.params, self._services.world
         _check(request)

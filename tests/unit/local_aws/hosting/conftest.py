@@ -1,0 +1,47 @@
+"""Fixtures of the hosting tests: one local AWS for all of them, put back to normal after each test."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "services"))
+
+from hosting_kit import HostingKit
+from service_kit import BUCKET, REGION, SEED
+
+from local_aws.server import LocalServer, Settings
+
+
+@pytest.fixture(scope="session")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostingKit]:
+    """A served local AWS with SageMaker and moto, and a bucket."""
+    server = LocalServer(Settings(folder=tmp_path_factory.mktemp("aws"), seed=SEED))
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    kit = HostingKit(server)
+    for phase in ("creating", "updating", "rollingBack", "deleting"):
+        kit.world.settings[f"endpoints.{phase}Seconds"] = 0.0
+    kit.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    yield kit
+    server.stop()
+    thread.join(10)
+
+
+@pytest.fixture
+def kit(serving: HostingKit) -> Iterator[HostingKit]:
+    """The local AWS without faults, denials and quotas; the endpoints of a test are deleted at its end."""
+    settings = dict(serving.world.settings)
+    serving.made.clear()
+    yield serving
+    serving.world.faults.reset()
+    serving.world.identity.clear_denials()
+    serving.world.clock.speed = 1.0
+    serving.world.settings.clear()
+    serving.world.settings.update(settings)
+    serving.world.quotas.configure(dict.fromkeys(serving.world.quotas.report()))
+    serving.delete_made()
