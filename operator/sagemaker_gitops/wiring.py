@@ -79,14 +79,14 @@ class StoreReferences:
 
 def training_run_references(snapshot: Snapshot) -> set[Key]:
     """What wakes a TrainingRun: its source and every Tenant."""
-    found = {any_of("Tenant")}
+    found = {any_of("Tenant"), Key("Namespace", "", snapshot.key.namespace)}
     name = ((snapshot.spec.get("source") or {}).get("configMapRef") or {}).get("name")
     return found | {Key("ConfigMap", snapshot.key.namespace, name)} if isinstance(name, str) else found
 
 
 def model_endpoint_references(snapshot: Snapshot) -> set[Key]:
     """What wakes a ModelEndpoint: the TrainingRuns it serves models of, and every Tenant."""
-    found = {any_of("Tenant")}
+    found = {any_of("Tenant"), Key("Namespace", "", snapshot.key.namespace)}
     for variant in snapshot.spec.get("variants") or ():
         name = ((variant.get("model") or {}).get("trainingRunRef") or {}).get("name") if isinstance(variant, Mapping) else None
         if isinstance(name, str):
@@ -143,7 +143,7 @@ def active_jobs(kind: TrainingRunKind, references: StoreReferences, store: Store
         found |= {(key, name): (type_, since) for name, (type_, _, since) in active.items()}
     for (key, name), (type_, since) in found.items():
         binding = binding_of(references, key.namespace)
-        if isinstance(binding, Bound):
+        if isinstance(binding, Bound) and references.exists(key):
             yield ActiveJob(key, scope_of(binding.spec, key), type_, name, since)
 
 

@@ -38,9 +38,14 @@ def timestamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def whole(text: str) -> str:
+    """`text` without halves of surrogate pairs, which JSON can carry and no API server keeps as they are."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def bounded(text: str, limit: int = MESSAGE_LIMIT) -> str:
     """One line of at most `limit` characters (failure-modes.md G4)."""
-    line = " ".join(text.split())
+    line = " ".join(whole(text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

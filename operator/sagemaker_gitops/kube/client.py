@@ -121,7 +121,10 @@ class KubeClient:
 def _answer(response: aiohttp.ClientResponse, payload: bytes, request: str) -> dict[str, Any]:
     match response.status:
         case 200 | 201:
-            answer: dict[str, Any] = json.loads(payload)
+            try:
+                answer: dict[str, Any] = json.loads(payload)
+            except ValueError as error:
+                raise Unavailable(f"{request}: an answer that is no JSON: {payload[:80]!r}") from error
             return answer
         case 404:
             raise Gone(request)

@@ -119,4 +119,4 @@ class EventPoster:
 
 def _cut(text: str) -> str:
     """At most NOTE_LIMIT bytes of UTF-8, never half a character."""
-    return text.encode()[:NOTE_LIMIT].decode("utf-8", "ignore")
+    return text.encode("utf-8", "replace")[:NOTE_LIMIT].decode("utf-8", "ignore")

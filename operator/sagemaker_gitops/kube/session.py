@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+from yarl import URL
 
 from sagemaker_gitops.kube.credentials import Credentials, TokenSource
 
@@ -24,6 +25,7 @@ CONNECTIONS = 32  # API Priority and Fairness gives a service account about 245 
 class _Watch:
     last: float | None = None
     established: float | None = None
+    headers_only: bool = False
 
 
 class WatchLife:
@@ -75,9 +77,12 @@ class WatchLife:
             self._on_list(request.url.path)
         response = await handler(request)
         if response.status == 200:
-            watch.last = self._monotonic()
+            # A watch from the future (an etcd that was restored) answers, and then says nothing for ever: headers alone are no life twice.
+            if not watching or not watch.headers_only:
+                watch.last = self._monotonic()
+            watch.headers_only = watching
             if watching:
-                watch.established = watch.established or watch.last
+                watch.established = watch.established or self._monotonic()
                 self._on_watch(request.url.path)
                 response.content = _Counted(response.content, watch, self._monotonic)  # type: ignore[assignment]
         return response
@@ -97,6 +102,7 @@ class _Counted:
     async def iter_chunked(self, size: int) -> Any:
         async for chunk in self._content.iter_chunked(size):
             self._watch.last = self._monotonic()
+            self._watch.headers_only = False
             yield chunk
 
 
@@ -107,10 +113,10 @@ def open_session(
     life: WatchLife | None = None,
 ) -> aiohttp.ClientSession:
     """A session with at most `connections` connections; `life` observes it."""
-    tokens = TokenSource(credentials)
+    tokens, server = TokenSource(credentials), URL(credentials.server).origin()
 
     async def authenticate(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        if token := tokens.current():
+        if request.url.origin() == server and (token := tokens.current()):
             request.headers["Authorization"] = f"Bearer {token}"
         return await handler(request)
 

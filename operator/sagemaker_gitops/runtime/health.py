@@ -6,6 +6,7 @@ would not help). Ready: the first lists were evaluated and the watches are not l
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from sagemaker_gitops.kube.session import WatchLife
 from sagemaker_gitops.runtime.metrics import CONTENT_TYPE, Metrics
 
 READY_SILENCE = 90.0  # seconds; the API server sends a bookmark about every 60
+PATIENCE = 0.8  # seconds; kubelet gives a probe one, and an API server that hangs is no reason to restart
 ALIVE_SILENCE = 150.0  # kopf reconnects a silent watch after 70: twice that has failed
 
 
@@ -46,8 +48,8 @@ class Health:
         silent = self._life.silent(ALIVE_SILENCE)
         for path in sorted({*silent, *self._required}):
             try:
-                status = await self._probe(path)
-            except Unavailable:
+                status = await asyncio.wait_for(self._probe(path), PATIENCE)
+            except (Unavailable, TimeoutError):
                 return Verdict()
             if status == 404:
                 return Verdict(f"{path} does not exist: install the CRDs (kubectl apply -f crds/)")

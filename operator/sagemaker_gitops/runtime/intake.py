@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sagemaker_gitops.core.resource import Key, Snapshot
-from sagemaker_gitops.kube.errors import Gone, Unavailable
+from sagemaker_gitops.kube.errors import Gone
 from sagemaker_gitops.kube.resources import ResourceType
 from sagemaker_gitops.kube.session import WatchLife
 from sagemaker_gitops.runtime.ports import KubeWriter
@@ -22,6 +22,7 @@ from sagemaker_gitops.runtime.store import Store
 log = logging.getLogger(__name__)
 
 SETTLE = 0.1  # seconds
+RECHECK = 30.0  # seconds until an object whose state could not be read is asked for again
 TURNS = 50  # of the event loop; an item of a list takes kopf about ten to hand over
 
 
@@ -56,7 +57,8 @@ class Intake:
 
     def observe(self, event: Mapping[str, Any]) -> None:
         """Take in one watch event; type None is an item of a list."""
-        self._observed += 1
+        if event["type"] is None:
+            self._observed += 1
         self._count(event["object"]["kind"])
         self._wake(self._store.observe_event(event), Priority.RESTART if event["type"] is None else Priority.USER_EDIT)
 
@@ -94,17 +96,25 @@ class Intake:
                 await asyncio.sleep(0)
 
     async def _check_unlisted(self, resource: ResourceType) -> None:
+        """Until every one of them has been answered for: a Tenant that is gone must not stay bound."""
         await self._settle()
-        for snapshot in self._store.unlisted(resource.kind):
-            try:
-                fresh = await self._kube.read(snapshot)
-            except Gone:
-                self._wake(self._store.forget(snapshot.key, snapshot.uid), Priority.SWEEP)
-            except Unavailable as error:
-                log.warning("relist_check_failed", extra={"key": str(snapshot.key), "error": str(error)})
-            else:
-                seen = self._store.put(fresh) if _selected(resource, fresh) else self._store.forget(snapshot.key, snapshot.uid)
-                self._wake(seen, Priority.SWEEP)
+        while left := [item for item in self._store.unlisted(resource.kind) if not await self._answered(resource, item)]:
+            log.warning("relist_check_incomplete", extra={"kind": resource.kind, "left": len(left)})
+            await asyncio.sleep(RECHECK)
+
+    async def _answered(self, resource: ResourceType, snapshot: Snapshot) -> bool:
+        """Whether the API server said what has become of the object."""
+        try:
+            fresh = await self._kube.read(snapshot)
+        except Gone:
+            self._wake(self._store.forget(snapshot.key, snapshot.uid), Priority.SWEEP)
+            return True
+        except Exception as error:
+            log.warning("relist_check_failed", extra={"key": str(snapshot.key), "error": f"{type(error).__name__}: {error}"})
+            return False
+        seen = self._store.put(fresh) if _selected(resource, fresh) else self._store.forget(snapshot.key, snapshot.uid)
+        self._wake(seen, Priority.SWEEP)
+        return True
 
     def _wake(self, keys: set[Key], priority: Priority) -> None:
         for key in keys:

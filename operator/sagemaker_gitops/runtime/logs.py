@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 FIELDS = ("key", "generation", "aws_request_id", "error", "kind", "count", "seconds", "address", "path")
-VALUE_LIMIT = 2000
+VALUE_LIMIT, TRACEBACK_LIMIT = 2000, 20_000  # characters; the end of a traceback says most
 QUIET_LOGGERS = ("kopf", "aiohttp.access", "botocore", "boto3", "urllib3")
 
 
@@ -32,7 +32,7 @@ class JsonFormatter(logging.Formatter):
             if value not in (None, ""):
                 line[name] = value if isinstance(value, (int, float)) else str(value)[:VALUE_LIMIT]
         if record.exc_info and record.exc_info[0] is not None:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = self.formatException(record.exc_info)[-TRACEBACK_LIMIT:]
         return json.dumps(line, separators=(",", ":"))
 
 

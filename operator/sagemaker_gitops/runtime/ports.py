@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from sagemaker_gitops.core.actions import Action, Outcome
 from sagemaker_gitops.core.errors import InvalidResource
 from sagemaker_gitops.core.plan import Plan
-from sagemaker_gitops.core.resource import Snapshot
+from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.kube.errors import Conflict as Conflict
 from sagemaker_gitops.kube.errors import Gone as Gone
 from sagemaker_gitops.kube.errors import Unavailable as Unavailable
@@ -54,6 +54,9 @@ class Kind(Protocol):
         """The facts. Raises AwsFailure."""
 
     def plan(self, snapshot: Snapshot, resource: Any, facts: Any, now: datetime) -> Plan: ...
+
+    def forget(self, key: Key) -> None:
+        """The object is gone, whoever let it go: keep nothing of it, and pass on the place it held."""
 
     async def execute(self, snapshot: Snapshot, resource: Any, action: Action) -> Outcome:
         """Raises AwsFailure."""

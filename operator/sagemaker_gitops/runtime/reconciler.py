@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 PAUSED = f"annotation {PAUSE} is set: nothing is read from or changed in AWS until it is removed"
 RELEASED = f"annotation {RELEASE} is set: the finalizer was given up and AWS is left as it is"
 FIRST_RETRY = 1.0
+REFUSED_RETRY = 60.0  # a right or a schema does not mend itself in a second, and every pass reads AWS again
+REFUSED = frozenset({400, 403, 413, 422})
 
 
 class Enqueue(Protocol):
@@ -85,6 +87,8 @@ class Reconciler:
         kind, snapshot = self._kinds.get(key.kind), self._store.get(key)
         if kind is None or snapshot is None:
             self._failures.pop(key, None)
+            if kind is not None:
+                kind.forget(key)
             return
         started = self._clock.monotonic()
         outcome = await self._survive(_Pass(kind, snapshot))
@@ -99,7 +103,7 @@ class Reconciler:
             return await self._refresh(run)
         except Unavailable as error:
             log.warning("kubernetes_unavailable", extra={**run.fields, "error": str(error)})
-            self._retry(run, FIRST_RETRY, at_least=error.retry_after)
+            self._retry(run, REFUSED_RETRY if error.status in REFUSED else FIRST_RETRY, at_least=error.retry_after)
             return "Unavailable"
         except Exception:
             log.exception("pass_failed", extra=run.fields)
@@ -208,7 +212,8 @@ class Reconciler:
     async def _refresh(self, run: _Pass) -> str:
         """After a conflict: take what the API server holds, and start over."""
         try:
-            self._wake(self._store.replace(await self._kube.read(run.snapshot)))
+            version = run.snapshot.resource_version
+            self._wake(self._store.replace(await self._kube.read(run.snapshot), version))
         except Gone:
             return self._forget(run)
         except (Conflict, Unavailable) as error:
@@ -219,6 +224,7 @@ class Reconciler:
     def _forget(self, run: _Pass) -> str:
         key = run.snapshot.key
         self._failures.pop(key, None)
+        run.kind.forget(key)
         self._wake(self._store.forget(key, run.snapshot.uid))
         return "Gone"
 

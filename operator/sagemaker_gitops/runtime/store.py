@@ -100,7 +100,9 @@ class Store:
         """
         snapshot = snapshot_of(event["object"])
         if event["type"] == "DELETED":
-            return self.forget(snapshot.key, snapshot.uid)
+            held = self._held(snapshot.key)
+            known = held is not None and held.uid == snapshot.uid
+            return self.forget(snapshot.key, snapshot.uid) | ({snapshot.key} if known else set())
         return self._seen(snapshot, listed=event["type"] is None)
 
     def put(self, snapshot: Snapshot) -> set[Key]:
@@ -113,10 +115,13 @@ class Store:
             return set()
         return self._take(snapshot)
 
-    def replace(self, snapshot: Snapshot) -> set[Key]:
-        """As `put`, for a GET made because what is held proved wrong: even a lower version wins (restored etcd)."""
+    def replace(self, snapshot: Snapshot, proven_wrong: str) -> set[Key]:
+        """As `put`, for a GET made because version `proven_wrong` proved wrong: then even a lower one wins (restored etcd).
+
+        Not over what came in meanwhile: the answer to the GET may be older than the event that overtook it.
+        """
         held = self._held(snapshot.key)
-        return self.put(snapshot) if held is not None and held.uid != snapshot.uid else self._take(snapshot)
+        return self._take(snapshot) if held is not None and held.version == proven_wrong else self.put(snapshot)
 
     def forget(self, key: Key, uid: str) -> set[Key]:
         """Drop the object with this uid: the API server said that it is gone. Returns the referrers that concerns."""
@@ -144,13 +149,16 @@ class Store:
         if held is not None and not _newer(snapshot.resource_version, held.version):
             if listed:
                 self._kinds[key.kind][key] = replace(held, epoch=self._epochs.get(key.kind, 0))
+            elif held.ours and snapshot.resource_version == held.version:
+                self._kinds[key.kind][key] = replace(held, ours=False)  # our own write has come back: from here on history is the watch's
             # A list is a quorum read: if it is older than what an event gave us, the server's history was rewound.
             if not listed or held.ours or snapshot.resource_version == held.version:
                 return set()
         new = self._keep(snapshot, ours=False)
         concerned: set[Key] = set()
         if held is None or held.uid != snapshot.uid:
-            concerned |= {key} if self._unfinished(new) else set()
+            # What it refers to may have been edited while nobody watched: whoever comes first in the lists would not be told.
+            concerned |= {key} if self._unfinished(new) or any(self._held(target) for target in new.references) else set()
         elif _wish(held) != _wish(new) or _stripped(held, new) or self._reopened(held, new):
             concerned.add(key)
         if held is None or held.digest != new.digest:
@@ -160,7 +168,8 @@ class Store:
     def _take(self, snapshot: Snapshot) -> set[Key]:
         held = self._held(snapshot.key)
         new = self._keep(snapshot, ours=True)
-        concerned = set() if held is not None and _wish(held) == _wish(new) else {snapshot.key}
+        kept = held is not None and _wish(held) == _wish(new) and not _stripped(held, new)
+        concerned = set() if kept else {snapshot.key}
         return concerned | (self.referrers(snapshot.key) if held is None or held.digest != new.digest else set())
 
     def _reopened(self, held: _Record, new: _Record) -> bool:

@@ -170,6 +170,10 @@ class FakeKind:
     results: list[Outcome | Exception] = field(default_factory=list)
     executed: list[str] = field(default_factory=list)
     during: Callable[[], None] = lambda: None
+    forgotten: list[Key] = field(default_factory=list)
+
+    def forget(self, key: Key) -> None:
+        self.forgotten.append(key)
 
     def parse(self, item: Snapshot) -> Mapping[str, Any]:
         if self.findings is not None:

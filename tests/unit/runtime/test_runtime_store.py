@@ -182,7 +182,7 @@ def test_any_tenant_wakes_who_refers_to_tenants(store: Store) -> None:
     store.observe_event(event(snapshot()))
     tenant = snapshot(TENANT, uid="u-9")
     assert RUN in store.observe_event(event(tenant, "ADDED"))
-    assert store.observe_event(event(newer(tenant), "DELETED")) == {RUN}
+    assert store.observe_event(event(newer(tenant), "DELETED")) == {RUN, TENANT}
     assert store.get(TENANT) is None
 
 
@@ -265,7 +265,7 @@ def test_a_get_after_a_conflict_wins_over_a_record_from_the_future(store: Store)
     """etcd was restored: what is held proved wrong, so the lower version is the true one (failure-modes.md B6)."""
     store.put(newer(snapshot(), 500))
     restored = newer(snapshot(generation=2), 400)
-    assert store.replace(restored) == {RUN}
+    assert store.replace(restored, "500") == {RUN}
     assert store.get(RUN) == restored
 
 
@@ -273,7 +273,7 @@ def test_a_get_of_a_former_object_of_that_name_replaces_nothing(store: Store) ->
     """Deleted and made anew while the GET was under way."""
     made_anew = newer(snapshot(uid="u-2"), 30)
     store.observe_event(event(made_anew, "ADDED"))
-    assert store.replace(newer(snapshot(uid="u-1"), 29)) == set()
+    assert store.replace(newer(snapshot(uid="u-1"), 29), "28") == set()
     assert store.get(RUN) == made_anew
 
 

@@ -78,7 +78,7 @@ class ModelEndpointKind:
     ) -> ModelEndpointFacts | Remains | None:
         key, binding = snapshot.key, binding_of(self.references, snapshot.key.namespace)
         if isinstance(resource, Deleting):
-            self._forget(key)
+            self.forget(key)
             touches = snapshot.has_finalizer and not retains(resource.policy)
             return await self._remains(snapshot, binding) if touches else None
         if not isinstance(binding, Bound):
@@ -141,7 +141,7 @@ class ModelEndpointKind:
         self._names[endpoint_name(self.settings.install, key)] = key
         self._groups[key] = frozenset(groups)
 
-    def _forget(self, key: Key) -> None:
+    def forget(self, key: Key) -> None:
         self._names.pop(endpoint_name(self.settings.install, key), None)
         self._groups.pop(key, None)
 

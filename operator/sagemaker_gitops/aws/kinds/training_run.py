@@ -112,6 +112,11 @@ class TrainingRunKind:
             self.slots.release(snapshot.key)
         return made
 
+    def forget(self, key: Key) -> None:
+        self.slots.release(key)
+        for name in self._active.pop(key, {}):
+            self._owners.pop(name, None)
+
     def owner_of(self, aws_name: str) -> Key | None:
         """Whose job an AWS event is about, as far as this process has planned it."""
         return self._owners.get(aws_name)

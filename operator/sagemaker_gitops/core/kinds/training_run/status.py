@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sagemaker_gitops.core.conditions import Condition, bounded, merge, timestamp
+from sagemaker_gitops.core.conditions import Condition, bounded, merge, timestamp, whole
 from sagemaker_gitops.core.kinds.training_run.facts import (
     Absent,
     Active,
@@ -226,7 +226,7 @@ def current_step(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def failure_entry(attempt: Attempt, fact: Failed) -> dict[str, Any]:
-    lines = [line.rstrip()[:LOG_LINE_LIMIT] for line in fact.log_tail if line.strip()]
+    lines = [whole(line).rstrip()[:LOG_LINE_LIMIT] for line in fact.log_tail if line.strip()]
     code = _EXIT_CODE.search(fact.reason)
     exit_code = {"exitCode": int(code[1])} if code else {}
     return exit_code | {
