@@ -77,8 +77,8 @@ class ModelEndpointKind:
         self, snapshot: Snapshot, resource: ModelEndpointSpec | Deleting, now: datetime
     ) -> ModelEndpointFacts | Remains | None:
         key, binding = snapshot.key, binding_of(self.references, snapshot.key.namespace)
+        self._names[endpoint_name(self.settings.install, key)] = key
         if isinstance(resource, Deleting):
-            self.forget(key)
             touches = snapshot.has_finalizer and not retains(resource.policy)
             return await self._remains(snapshot, binding) if touches else None
         if not isinstance(binding, Bound):
@@ -138,7 +138,6 @@ class ModelEndpointKind:
             if variant.model.training_run_ref is not None:
                 registered = registered_model(self.references, key.namespace, variant.model.training_run_ref.name)
                 groups |= {registered.rpartition("/")[0]} if registered else set()
-        self._names[endpoint_name(self.settings.install, key)] = key
         self._groups[key] = frozenset(groups)
 
     def forget(self, key: Key) -> None:
