@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sagemaker_gitops.cli.demo_endpoint import serve
 from sagemaker_gitops.cli.errors import CommandError
 from sagemaker_gitops.cli.ledger import Ledger
 from sagemaker_gitops.cli.local_account import ACCOUNT
@@ -44,8 +45,11 @@ def run(options: argparse.Namespace) -> int:
         created = _repeat(sandbox, ledger)
         say("4. A new hyperparameter: one training, and no second preparation of the data")
         created |= _edit(sandbox, ledger)
-        table = sandbox.kubectl("get", "tr", "-n", NAMESPACE).rstrip()
-    show(options.output, {"metric": first["status"]["metric"], "model": first["status"]["model"], "created": created}, table)
+        say("5. Both models behind one endpoint: approval, split, and shares that cost nothing to change")
+        served = serve(sandbox, ledger)
+        table = sandbox.kubectl("get", "tr,mep", "-n", NAMESPACE).rstrip()
+    shown = {"metric": first["status"]["metric"], "model": first["status"]["model"], "created": created, "served": served}
+    show(options.output, shown, table)
     say("\nAll of it held. To go on: `make sandbox` keeps one running; manifests/samples/digits is what was applied.")
     return 0
 

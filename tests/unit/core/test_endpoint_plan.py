@@ -1,0 +1,294 @@
+"""The plan of a ModelEndpoint: what serves is never taken away, nothing is tried twice, nothing is collected that may be gone back to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sagemaker_gitops.api.endpoint_status import ModelEndpointStatus
+from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
+from sagemaker_gitops.api.parse import read
+from sagemaker_gitops.api.tenant import TenantSpec
+from sagemaker_gitops.core.actions import AwsRequest
+from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion
+from sagemaker_gitops.core.kinds.model_endpoint.facts import (
+    AwaitingApproval,
+    EndpointFact,
+    EndpointState,
+    ForeignEndpoint,
+    LiveEndpoint,
+    LiveVariant,
+    ModelEndpointFacts,
+    ModelFact,
+    ModelMissing,
+    NoEndpoint,
+    Resolved,
+)
+from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
+from sagemaker_gitops.core.kinds.training_run.settings import Settings
+from sagemaker_gitops.core.plan import After, Done, OnEvent, Plan
+from sagemaker_gitops.core.resource import FINALIZER, Key, Snapshot
+from sagemaker_gitops.core.tenancy import Bound
+
+NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
+BEFORE = NOW - timedelta(hours=1)
+SETTINGS = Settings(install="test")
+KEY = Key("ModelEndpoint", "team-a", "digits")
+IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/serve:1"
+TENANT = Bound(
+    "team-a",
+    read(
+        TenantSpec,
+        {
+            "namespaces": ["team-a"],
+            "account": "123456789012",
+            "region": "eu-central-1",
+            "roleArn": "arn:aws:iam::123456789012:role/team-a",
+            "allow": {
+                "executionRoleArns": ["arn:aws:iam::123456789012:role/team-a/*"],
+                "s3Prefixes": ["s3://team-a-ml/"],
+                "images": ["123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/*"],
+                "instanceTypes": ["ml.m5.*"],
+            },
+            "defaults": {
+                "executionRoleArn": "arn:aws:iam::123456789012:role/team-a/serving",
+                "artifactPrefix": "s3://team-a-ml/artifacts/",
+                "instanceTypes": {"hosting": "ml.m5.large"},
+            },
+        },
+    ),
+)
+UPDATES = ["CreateModel", "CreateEndpointConfig", "UpdateEndpoint"]
+
+
+def model(version: int = 7) -> Resolved:
+    return Resolved(f"digits/{version}", IMAGE, f"s3://team-a-ml/models/{version}/model.tar.gz")
+
+
+class Case:
+    """One object with one variant `all`; passes follow each other as statuses do."""
+
+    def __init__(self, **spec: Any) -> None:
+        package = {"package": {"group": "digits", "approved": "Latest"}}
+        self.spec = read(ModelEndpointSpec, {"variants": [{"name": "all", "model": package}]} | spec)
+        self.snapshot = Snapshot(KEY, "u", "1", 1, finalizers=(FINALIZER,))
+
+    def config(self, found: ModelFact | None = None) -> str:
+        """The name of the config for a model."""
+        facts = ModelEndpointFacts(TENANT, {"all": found or model()})
+        return build_serving(Pass(self.snapshot, self.spec, facts, SETTINGS, NOW)).config_name
+
+    def decide(self, endpoint: EndpointFact, found: ModelFact | None = None) -> Plan:
+        """The plan, whose status is the next pass's."""
+        facts = ModelEndpointFacts(TENANT, {"all": found or model()}, endpoint)
+        made = plan(self.snapshot, self.spec, facts, SETTINGS, NOW)
+        read(ModelEndpointStatus, {name: value for name, value in made.status.items() if value is not None})
+        self.snapshot = replace(self.snapshot, status=made.status)
+        return made
+
+    def live(self, found: ModelFact | None = None, **changes: Any) -> LiveEndpoint:
+        fields: dict[str, Any] = {
+            "state": EndpointState.IN_SERVICE,
+            "raw": "InService",
+            "config": self.config(found),
+            "last_modified": BEFORE,
+            "variants": {"all": LiveVariant(1.0, 1)},
+        }
+        return LiveEndpoint(**fields | changes)
+
+
+def operations(made: Plan) -> list[str]:
+    return [action.operation for action in made.actions if isinstance(action, AwsRequest)]
+
+
+def reasons(made: Plan) -> dict[str, str]:
+    return {item["type"]: f"{item['status']} {item['reason']}" for item in made.status["conditions"]}
+
+
+def test_without_an_endpoint_everything_is_made() -> None:
+    """In the order AWS needs, with the intent in status."""
+    case = Case()
+    made = case.decide(NoEndpoint())
+    assert operations(made) == ["CreateModel", "CreateEndpointConfig", "CreateEndpoint"]
+    assert made.status["update"]["config"] == case.config()
+
+
+@pytest.mark.parametrize("raw", ["Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"])
+def test_a_busy_endpoint_is_waited_for(raw: str) -> None:
+    """AWS refuses every change meanwhile."""
+    made = Case().decide(Case().live(state=EndpointState.BUSY, raw=raw))
+    assert made.actions == ()
+    assert isinstance(made.requeue, After)
+    assert reasons(made)["Reconciling"] == f"True {raw}"
+
+
+def test_the_wanted_config_in_service_is_ready() -> None:
+    """And asks for nothing more."""
+    case = Case()
+    made = case.decide(case.live())
+    assert (made.actions, made.requeue) == ((), OnEvent())
+    assert reasons(made)["Ready"] == "True InService"
+    assert made.status["lastGood"]["config"] == case.config()
+
+
+def test_another_model_updates_in_place() -> None:
+    """Beside the serving one; live shares survive."""
+    case = Case()
+    case.decide(case.live())
+    made = case.decide(case.live(), model(8))
+    assert operations(made) == UPDATES
+    update = made.actions[-1]
+    assert isinstance(update, AwsRequest)
+    assert update.parameters["RetainAllVariantProperties"] is True
+    assert made.status["lastGood"]["config"] == case.config()
+    assert made.status["update"] == {"config": case.config(model(8)), "attemptedAt": "2026-11-21T10:00:00Z", "seen": "2026-11-21T09:00:00Z"}
+
+
+def test_an_update_that_has_not_arrived_is_asked_for_again() -> None:
+    """The endpoint has not changed since: the call was lost, or we were."""
+    case = Case()
+    case.decide(case.live(), model(8))
+    assert operations(case.decide(case.live(model(7)), model(8))) == UPDATES
+
+
+def test_in_service_on_the_old_config_after_an_update_is_a_rollback() -> None:
+    """The trap: InService, empty FailureReason, old config."""
+    case = Case(rollout={"type": "Canary", "size": "10%", "alarms": ["digits-5xx"]})
+    case.decide(case.live(model(7)), model(8))
+    made = case.decide(case.live(model(7), last_modified=NOW), model(8))
+    assert made.actions == ()
+    assert reasons(made)["RolledBack"] == "True RolledBack"
+    assert reasons(made)["Stalled"] == "True RolledBack"
+    assert "digits-5xx" in made.status["update"]["message"]
+    assert case.config(model(7)) in str(made.status["conditions"])
+
+
+def test_what_was_rolled_back_is_not_tried_again_and_something_else_is() -> None:
+    """Until the content changes."""
+    case = Case()
+    case.decide(case.live(model(7)), model(8))
+    case.decide(case.live(model(7), last_modified=NOW), model(8))
+    later = case.live(model(7), last_modified=NOW + timedelta(hours=1))
+    assert case.decide(later, model(8)).actions == ()
+    assert operations(case.decide(later, model(9))) == UPDATES
+
+
+def test_a_config_that_somebody_put_there_by_hand_is_replaced() -> None:
+    """Drift: the wanted one served already."""
+    case = Case()
+    case.decide(case.live(model(7)), model(8))
+    case.decide(case.live(model(8), last_modified=NOW), model(8))
+    assert operations(case.decide(case.live(model(7), last_modified=NOW + timedelta(hours=1)), model(8))) == UPDATES
+
+
+def test_shares_are_corrected_without_a_new_config() -> None:
+    """Weight and count of the variants that differ, in one call."""
+    case = Case()
+    made = case.decide(case.live(variants={"all": LiveVariant(0.5, 3)}))
+    (action,) = made.actions
+    assert isinstance(action, AwsRequest)
+    assert action.operation == "UpdateEndpointWeightsAndCapacities"
+    assert action.parameters["DesiredWeightsAndCapacities"] == [{"VariantName": "all", "DesiredWeight": 1.0, "DesiredInstanceCount": 1}]
+
+
+def test_weights_and_counts_are_in_no_name() -> None:
+    """Another share is the same config."""
+    package = {"package": {"group": "digits", "approved": "Latest"}}
+    heavy = Case(variants=[{"name": "all", "model": package, "weight": 5, "resources": {"instanceCount": 4}}])
+    assert heavy.config() == Case().config()
+
+
+def test_only_what_is_beyond_the_limit_is_collected() -> None:
+    """A model that a kept config still names stays."""
+    case = Case(rollback={"historyLimit": 1})
+    for version in (6, 7):
+        case.decide(case.live(model(version)), model(version))
+    first, second = case.config(model(6)), case.config(model(7))
+    assert [item["config"] for item in case.snapshot.status["history"]] == [first]
+    made = case.decide(case.live(model(8)), model(8))
+    assert operations(made) == ["DeleteEndpointConfig", "DeleteModel"]
+    assert next(action.subject for action in made.actions if isinstance(action, AwsRequest)) == first
+    assert [item["config"] for item in made.status["history"]] == [second]
+
+
+def test_going_back_collects_nothing_that_serves() -> None:
+    """The old config is the live one again, and no history."""
+    case = Case(rollback={"historyLimit": 0})
+    case.decide(case.live(model(7)), model(7))
+    made = case.decide(case.live(model(7)), model(7))
+    assert made.actions == ()
+
+
+def test_an_unapproved_model_leaves_what_serves_alone() -> None:
+    """Neither moving nor broken."""
+    case = Case()
+    case.decide(case.live())
+    made = case.decide(case.live(), AwaitingApproval("digits/8 is PendingManualApproval"))
+    assert (made.actions, made.requeue) == ((), OnEvent())
+    assert reasons(made) == {"Ready": "False AwaitingApproval"}
+    assert made.status["phase"] == "InService"
+
+
+def test_a_missing_model_is_waited_for() -> None:
+    """It may be registered any minute."""
+    made = Case().decide(NoEndpoint(), ModelMissing("the registry has no digits/9"))
+    assert made.actions == ()
+    assert reasons(made)["Reconciling"] == "True ModelMissing"
+
+
+def test_a_creation_that_failed_is_told_and_not_repeated() -> None:
+    """AWS's reason; the same content would fail again."""
+    case = Case()
+    case.decide(NoEndpoint())
+    failed = case.live(state=EndpointState.FAILED, raw="Failed", reason="ping failed")
+    made = case.decide(failed)
+    assert (made.actions, reasons(made)["Stalled"]) == ((), "True EndpointFailed")
+    assert operations(case.decide(failed, model(8))) == ["DeleteEndpoint"]
+
+
+def test_an_unknown_state_is_left_alone_slowly() -> None:
+    """This version has never heard of it."""
+    made = Case().decide(Case().live(state=EndpointState.UNKNOWN, raw="Hibernating"))
+    assert (made.actions, made.requeue) == ((), After(300.0))
+
+
+def test_a_foreign_endpoint_is_named() -> None:
+    """Nothing is done with it."""
+    made = Case().decide(ForeignEndpoint("another/team-b/x/ModelEndpoint"))
+    assert (made.actions, reasons(made)["Stalled"]) == ((), "True NameConflict")
+
+
+NAME = "team-a-digits-abcdef"
+
+
+def deletion(remains: Remains | None, policy: str | None = "Delete", status: dict[str, Any] | None = None, now: datetime = NOW) -> Plan:
+    snapshot = Snapshot(KEY, "u", "1", 1, deleting=True, finalizers=(FINALIZER,), status=status or {})
+    return plan_deletion(snapshot, policy, remains, NAME, SETTINGS, now)
+
+
+@pytest.mark.parametrize("policy", ["Retain", None])
+def test_retain_lets_go_at_once(policy: str | None) -> None:
+    """Also when the spec cannot be read."""
+    made = deletion(Remains(Case().live()), policy)
+    assert (made.actions, made.requeue, made.finalizer) == ((), Done(), False)
+
+
+def test_a_deletion_goes_in_the_order_that_aws_accepts() -> None:
+    """Endpoint, configs and models, two agreeing absences, finalizer."""
+    assert deletion(Remains(Case().live(state=EndpointState.BUSY, raw="Updating"))).actions == ()
+    assert operations(deletion(Remains(Case().live()))) == ["DeleteEndpoint"]
+    assert operations(deletion(Remains(NoEndpoint(), ("config",), ("model",)))) == ["DeleteEndpointConfig", "DeleteModel"]
+    once = deletion(Remains(NoEndpoint()))
+    assert (once.actions, once.finalizer) == ((), True)
+    assert deletion(Remains(NoEndpoint()), status=dict(once.status)).finalizer is True
+    assert deletion(Remains(NoEndpoint()), status=dict(once.status), now=NOW + timedelta(minutes=1)).finalizer is False
+
+
+def test_a_foreign_endpoint_is_not_deleted() -> None:
+    """The object goes, the endpoint stays."""
+    made = deletion(Remains(ForeignEndpoint("another")))
+    assert (made.actions, made.finalizer) == ((), False)
