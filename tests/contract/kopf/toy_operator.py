@@ -13,7 +13,7 @@ from sagemaker_gitops.core import conditions
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome
 from sagemaker_gitops.core.errors import InvalidResource
 from sagemaker_gitops.core.plan import Done, Plan
-from sagemaker_gitops.core.resource import Snapshot
+from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.runtime import logs
 from sagemaker_gitops.runtime.assembly import Context, Wiring
 from sagemaker_gitops.shell import run
@@ -45,6 +45,9 @@ class Toy:
         status = {"observedGeneration": snapshot.generation, "phase": "Succeeded", "conditions": listed}
         request = AwsRequest("sagemaker", "CreateTrainingJob", snapshot.key.name, {})
         return Plan(status=status, requeue=Done(), actions=(request,))
+
+    def forget(self, key: Key) -> None:
+        """There is nothing to keep."""
 
     async def execute(self, snapshot: Snapshot, resource: Any, action: Action) -> Outcome:
         print(f"begin {snapshot.key.name}", flush=True)

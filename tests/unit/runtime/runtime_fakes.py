@@ -65,12 +65,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._jumping.elapsed
 
 
+async def _end_all() -> None:
+    """No task outlives its loop."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
 def run_virtual(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
     """Run `main` in virtual time."""
     loop = VirtualLoop()
     try:
         return loop.run_until_complete(main(loop))
     finally:
+        loop.run_until_complete(_end_all())
         loop.close()
 
 

@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "services"))
 
 from hosting_kit import HostingKit
-from service_kit import BUCKET, REGION, SEED
+from service_kit import SEED, make_bucket
 
 from local_aws.server import LocalServer, Settings
 
@@ -26,7 +26,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostingKit]:
     kit = HostingKit(server)
     for phase in ("creating", "updating", "rollingBack", "deleting"):
         kit.world.settings[f"endpoints.{phase}Seconds"] = 0.0
-    kit.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    make_bucket(kit)
     yield kit
     server.stop()
     thread.join(10)

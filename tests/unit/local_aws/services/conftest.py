@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from service_kit import BUCKET, REGION, SEED, Kit
+from service_kit import SEED, Kit, make_bucket
 
 from local_aws.server import LocalServer, Settings
 
@@ -18,7 +18,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     kit = Kit(server)
-    kit.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    make_bucket(kit)
     yield kit
     server.stop()
     thread.join(10)

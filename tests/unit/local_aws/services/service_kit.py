@@ -233,6 +233,13 @@ class Kit:
         return "\n".join(events)
 
 
+def make_bucket(kit: Kit) -> None:
+    """The kit's bucket, unless another server of this process has made it: moto keeps one account for a process."""
+    s3 = kit.client("s3")
+    if BUCKET not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+
+
 def s3_input(name: str, uri: str, path: str) -> dict[str, Any]:
     """A processing input of kind S3Prefix."""
     return {"InputName": name, "S3Input": {"S3Uri": uri, "LocalPath": path, "S3DataType": "S3Prefix"}}
