@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sagemaker_gitops.api.kinds import KINDS
+from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.cli.files import Manifest, is_name, of_kind
 from sagemaker_gitops.core import tenancy
 from sagemaker_gitops.core.errors import Finding, InvalidResource
+from sagemaker_gitops.core.kinds.model_endpoint import effective as hosting
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
 from sagemaker_gitops.core.kinds.training_run.facts import InputVersion, Source
 from sagemaker_gitops.core.kinds.training_run.run import Run, entry_points, input_uris
@@ -100,6 +102,26 @@ def lint_tenant(manifest: Manifest) -> tuple[Finding, ...]:
     except ValidationFailed as error:
         findings += tuple(Finding(path, message) for path, message in error.findings)
     return findings
+
+
+def lint_endpoint(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[Finding, ...]:
+    """Frame, parse and fence of one ModelEndpoint; what the registry would say is left open."""
+    findings = frame_findings(manifest)
+    if manifest.spec is None:
+        return findings
+    try:
+        spec = read(ModelEndpointSpec, manifest.spec)
+    except ValidationFailed as error:
+        return findings + tuple(Finding(path, message) for path, message in error.findings)
+    given = [tenant for tenant in map(_tenant, of_kind(everything, "Tenant")) if tenant]
+    bound = [tenant for tenant in given if manifest.namespace in (tenant.spec.namespaces or ())]
+    if len(bound) != 1:
+        return findings
+    try:
+        effective = hosting.effective_of(spec, bound[0].spec)
+    except InvalidResource as error:
+        return findings + error.findings
+    return findings + tenancy.findings(bound[0].name, bound[0].spec, hosting.wanted_of(spec, effective, {}))
 
 
 def _tenant(manifest: Manifest) -> Bound | None:

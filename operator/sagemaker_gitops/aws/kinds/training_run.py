@@ -156,7 +156,7 @@ class TrainingRunKind:
         run = build_run(Pass(snapshot, resource, facts, self.settings, now))
         same_run = snapshot.status.get("specHash") == spec_hash(resource, source, run.nonce)
         if not same_run:
-            facts = replace(facts, request_findings=_request_findings(run))
+            facts = replace(facts, request_findings=request_findings(run))
             if facts.request_findings:
                 return facts
         return await self._progress(scope, snapshot, run, facts)
@@ -366,7 +366,7 @@ def placed(path: str, request: str, overridden: Mapping[str, object], field: str
     return f"spec.overrides.{field}.{path}" if member in overridden else f"{request}.{path}"
 
 
-def _request_findings(run: Run) -> tuple[Finding, ...]:
+def request_findings(run: Run) -> tuple[Finding, ...]:
     """Every request of the run against botocore's model, before the first of them is sent."""
     overrides = content_of(run.spec.overrides) if run.spec.overrides is not None else {}
     return tuple(

@@ -1,0 +1,69 @@
+"""`lint` of a ModelEndpoint, and findings in the words of the operator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sagemaker_gitops.cli.main import main
+
+TENANT = "manifests/samples/tenant/tenant.yaml"
+ENDPOINT = """
+apiVersion: sagemaker-gitops.dev/v1alpha1
+kind: ModelEndpoint
+metadata: {name: digits, namespace: team-a}
+spec:
+  variants: [{name: all, model: {package: {group: digits, version: 1}}, resources: {instanceType: ml.m5.large}}]
+"""
+RUN = """
+apiVersion: sagemaker-gitops.dev/v1alpha1
+kind: TrainingRun
+metadata: {name: digits, namespace: team-a}
+spec:
+  source: {configMapRef: {name: code}}
+  inputs: [{name: raw, s3Uri: s3://team-a-ml/raw/}]
+  train: {framework: {name: sklearn, version: 1.2-1}, entryPoint: train.py, channels: [raw]}
+  overrides: {createTrainingJob: {EnableNetworkIsolaton: true}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: code, namespace: team-a}
+data: {train.py: "print()"}
+"""
+
+
+def _lint(folder: Path, text: str) -> int:
+    path = folder / "manifest.yaml"
+    path.write_text(text)
+    return main(["lint", str(path), TENANT])
+
+
+def test_a_good_endpoint_lints_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing on stdout, and it was looked at."""
+    assert _lint(tmp_path, ENDPOINT) == 0
+    said = capsys.readouterr()
+    assert said.out.strip() == ""
+    assert "2 checked, 0 to mend" in said.err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (ENDPOINT.replace("version: 1", "approved: Newest"), "spec.variants[0].model.package.approved"),
+        (ENDPOINT.replace("group: digits, version: 1", "group: digits"), "exactly one of version or approved must be given"),
+        (ENDPOINT.replace("ml.m5.large", "ml.p4d.24xlarge"), "Tenant team-a allows instanceTypes [ml.m5.*]"),
+    ],
+)
+def test_a_mistake_in_an_endpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
+    """The schema's words, the rules' and the fence's."""
+    assert _lint(tmp_path, text) == 1
+    assert words in capsys.readouterr().out
+
+
+def test_a_wrong_override_is_named_where_it_was_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the member that was meant; the operator's condition says the same."""
+    assert _lint(tmp_path, RUN) == 1
+    out = capsys.readouterr().out
+    assert "spec.overrides.createTrainingJob.EnableNetworkIsolaton: is not a member of" in out
+    assert "did you mean EnableNetworkIsolation?" in out
