@@ -76,7 +76,7 @@ def connect(context: str) -> Cluster:
     """The cluster of $KUBECONFIG (or ~/.kube/config). Must be called in a running loop; close the session after use."""
     path = Path(os.environ.get("KUBECONFIG", "").split(os.pathsep)[0] or Path.home() / ".kube" / "config")
     try:
-        credentials = from_kubeconfig(path, context)
+        credentials = from_kubeconfig(path, context, plugins=True)
     except LoginError as error:
         raise CommandError(str(error), USAGE) from error
     return Cluster(open_session(credentials), credentials.server, credentials.namespace)

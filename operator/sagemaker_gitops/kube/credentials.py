@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 
+from sagemaker_gitops.kube.plugin import Given, PluginError, ask
+
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -86,8 +88,8 @@ def in_cluster(host: str, port: str, folder: Path = SERVICE_ACCOUNT) -> Credenti
     )
 
 
-def from_kubeconfig(path: Path, context: str = "") -> Credentials:
-    """One context of a kubeconfig file, the current one by default. Raises LoginError."""
+def from_kubeconfig(path: Path, context: str = "", *, plugins: bool = False) -> Credentials:
+    """One context of a kubeconfig file, the current one by default; `plugins` may be run for a person. Raises LoginError."""
     try:
         config = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, yaml.YAMLError) as error:
@@ -98,19 +100,27 @@ def from_kubeconfig(path: Path, context: str = "") -> Credentials:
     chosen = _named(config, "contexts", "context", name, path)
     cluster = _named(config, "clusters", "cluster", str(chosen.get("cluster", "")), path)
     user = _named(config, "users", "user", str(chosen.get("user", "")), path)
-    if "exec" in user or "auth-provider" in user:
+    if "auth-provider" in user or ("exec" in user and not plugins):
         raise LoginError(f"{path}: user of context {name!r} logs in with a plugin; give the operator a service account token instead")
+    given = _from_plugin(user["exec"], path) if "exec" in user else Given("", "", "")
     token_file = user.get("tokenFile")
     return Credentials(
         server=str(cluster.get("server", "")).rstrip("/"),
         ca=_pem(cluster, "certificate-authority", path),
-        token="" if token_file else str(user.get("token", "")),
+        token="" if token_file else given.token or str(user.get("token", "")),
         token_file=path.parent / str(token_file) if token_file else None,
-        certificate=_pem(user, "client-certificate", path),
-        private_key=_pem(user, "client-key", path),
+        certificate=given.certificate or _pem(user, "client-certificate", path),
+        private_key=given.private_key or _pem(user, "client-key", path),
         insecure=bool(cluster.get("insecure-skip-tls-verify", False)),
         namespace=str(chosen.get("namespace") or "default"),
     )
+
+
+def _from_plugin(plugin: Mapping[str, Any], path: Path) -> Given:
+    try:
+        return ask(plugin)
+    except PluginError as error:
+        raise LoginError(f"{path}: {error}") from error
 
 
 def _named(config: Mapping[str, Any], plural: str, singular: str, name: str, path: Path) -> Mapping[str, Any]:
