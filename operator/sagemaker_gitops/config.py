@@ -43,6 +43,9 @@ class Settings:
     sweep_interval: float = 60.0
     """Between two List sweeps over active jobs."""
 
+    drift_interval: float = 300.0
+    """Between two looks at the list of endpoints for what somebody has changed."""
+
     absence_interval: float = 30.0
     """Between the two looks that must agree before a finalizer goes."""
 
@@ -155,6 +158,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "health_address": ("", _address),
     "event_queue_url": ("", _url),
     "sweep_interval": ("", _seconds),
+    "drift_interval": ("", _seconds),
     "absence_interval": ("", _seconds),
     "glue_quarantine": ("", _seconds),
     "create_quarantine": ("", _seconds),

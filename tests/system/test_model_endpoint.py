@@ -314,6 +314,25 @@ def test_a_wiped_status_is_made_again_and_a_deleted_endpoint_comes_back(endpoint
     assert endpoints.ask("drifts") == "4"
 
 
+def test_shares_that_somebody_changed_are_put_right_without_any_event(endpoints: Endpoints) -> None:
+    """The drift watch finds it in one list; nothing is described in a loop."""
+    endpoints.register("touched", _serves(4))
+    endpoints.apply("touched", {"name": "all", "model": {"package": {"group": "touched", "version": 1}}})
+    name = endpoints.in_service("touched")["endpointName"]
+    sagemaker = endpoints.stack.client("sagemaker")
+    endpoints.stack.aws.admin("PUT", "faults/events", {"drop": 1.0})
+    try:
+        wanted = [{"VariantName": "all", "DesiredWeight": 0.25, "DesiredInstanceCount": 2}]
+        sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=wanted)
+        deadline = time.monotonic() + 90
+        while sagemaker.describe_endpoint(EndpointName=name)["ProductionVariants"][0]["DesiredInstanceCount"] != 1:
+            assert time.monotonic() < deadline, "the drift was not repaired"
+            time.sleep(0.5)
+    finally:
+        endpoints.stack.aws.admin("DELETE", "faults")
+    assert endpoints.stack.accepted("touched", "CreateEndpointConfig") == 1
+
+
 def test_what_the_tenant_forbids_is_refused_before_any_call(endpoints: Endpoints) -> None:
     """Instance types, images and archives of endpoints stand under the same fence."""
     variant = {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
+from sagemaker_gitops.aws.drift import SeenEndpoint
 from sagemaker_gitops.aws.kinds.bindings import binding_of
 from sagemaker_gitops.aws.kinds.hosting import foreign_owner, look_at_endpoint, registered_model, resolve
 from sagemaker_gitops.aws.kinds.references import References
@@ -18,7 +20,7 @@ from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion, retains
 from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, wanted_of
-from sagemaker_gitops.core.kinds.model_endpoint.facts import ForeignEndpoint, ModelEndpointFacts, NoEndpoint, Resolved
+from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint, ModelEndpointFacts, NoEndpoint, Resolved
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
@@ -54,6 +56,7 @@ class ModelEndpointKind:
     known: set[str] = field(default_factory=set)
     _names: dict[str, Key] = field(default_factory=dict)
     _groups: dict[Key, frozenset[str]] = field(default_factory=dict)
+    _seen: dict[Key, datetime] = field(default_factory=dict)
 
     def parse(self, snapshot: Snapshot) -> ModelEndpointSpec | Deleting:
         """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
@@ -101,8 +104,9 @@ class ModelEndpointKind:
                 return facts
         name = serving.endpoint_name
         endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=name in self.known)
-        if not isinstance(endpoint, ForeignEndpoint | NoEndpoint):
+        if isinstance(endpoint, LiveEndpoint):
             self.known.add(name)
+            self._seen[key] = endpoint.last_modified
         return replace(facts, endpoint=endpoint)
 
     def plan(
@@ -143,6 +147,14 @@ class ModelEndpointKind:
     def forget(self, key: Key) -> None:
         self._names.pop(endpoint_name(self.settings.install, key), None)
         self._groups.pop(key, None)
+        self._seen.pop(key, None)
+
+    def seen(self) -> Iterator[SeenEndpoint]:
+        """The endpoints that this process has described, for the watch over drift."""
+        for key, last_modified in self._seen.items():
+            binding = binding_of(self.references, key.namespace)
+            if isinstance(binding, Bound):
+                yield SeenEndpoint(key, scope_of(binding.spec, key), endpoint_name(self.settings.install, key), last_modified)
 
     def _bound(self, snapshot: Snapshot) -> Bound:
         binding = binding_of(self.references, snapshot.key.namespace)
