@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.system.stack import TRAIN, Stack, condition
+from tests.system.stack import SKLEARN, TRAIN, Stack, condition
 
 NOTICED = timedelta(seconds=2)
 
@@ -103,6 +103,17 @@ def test_the_end_is_told_within_two_seconds(stack: Stack) -> None:
         stack.run(name, files={"train.py": script})
         stack.ended(name)
         assert _told_after(stack, name, stack.describe_job(name)["TrainingEndTime"]) < NOTICED
+
+
+def test_a_glue_run_that_fails_is_told_within_two_seconds(stack: Stack) -> None:
+    """Ready=False, Stalled=True with Glue's message and log, and kstatus agrees."""
+    files = {"prepare.py": "raise KeyError('no such column')\n", "train.py": TRAIN}
+    train = {"framework": SKLEARN, "entryPoint": "train.py", "channels": ["train"]}
+    stack.run("told-glue", files=files, prepare={"glue": {"script": "prepare.py", "outputs": ["train"]}}, train=train)
+    step = stack.ended("told-glue")["steps"][0]
+    run = stack.client("glue").get_job_run(JobName=step["awsName"], RunId=step["runId"])["JobRun"]
+    assert _told_after(stack, "told-glue", run["CompletedOn"]) < NOTICED
+    assert kstatus(stack.get("told-glue")) == "Failed"
 
 
 def test_every_condition_says_for_which_generation(stack: Stack) -> None:
