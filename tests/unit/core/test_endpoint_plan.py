@@ -281,7 +281,7 @@ def test_a_deletion_goes_in_the_order_that_aws_accepts() -> None:
     """Endpoint, configs and models, two agreeing absences, finalizer."""
     assert deletion(Remains(Case().live(state=EndpointState.BUSY, raw="Updating"))).actions == ()
     assert operations(deletion(Remains(Case().live()))) == ["DeleteEndpoint"]
-    assert operations(deletion(Remains(NoEndpoint(), ("config",), ("model",)))) == ["DeleteEndpointConfig", "DeleteModel"]
+    assert operations(deletion(Remains(NoEndpoint(), configs=("config",), models=("model",)))) == ["DeleteEndpointConfig", "DeleteModel"]
     once = deletion(Remains(NoEndpoint()))
     assert (once.actions, once.finalizer) == ((), True)
     assert deletion(Remains(NoEndpoint()), status=dict(once.status)).finalizer is True

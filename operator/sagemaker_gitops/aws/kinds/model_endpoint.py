@@ -12,6 +12,7 @@ from sagemaker_gitops.aws.drift import SeenEndpoint
 from sagemaker_gitops.aws.kinds.bindings import binding_of
 from sagemaker_gitops.aws.kinds.hosting import foreign_owner, look_at_endpoint, registered_model, resolve
 from sagemaker_gitops.aws.kinds.references import References
+from sagemaker_gitops.aws.kinds.sights import SIGHTS, Look
 from sagemaker_gitops.aws.kinds.training_run import scope_of
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.aws.requests import validate
@@ -107,7 +108,10 @@ class ModelEndpointKind:
         if isinstance(endpoint, LiveEndpoint):
             self.known.add(name)
             self._seen[key] = endpoint.last_modified
-        return replace(facts, endpoint=endpoint)
+        facts = replace(facts, endpoint=endpoint)
+        for sight in SIGHTS:
+            facts = await sight(Look(self.aws, scope, snapshot, serving, now), facts)
+        return facts
 
     def plan(
         self, snapshot: Snapshot, resource: ModelEndpointSpec | Deleting, facts: ModelEndpointFacts | Remains | None, now: datetime
@@ -187,7 +191,7 @@ class ModelEndpointKind:
         if not isinstance(endpoint, NoEndpoint):
             return Remains(endpoint)
         configs, models = [await self._ours(scope, key, *listing) for listing in _LISTS]
-        return Remains(endpoint, configs, models)
+        return Remains(endpoint, configs=configs, models=models)
 
     async def _ours(self, scope: Scope, owner: Key, resource: str, operation: str, member: str, name_member: str) -> tuple[str, ...]:
         found, following = [], None

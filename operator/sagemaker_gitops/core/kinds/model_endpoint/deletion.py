@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sagemaker_gitops.api.model_endpoint import DEFAULT_ENDPOINT_DELETION_POLICY
+from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.conditions import reconciling, replace_summary, stalled, timestamp
 from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointFact, EndpointState, ForeignEndpoint, LiveEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.serving import delete_config, delete_endpoint, delete_model
@@ -22,9 +23,10 @@ ROUNDING = 1.0  # times in status are whole seconds, cut off
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """What AWS still holds of the object: found by name and proven ours by tag."""
+    """What AWS still holds of the object: found by name and proven ours by tag. `attached` undoes what hangs on the endpoint."""
 
     endpoint: EndpointFact
+    attached: tuple[AwsRequest, ...] = ()
     configs: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
 
@@ -47,9 +49,9 @@ def plan_deletion(snapshot: Snapshot, policy: str | None, remains: Remains | Non
     if isinstance(endpoint, LiveEndpoint):
         if endpoint.state is EndpointState.BUSY:
             return Plan(_say(snapshot, f"waiting: AWS refuses to delete {name} while it is {endpoint.raw}", now), After(BUSY_DELAY))
-        return Plan(_say(snapshot, f"deleting {name}", now), After(BUSY_DELAY), (delete_endpoint(name),))
-    if remains.configs or remains.models:
-        actions = (*map(delete_config, remains.configs), *map(delete_model, remains.models))
+        return Plan(_say(snapshot, f"deleting {name}", now), After(BUSY_DELAY), (*remains.attached, delete_endpoint(name)))
+    if remains.attached or remains.configs or remains.models:
+        actions = (*remains.attached, *map(delete_config, remains.configs), *map(delete_model, remains.models))
         return Plan(_say(snapshot, "deleting endpoint configs and models", now), After(settings.absence_interval), actions)
     absent_since = moment((snapshot.status.get("deletion") or {}).get("absentSince"))
     if absent_since is None:

@@ -114,6 +114,12 @@ def history_after(here: Pass, serving: Serving) -> list[dict[str, Any]]:
     return older
 
 
+def update_for(here: Pass, config: str) -> dict[str, Any]:
+    """What status says about the last change, if that was the change to `config`."""
+    update = here.snapshot.status.get("update")
+    return dict(update) if isinstance(update, Mapping) and update.get("config") == config else {}
+
+
 def history_limit(spec: ModelEndpointSpec) -> int:
     return DEFAULT_ROLLBACK_LIMIT if spec.rollback is None else spec.rollback.history_limit
 

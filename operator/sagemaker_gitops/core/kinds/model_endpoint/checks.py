@@ -1,0 +1,83 @@
+"""What holds a ModelEndpoint back before anything is changed: checks in order, each named after what it finds. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sagemaker_gitops.core import tenancy
+from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended
+from sagemaker_gitops.core.errors import Finding, InvalidResource
+from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, wanted_of
+from sagemaker_gitops.core.kinds.model_endpoint.facts import AwaitingApproval, ForeignEndpoint, ModelMissing
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
+from sagemaker_gitops.core.plan import After, OnEvent, Plan
+from sagemaker_gitops.core.tenancy import Bound, Unbound
+
+MISSING_DELAY = 300.0
+
+Check = Callable[[Pass], Plan | None]
+
+
+def no_tenant(here: Pass) -> Plan | None:
+    if not isinstance(here.facts.binding, Unbound):
+        return None
+    namespace, candidates = here.snapshot.key.namespace, here.facts.binding.candidates
+    if candidates:
+        message = f"namespace {namespace} is named by more than one Tenant ({', '.join(candidates)}): no AWS call is made until one remains"
+        return _held(here, stalled("TenantAmbiguous", message))
+    message = f"no Tenant names namespace {namespace}: no AWS call is made; ask the platform team to add it to a Tenant's spec.namespaces"
+    return _held(here, reconciling("TenantMissing", message))
+
+
+def outside_tenant(here: Pass) -> Plan | None:
+    assert isinstance(here.facts.binding, Bound)
+    tenant = here.facts.binding
+    try:
+        effective = effective_of(here.spec, tenant.spec)
+    except InvalidResource as error:
+        return _refused(here, "InvalidSpec", error.findings)
+    findings = tenancy.findings(tenant.name, tenant.spec, wanted_of(here.spec, effective, here.facts.models))
+    return _refused(here, "TenantPolicy", findings) if findings else None
+
+
+def model_missing(here: Pass) -> Plan | None:
+    missing = [f"{name}: {model.message}" for name, model in here.facts.models.items() if isinstance(model, ModelMissing)]
+    if not missing:
+        return None
+    status = here.say(_phase_of_live(here, "Pending"), reconciling("ModelMissing", "; ".join(missing)))
+    return Plan(status, After(MISSING_DELAY), finalizer=here.snapshot.has_finalizer)
+
+
+def awaiting_approval(here: Pass) -> Plan | None:
+    """What serves goes on serving; nothing unapproved takes its place."""
+    waiting = [f"{name}: {model.message}" for name, model in here.facts.models.items() if isinstance(model, AwaitingApproval)]
+    if not waiting:
+        return None
+    status = here.say(_phase_of_live(here, "AwaitingApproval"), suspended("AwaitingApproval", "; ".join(waiting)))
+    return Plan(status, OnEvent(), finalizer=here.snapshot.has_finalizer)
+
+
+def invalid_request(here: Pass) -> Plan | None:
+    return _refused(here, "InvalidRequest", here.facts.request_findings) if here.facts.request_findings else None
+
+
+def name_taken(here: Pass) -> Plan | None:
+    if not isinstance(here.facts.endpoint, ForeignEndpoint):
+        return None
+    message = f"{build_serving(here).endpoint_name} exists and belongs to {here.facts.endpoint.owner}: nothing is done with it"
+    return _held(here, stalled("NameConflict", message), "Failed")
+
+
+def _phase_of_live(here: Pass, otherwise: str) -> str:
+    return "InService" if here.snapshot.status.get("lastGood") else otherwise
+
+
+def _held(here: Pass, conditions: Sequence[Condition], phase: str = "Pending") -> Plan:
+    return Plan(here.say(phase, conditions), OnEvent(), finalizer=here.snapshot.has_finalizer)
+
+
+def _refused(here: Pass, reason: str, findings: Sequence[Finding]) -> Plan:
+    return _held(here, stalled(reason, "; ".join(str(finding) for finding in findings)), "Invalid")
+
+
+CHECKS: tuple[Check, ...] = (no_tenant, outside_tenant, model_missing, awaiting_approval, invalid_request, name_taken)

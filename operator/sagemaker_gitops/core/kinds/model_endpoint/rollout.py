@@ -1,0 +1,81 @@
+"""Bringing a config into service: create, update in place, and what is done when AWS goes back or fails.
+
+The rule above all: what serves is never taken away before its successor serves. A change that failed is not tried again. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sagemaker_gitops.core.actions import Action
+from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, timestamp
+from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
+from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, delete_endpoint
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, shown, update_for
+from sagemaker_gitops.core.plan import After, OnEvent, Plan
+
+BUSY_DELAY = 30.0
+ROLLED_BACK, FAILED = "RolledBack", "Failed"
+
+Preparation = Callable[[Pass, Serving, LiveEndpoint | None], tuple[Action, ...]]
+
+PREPARATIONS: tuple[Preparation, ...] = ()
+"""What has to be done at AWS between making a config and bringing it into service; None: there is no endpoint yet."""
+
+
+def create(here: Pass, serving: Serving) -> Plan:
+    actions = (*_made(here, serving, None), serving.create_endpoint())
+    status = here.say("Creating", reconciling("Creating", serving.endpoint_name), **shown(serving, None), **_intent(here, serving, None))
+    return Plan(status, After(BUSY_DELAY), actions)
+
+
+def replace_config(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
+    """Another config than the wanted one serves."""
+    update = update_for(here, serving.config_name)
+    if update.get("outcome") in (ROLLED_BACK, FAILED):
+        return rolled_back(here, serving, live, update)
+    if update.get("outcome") is None and update.get("seen") not in (None, timestamp(live.last_modified)):
+        # The endpoint has changed since the update was asked for, is InService, and serves another config: AWS went back by itself.
+        reason = live.reason or _why(here)
+        return rolled_back(here, serving, live, update | {"outcome": ROLLED_BACK, "message": reason})
+    actions = (*_made(here, serving, live), serving.update_endpoint())
+    fields = shown(serving, live) | _intent(here, serving, live)
+    return Plan(
+        here.say("Updating", reconciling("Updating", f"{live.config} -> {serving.config_name}"), **fields), After(BUSY_DELAY), actions
+    )
+
+
+def rolled_back(here: Pass, serving: Serving, live: LiveEndpoint, update: Mapping[str, Any]) -> Plan:
+    """The same content is not tried again: an edit, or another model, is another content."""
+    message = f"{serving.config_name} was rolled back ({update.get('message') or _why(here)}); {live.config} serves"
+    conditions = [*stalled("RolledBack", message), Condition("RolledBack", "True", "RolledBack", message)]
+    return Plan(here.say("RolledBack", conditions, **shown(serving, live), update=dict(update)), OnEvent())
+
+
+def failed(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
+    """A creation that failed leaves an endpoint that can only be deleted; that is done once the spec asks for something else."""
+    update = update_for(here, serving.config_name)
+    if update or live.config == serving.config_name:
+        message = f"{live.raw}: {live.reason or 'AWS gives no reason'}"
+        fields = shown(serving, live) | {
+            "update": {**_intent(here, serving, live)["update"], **update, "outcome": FAILED, "message": message}
+        }
+        return Plan(here.say("Failed", stalled("EndpointFailed", message), **fields), OnEvent())
+    status = here.say("Updating", reconciling("Replacing", f"deleting the failed endpoint, then creating it anew: {live.reason}"))
+    return Plan(status, After(BUSY_DELAY), (delete_endpoint(serving.endpoint_name),))
+
+
+def _made(here: Pass, serving: Serving, live: LiveEndpoint | None) -> tuple[Action, ...]:
+    prepared = tuple(action for prepare in PREPARATIONS for action in prepare(here, serving, live))
+    return (*serving.create_models(), serving.create_config(), *prepared)
+
+
+def _intent(here: Pass, serving: Serving, live: LiveEndpoint | None) -> dict[str, Any]:
+    update = {"config": serving.config_name, "attemptedAt": timestamp(here.now)}
+    return {"update": update | ({"seen": timestamp(live.last_modified)} if live is not None else {})}
+
+
+def _why(here: Pass) -> str:
+    alarms = here.spec.rollout.alarms if here.spec.rollout is not None else None
+    return f"one of the alarms {', '.join(alarms)} went off, or AWS could not start it" if alarms else "AWS gives no reason"

@@ -1,0 +1,93 @@
+"""The wanted config serves: what else is wanted of the endpoint, concern by concern, and what is no longer needed.
+
+A concern is one function and one entry in CONCERNS. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sagemaker_gitops.core.actions import Action
+from sagemaker_gitops.core.conditions import Condition, ready, reconciling
+from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
+from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, delete_config, delete_model
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, history_after, history_limit, served, shown, update_for
+from sagemaker_gitops.core.plan import After, OnEvent, Plan
+
+BUSY_DELAY = 30.0
+SUCCEEDED = "Succeeded"
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What one concern finds. `actions` bring AWS to what is wanted, `doing` says so to people; `busy`: AWS refuses every other change
+    of the endpoint afterwards, so what follows waits. `fields` and `conditions` go into the status; `look_after`: seconds, None on events.
+    """
+
+    actions: tuple[Action, ...] = ()
+    doing: str = ""
+    busy: bool = False
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = ()
+    look_after: float | None = None
+
+
+Concern = Callable[[Pass, Serving, LiveEndpoint], Upkeep]
+
+
+def shares(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
+    """Weights and counts, without a new config."""
+    correction = serving.correct_shares(live)
+    return Upkeep() if correction is None else Upkeep((correction,), "weights and capacities", busy=True)
+
+
+CONCERNS: tuple[Concern, ...] = (shares,)
+
+
+def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
+    """Corrects what differs, then keeps what may be gone back to and collects what is older."""
+    found = _found(here, serving, live)
+    actions = tuple(action for upkeep in found for action in upkeep.actions)
+    older, limit = history_after(here, serving), history_limit(here.spec)
+    fields: dict[str, Any] = shown(serving, live) | {
+        "live": shown(serving, live)["wanted"],
+        "lastGood": served(serving),
+        "history": (older if actions else older[:limit]) or None,
+    }
+    update = update_for(here, serving.config_name)
+    if update:
+        fields["update"] = update | {"outcome": SUCCEEDED, "message": None}
+    conditions = [condition for upkeep in found for condition in upkeep.conditions]
+    for upkeep in found:
+        fields |= upkeep.fields
+    looks = [upkeep.look_after for upkeep in found if upkeep.look_after is not None]
+    if actions:
+        doing = ", ".join(upkeep.doing for upkeep in found if upkeep.actions)
+        delay = BUSY_DELAY if any(upkeep.busy for upkeep in found) else min([BUSY_DELAY, *looks])
+        return Plan(here.say("Updating", [*reconciling("Updating", doing), *conditions], **fields), After(delay), actions)
+    status = here.say("InService", [*ready("InService", f"{serving.config_name} serves"), _not_rolled_back(), *conditions], **fields)
+    collected = _collected(older[limit:], [served(serving), *older[:limit]])
+    return Plan(status, After(min(looks)) if looks else OnEvent(), collected)
+
+
+def _found(here: Pass, serving: Serving, live: LiveEndpoint) -> list[Upkeep]:
+    found: list[Upkeep] = []
+    for concern in CONCERNS:
+        found.append(concern(here, serving, live))
+        if found[-1].busy and found[-1].actions:
+            break
+    return found
+
+
+def _collected(dropped: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]) -> tuple[Action, ...]:
+    """Deletes of configs that are neither live, wanted nor within the limit, and of models that none of the kept ones names."""
+    configs = [str(item["config"]) for item in dropped]
+    needed = {name for item in kept for name in item.get("models", ())}
+    models = sorted({name for item in dropped for name in item.get("models", ())} - needed)
+    return (*map(delete_config, configs), *map(delete_model, models))
+
+
+def _not_rolled_back() -> Condition:
+    return Condition("RolledBack", "False", "InService", "")
