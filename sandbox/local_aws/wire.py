@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape
 
 from botocore.model import OperationModel, Shape
 
+from local_aws.compiled import Compiled
 from local_aws.errors import AwsError
 from local_aws.validate import ConstraintViolationError, UnserializableError, Validator
 
@@ -130,20 +131,21 @@ def _headers(content_type: str, request_id: str) -> tuple[tuple[str, str], ...]:
 
 
 Writer = Callable[[Any], Any]
-_writers: dict[tuple[str, str], Writer] = {}
+_writers = Compiled[Writer]()
 
 
 def _output_writer(model: OperationModel) -> Writer:
     """The compiled writer of an operation's output; compiled once, because Describe is the hot path."""
     shape: Shape = model.output_shape
-    key = (model.service_model.service_name, shape.name)
-    return _writers.get(key) or _writer(key[0], shape)
+    return _writer(model.service_model.service_name, shape)
 
 
 def _writer(service: str, shape: Shape) -> Writer:
     key = (service, shape.name)
-    if (known := _writers.get(key)) is not None:
-        return known
+    return _writers.get(key, lambda: _compile(key, shape))
+
+
+def _compile(key: tuple[str, str], shape: Shape) -> Writer:
     if shape.type_name == "structure" and not shape.metadata.get("document"):
         return _structure_writer(key, shape)
     if shape.type_name == "list":
@@ -160,21 +162,21 @@ def _structure_writer(key: tuple[str, str], shape: Shape) -> Writer:
         return {name: members[name](entry) for name, entry in value.items() if entry is not None and name in members}
 
     # Registered before its members are compiled: shapes contain themselves.
-    _writers[key] = write
+    _writers.register(key, write)
     members.update((name, _writer(key[0], member)) for name, member in shape.members.items())
     return write
 
 
 def _list_writer(key: tuple[str, str], shape: Shape) -> Writer:
     cell: list[Writer] = []
-    _writers[key] = write = lambda value: [cell[0](entry) for entry in value]
+    write = _writers.register(key, lambda value: [cell[0](entry) for entry in value])
     cell.append(_writer(key[0], shape.member))
     return write
 
 
 def _map_writer(key: tuple[str, str], shape: Shape) -> Writer:
     cell: list[Writer] = []
-    _writers[key] = write = lambda value: {name: cell[0](entry) for name, entry in value.items()}
+    write = _writers.register(key, lambda value: {name: cell[0](entry) for name, entry in value.items()})
     cell.append(_writer(key[0], shape.value))
     return write
 
