@@ -199,8 +199,15 @@ def test_errors_of_the_model_are_counted(kit: HostingKit) -> None:
 def test_unknown_runtime_operations_are_refused(kit: HostingKit, split: str) -> None:
     """Not with a page of HTML."""
     client = kit.once("sagemaker-runtime")
-    with pytest.raises(ClientError, match="does not implement sagemaker-runtime:InvokeEndpointAsync"):
-        client.invoke_endpoint_async(EndpointName=split, InputLocation="s3://kit-bucket/x")
+    with pytest.raises(ClientError, match="does not implement sagemaker-runtime:InvokeEndpointWithResponseStream"):
+        client.invoke_endpoint_with_response_stream(EndpointName=split, Body=b"x")
+
+
+def test_a_body_has_a_limit(kit: HostingKit, split: str) -> None:
+    """6 MiB, refused in AWS's words for a buffer."""
+    error = refused(kit, split, body=b"x" * 6_291_457)["Error"]
+    assert error["Code"] == "ValidationError"
+    assert "at 'body' failed to satisfy constraint: Member must have length less than or equal to 6291456" in error["Message"]
 
 
 def test_compressed_requests_are_read(kit: HostingKit) -> None:
