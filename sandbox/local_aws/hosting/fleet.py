@@ -155,12 +155,13 @@ class Fleet:
 def build(services: Services, models: Models, config: EndpointConfig, endpoint: str) -> Fleet:
     """A fleet that does not run yet. Could not find model, when one of the configuration has been deleted."""
     described = {request["VariantName"]: models.get(request["ModelName"]).body for request in config.variants}
+    isolated = bool(config.body.get("EnableNetworkIsolation"))
     folder = services.world.folder / "endpoints" / f"{next(_numbers):06d}-{endpoint}"
     variants = {
         request["VariantName"]: Variant(
             config.title,
             request,
-            _servers(services, request, described[request["VariantName"]], endpoint, folder),
+            _servers(services, request, described[request["VariantName"]], endpoint, folder, isolated=isolated),
             services.now(),
             direct=described[request["VariantName"]].get("InferenceExecutionConfig", {}).get("Mode") == "Direct",
         )
@@ -172,7 +173,9 @@ def build(services: Services, models: Models, config: EndpointConfig, endpoint: 
     return Fleet(services, config, variants, endpoint)
 
 
-def _servers(services: Services, request: Mapping[str, Any], model: Mapping[str, Any], endpoint: str, folder: Path) -> list[ModelServer]:
+def _servers(
+    services: Services, request: Mapping[str, Any], model: Mapping[str, Any], endpoint: str, folder: Path, *, isolated: bool
+) -> list[ModelServer]:
     variant = request["VariantName"]
     prefix = f"{variant}/i-{uuid4().hex[:17]}"
     startup = request.get("ContainerStartupHealthCheckTimeoutInSeconds", services.world.settings["endpoints.startupSeconds"])
@@ -181,7 +184,7 @@ def _servers(services: Services, request: Mapping[str, Any], model: Mapping[str,
         return words.not_healthy(container, variant)
 
     servers = []
-    for container in containers.containers(services.world, model):
+    for container in containers.containers(services.world, model, isolated=isolated):
         at = folder / variant / container.name
         place = Place(f"{endpoint}/{variant}", f"{LOG_GROUP}/{endpoint}", prefix, at, unhealthy)
         servers.append(ModelServer(services, container, place, startup))

@@ -85,6 +85,7 @@ class ModelServer:
         self._stopped = False
         self._filled = False
         self._wanted = False
+        self._gone = threading.Event()
 
     def launch(self) -> None:
         """Fill the folder and start the process. StartError when it can't be started."""
@@ -146,6 +147,10 @@ class ModelServer:
             running = self._running
         if running is not None:
             running.stop(_STOP_SECONDS)
+
+    def join(self, seconds: float) -> None:
+        """After `stop`: wait until the process has gone and its log has been shipped."""
+        self._gone.wait(seconds)
 
     def parameters(self) -> bytes | None:
         """The body of GET /execution-parameters; None when the container has no such path."""
@@ -238,3 +243,4 @@ class ModelServer:
         if self._identity is not None:
             self._services.world.identity.revoke(self._identity.access_key_id)
         self._services.discard(self._root)
+        self._gone.set()
