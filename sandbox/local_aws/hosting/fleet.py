@@ -108,7 +108,7 @@ class Fleet:
         now = self._services.world.clock.time()
         with self._lock:
             marks = dict(self._paid_until)
-        serverless = [variant.on_demand.accrued() for variant in self.variants.values() if variant.on_demand is not None]
+        serverless = [each for variant in self.variants.values() if variant.on_demand is not None for each in variant.on_demand.accrued()]
         return serverless + [
             (f"{self._endpoint}/{variant.name}", variant.instance_type, variant.current.count, now - marks[variant.name])
             for variant in self.variants.values()

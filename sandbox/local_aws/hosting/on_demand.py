@@ -19,6 +19,7 @@ from local_aws.hosting.model_server import ModelServer
 from local_aws.services import Services
 
 _WALL_SECONDS: Final = 0.2
+_MILLISECOND: Final = 0.001
 _log = logging.getLogger(__name__)
 
 
@@ -33,6 +34,7 @@ class OnDemand:
         self._lock = threading.Lock()
         self._under_way = 0
         self._unpaid = 0.0
+        self._last = 0.0
         self._timer: Timer | None = None
         self._closed = False
 
@@ -43,7 +45,6 @@ class OnDemand:
             if self._under_way >= self._config()["MaxConcurrency"]:
                 raise words.throttled()
             self._under_way += 1
-            self._forget_timer()
         clock = self._services.world.clock
         began = clock.time()
         try:
@@ -56,13 +57,10 @@ class OnDemand:
 
     def idle(self) -> None:
         """Go to sleep when no request comes for `endpoints.serverlessIdleSeconds`."""
-        world = self._services.world
         with self._lock:
-            if self._under_way or self._closed:
-                return
-            self._forget_timer()
-            seconds = pace.at_least(world.clock, world.settings["endpoints.serverlessIdleSeconds"], _WALL_SECONDS)
-            self._timer = world.clock.call_later(seconds, lambda: self._services.submit(self._sleep))
+            self._last = self._services.world.clock.time()
+            if self._timer is None and not self._closed:
+                self._look_in(self._seconds())
 
     def changed(self) -> None:
         """The config was changed in place: containers that are provisioned from now on start."""
@@ -71,21 +69,27 @@ class OnDemand:
         else:
             self.idle()
 
-    def accrued(self) -> tuple[str, str, int, float]:
-        """(name, unit, count, AWS seconds) of what has not been charged yet."""
+    def accrued(self) -> list[tuple[str, str, int, float]]:
+        """(name, unit, count, AWS seconds) of what has not been charged yet; empty when nothing is open."""
         with self._lock:
-            return self._name, self._unit(), 1, self._unpaid
+            return [(self._name, self._unit(), 1, self._unpaid)] if self._unpaid else []
 
     def close(self) -> None:
         """The variant ends: charge what is open."""
         with self._lock:
             self._closed = True
-            self._forget_timer()
+            if self._timer is not None:
+                self._timer.cancel()
         self._charge()
 
     def _sleep(self) -> None:
         with self._lock:
+            self._timer = None
+            left = self._last + self._seconds() - self._services.world.clock.time()
             if self._under_way or self._closed or "ProvisionedConcurrency" in self._config():
+                return
+            if left > _MILLISECOND:
+                self._look_in(left)
                 return
             # Under the lock: no request starts a container that is being put to sleep.
             for server in self._servers:
@@ -105,10 +109,13 @@ class OnDemand:
         if seconds:
             self._services.cost.instances("endpoint", self._name, self._unit(), 1, seconds)
 
-    def _forget_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _look_in(self, seconds: float) -> None:
+        """With the lock held: one timer for all requests, since most of them are followed by another."""
+        self._timer = self._services.world.clock.call_later(seconds, lambda: self._services.submit(self._sleep))
+
+    def _seconds(self) -> float:
+        world = self._services.world
+        return pace.at_least(world.clock, world.settings["endpoints.serverlessIdleSeconds"], _WALL_SECONDS)
 
     def _unit(self) -> str:
         return f"serverless.{self._config()['MemorySizeInMB']}MB"

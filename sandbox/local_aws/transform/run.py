@@ -89,6 +89,8 @@ class TransformRun:
         role = self._model.get("ExecutionRoleArn")
         inputs = Inputs(self._services, self._job.request, role).objects()
         self._servers = self._containers()
+        if self._halted.is_set():
+            raise HaltedError
         for server in self._servers:
             server.launch()
         try:
@@ -103,7 +105,7 @@ class TransformRun:
         self._each(work, inputs, found)
 
     def _each(self, work: Work, inputs: Mapping[str, str], found: Parameters) -> None:
-        """Every object, with as many requests under way as the job may have; the gravest failure ends it."""
+        """Every object, with as many requests under way as the job may have; a failure of the user's data is told first."""
         failures: list[str] = []
         with ThreadPoolExecutor(found.concurrent, thread_name_prefix=f"transform-{self._job.name}") as pool:
             running = [work.begin(pool, uri, name) for uri, name in inputs.items()]
