@@ -40,13 +40,30 @@ class ServingVariant(Model):
     """Image that runs. Example: sha256:9f86d081..."""
 
 
+class ServedVariant(Model):
+    """What one variant of an endpoint config serves, whatever the spec says by now."""
+
+    name: Word
+    """Name of the variant. Example: blue."""
+    model: Cell
+    """What it serves: package version or image. Example: digits/7."""
+    package_arn: Arn | None = None
+    """Model package. Example: arn:aws:sagemaker:eu-central-1:123456789012:model-package/digits/7."""
+    artifact: Uri | None = None
+    """The model's archive. Example: s3://team-a-ml/artifacts/.../model.tar.gz."""
+    weight: Word | None = None
+    """Its share when it was last settled. Example: "0.9"."""
+
+
 class PastConfig(Model):
-    """An endpoint config that served earlier and is kept to go back to."""
+    """An endpoint config that served and is kept to go back to."""
 
     config: AwsName
     """Name of the endpoint config. Example: team-a-digits-config-k5tq3vwx2a."""
     models: Annotated[tuple[AwsName, ...], Items(VARIANT_LIMIT)]
     """Names of its models. Example: [team-a-digits-model-k5tq3vwx2a]."""
+    variants: Annotated[tuple[ServedVariant, ...], Items(VARIANT_LIMIT, kind="map")] | None = None
+    """What its variants serve: champion gates of TrainingRuns compare with it. Example: [{name: blue, model: digits/7}]."""
     served_until: Time | None = None
     """When another took its place. Example: "2026-11-21T10:00:00Z"."""
 

@@ -151,6 +151,9 @@ GroupName = Annotated[
     str,
     Text(r"[A-Za-z0-9](?:-*[A-Za-z0-9]){0,62}", "must be the name of a model package group: at most 63 letters, digits and hyphens", 63),
 ]
+VariantName = Annotated[
+    str, Text(r"[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}", "must be the name of a variant: at most 63 letters, digits and hyphens", 63)
+]
 Version = Annotated[str, Text(r"[0-9A-Za-z][0-9A-Za-z._-]*", "must be a version such as 1.4-2", 32)]
 PyVersion = Annotated[str, Text(r"py[0-9]{1,3}", "must be a Python version in SageMaker's form, such as py3 or py310", 8)]
 FrameworkName = Annotated[

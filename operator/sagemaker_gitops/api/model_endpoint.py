@@ -21,6 +21,7 @@ from sagemaker_gitops.api.fields import (
     RoleArn,
     S3Uri,
     Tags,
+    VariantName,
     duration_type,
     reserved_tags,
 )
@@ -34,9 +35,6 @@ DEFAULT_WAIT_INTERVAL = 600  # seconds
 
 RolloutType = Literal["AllAtOnce", "Canary", "Linear", "Rolling"]
 WaitInterval = Annotated[int, duration_type(1, 3600)]  # WaitIntervalInSeconds
-VariantName = Annotated[
-    str, Text(r"[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}", "must be the name of a variant: at most 63 letters, digits and hyphens", 63)
-]
 AlarmName = Annotated[str, Text(r"[^\x00-\x1f\x7f]{1,255}", "must be the name of a CloudWatch alarm", 255)]
 Percent = Annotated[str, Text(r"(?:[1-9]|[1-9][0-9]|100)%", "must be a percentage from 1% to 100%, such as 10%", 4)]
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from sagemaker_gitops.api.parse import ValidationFailed, read
-from sagemaker_gitops.api.training_run import TrainingRunSpec
+from sagemaker_gitops.api.training_run import Gate, TrainingRunSpec
 from sagemaker_gitops.cli.errors import CommandError
 from sagemaker_gitops.cli.files import Manifest, load, of_kind
 from sagemaker_gitops.cli.output import add_output, show
+from sagemaker_gitops.core.kinds.training_run.champion import reevaluates
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,20 @@ def nodes_of(manifest: Manifest) -> list[Node]:
     if spec.evaluate is not None:
         step("evaluate", "evaluate (Processing job)", ("train", *sources(spec.evaluate.processing.channels)))
     if spec.gates:
-        metrics = ", ".join(
-            f"{gate.metric} {gate.operator} {gate.value:g}" if gate.value is not None else f"{gate.metric} vs champion"
-            for gate in spec.gates
-        )
-        step("gate", f"gate ({metrics})", ("evaluate" if spec.evaluate else "train",))
+        last: tuple[str, ...] = ("evaluate" if spec.evaluate else "train",)
+        if reevaluates(spec) and spec.evaluate is not None:
+            step("evaluate-champion", "evaluate-champion (Processing job)", sources(spec.evaluate.processing.channels))
+            last += ("evaluate-champion",)
+        step("gate", f"gate ({', '.join(map(_condition, spec.gates))})", last)
     if spec.register_ is not None:
         step("register", f"register ({spec.register_.group})", ("gate" if spec.gates else "evaluate" if spec.evaluate else "train",))
     return nodes
+
+
+def _condition(gate: Gate) -> str:
+    if gate.champion is None:
+        return f"{gate.metric} {gate.operator} {gate.value:g}"
+    return f"{gate.metric} vs {f'ModelEndpoint {gate.champion.endpoint_ref.name}' if gate.champion.endpoint_ref else 'champion'}"
 
 
 def _states(status: object) -> dict[str, str]:

@@ -51,7 +51,7 @@ def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Find
     allow = tenant.allow
     return (
         *_not_allowed(tenant_name, "executionRoleArns", wanted.role_arns, allow.execution_role_arns),
-        *_outside_prefixes(tenant_name, wanted.s3_uris, allow.s3_prefixes),
+        *outside_prefixes(tenant_name, wanted.s3_uris, allow.s3_prefixes),
         *_not_allowed(tenant_name, "kmsKeyArns", wanted.kms_key_arns, allow.kms_key_arns),
         *_not_allowed(tenant_name, "images", wanted.images, allow.images),
         *_not_allowed(tenant_name, "instanceTypes", wanted.instance_types, allow.instance_types),
@@ -69,7 +69,7 @@ def _not_allowed(tenant: str, field: str, values: Iterable[tuple[str, str]], pat
             yield Finding(path, f'"{value}" is not allowed: Tenant {tenant} allows {field} {_listed(allowed)}')
 
 
-def _outside_prefixes(tenant: str, uris: Iterable[tuple[str, str]], prefixes: Iterable[str]) -> Iterator[Finding]:
+def outside_prefixes(tenant: str, uris: Iterable[tuple[str, str]], prefixes: Iterable[str]) -> Iterator[Finding]:
     """Bucket equality and whole path segments: s3://b/team-a-evil/ is not under s3://b/team-a."""
     allowed = tuple(prefix if prefix.endswith("/") else prefix + "/" for prefix in prefixes)
     for path, uri in uris:

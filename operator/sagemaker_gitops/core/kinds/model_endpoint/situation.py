@@ -101,7 +101,13 @@ def shown(serving: Serving, live: LiveEndpoint | None) -> dict[str, Any]:
 
 def served(serving: Serving) -> dict[str, Any]:
     """The entry of lastGood and of history for what the spec asks for now."""
-    return {"config": serving.config_name, "models": sorted({serving.model_name(variant) for variant in serving.spec.variants})}
+    variants = []
+    for variant in serving.spec.variants:
+        model = serving.models[variant.name]
+        told = {"packageArn": model.package_arn, "artifact": model.artifact, "weight": f"{serving.weight(variant):g}"}
+        variants.append({"name": variant.name, "model": model.label} | {name: text for name, text in told.items() if text})
+    models = sorted({serving.model_name(variant) for variant in serving.spec.variants})
+    return {"config": serving.config_name, "models": models, "variants": variants}
 
 
 def history_after(here: Pass, serving: Serving) -> list[dict[str, Any]]:
