@@ -33,6 +33,7 @@ Cell = Annotated[str, Prose(255)]
 Column = Annotated[str, Prose(128)]
 ANY_KEY = r"[ -~]{1,255}"
 StepData = Annotated[dict[str, Uri], Entries(20, ANY_KEY, "keys are names of data", 63, code_only=True)]
+RunFacts = Annotated[dict[str, Digest], Entries(40, ANY_KEY, "keys are names", 255, code_only=True)]
 Whole = Annotated[StrictInt, Field(ge=0)]
 
 
@@ -173,6 +174,12 @@ class PastRun(Model):
     """Git revision. Example: 4f2c9e1."""
     trigger: Cell | None = None
     """Why it ran. Example: spec."""
+    parameters: RunFacts | None = None
+    """Parameters and hyperparameters it ran with. Example: {n_estimators: "200"}."""
+    metrics: RunFacts | None = None
+    """Numbers that its steps reported. Example: {"validation:accuracy": "0.972"}."""
+    inputs: RunFacts | None = None
+    """Input name and digest of the object versions it read. Example: {raw: 9f86d081...}."""
 
 
 class Leftover(Model):

@@ -127,6 +127,7 @@ def _text(item: dict[str, Any]) -> str:
     if item.get("findings"):
         return "\n".join([item["run"], *(f"  {finding}" for finding in item["findings"])])
     lines = [f"{item['run']}: {item['phase']} ({item['reason']}) {item['message']}"]
-    lines += [f"  {step['name']:<17} {step['what']:<12} {step['state']:<11} {step['awsName']}".rstrip() for step in item["steps"]]
+    width = max((9, *(len(step["name"]) for step in item["steps"])))
+    lines += [f"  {step['name']:<{width}} {step['what']:<12} {step['state']:<11} {step['awsName']}".rstrip() for step in item["steps"]]
     lines += [f"  would call {call}" for call in item["calls"]] or ["  would call nothing"]
     return "\n".join(lines + ([item["diff"]] if item["diff"] else []))

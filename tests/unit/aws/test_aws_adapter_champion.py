@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from aws_adapter_fakes import ACCOUNT, REGION, SCOPE, START, Answer, FakeAws, refused
 
 from sagemaker_gitops.api.parse import read
 from sagemaker_gitops.api.tenant import TenantSpec
@@ -22,6 +21,7 @@ from sagemaker_gitops.core.naming import owner_tags
 from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.core.tenancy import Bound
 from sagemaker_gitops.wiring import training_run_references
+from tests.unit.aws.aws_adapter_fakes import ACCOUNT, REGION, SCOPE, START, Answer, FakeAws, refused
 
 INSTALL = "test"
 ENDPOINT = Key("ModelEndpoint", "team-a", "digits")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sagemaker_gitops.api.fields import aws_string
 from sagemaker_gitops.api.training_rules import champions
 from sagemaker_gitops.api.training_run import DEFAULT_HISTORY_LIMIT, TrainingRunSpec
 from sagemaker_gitops.core.conditions import READY, Condition, bounded, stalled, timestamp
@@ -34,6 +35,7 @@ HISTORY_FIELDS = (
 )
 TERMINAL_PHASES = ("Succeeded", "Failed", "GateRejected", "Stopped")
 UNKNOWN_STATE_DELAY = 300.0  # seconds
+RUN_FACTS, RUN_FACT = 40, 128  # entries, and characters of each
 CELL = 255  # characters that status has for a text of somebody's own
 
 
@@ -182,5 +184,16 @@ def with_history(here: Pass, run: Run, status: dict[str, Any]) -> dict[str, Any]
     """status.history: one entry per ended run, newest first, at most historyLimit."""
     limit = DEFAULT_HISTORY_LIMIT if run.spec.history_limit is None else run.spec.history_limit
     entry = {name: status[name] for name in HISTORY_FIELDS if status.get(name) is not None} | {"trigger": status["provenance"]["trigger"]}
+    entry |= {name: facts for name, facts in _told(run, status).items() if facts}
     older = [item for item in here.snapshot.status.get("history") or () if item.get("specHash") != entry["specHash"]]
     return {**status, "history": [entry, *older][:limit]}
+
+
+def _told(run: Run, status: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What `compare` shows of a run besides its columns."""
+    settings = {**run.spec.parameters, **run.spec.train.hyperparameters}
+    return {
+        "parameters": {name: bounded(aws_string(value), RUN_FACT) for name, value in sorted(settings.items())[:RUN_FACTS]},
+        "metrics": dict(sorted((k, v) for step in status["steps"] for k, v in (step.get("metrics") or {}).items())[:RUN_FACTS]),
+        "inputs": {name: version.digest for name, version in sorted(run.inputs.items())},
+    }
