@@ -46,20 +46,20 @@ def test_from_a_run_to_the_pin_of_the_next_version(stack: Stack, tmp_path: Path)
     assert run.run(0.9)[0]["model"] == "typed/2"
     writes = len(stack.operator_writes("typed"))
 
-    newer, older = json.loads(_command(stack, "compare", "typed", "-o", "json"))
+    newer, older = json.loads(_command(stack, "compare", "typed", "-n", stack.namespace, "-o", "json"))
     assert (newer["model"], newer["parameters"], newer["championModel"]) == ("typed/2", {"accuracy": "0.9"}, "typed/1")
     assert (older["model"], older["parameters"]) == ("typed/1", {"accuracy": "0.8"})
     assert newer["inputs"] == older["inputs"]
 
     assert "+    - {name: all, model: {package: {group: typed, version: 2}}} # the pin" in _command(
-        stack, "promote", "typed", "--file", str(path)
+        stack, "promote", "typed", "-n", stack.namespace, "--file", str(path)
     )
     assert path.read_text() == FILE.replace("version: 1", "version: 2")
     assert len(stack.operator_writes("typed")) == writes, "promote writes to no cluster"
 
     stack.sandbox.kubectl("apply", "-n", stack.namespace, "-f", str(path))
     run.endpoints.in_service("typed", "2")
-    answer = json.loads(_command(stack, "invoke", "typed", "--variant", "all", "--data", "1", "-o", "json"))
+    answer = json.loads(_command(stack, "invoke", "typed", "-n", stack.namespace, "--variant", "all", "--data", "1", "-o", "json"))
     assert (answer["variant"], answer["body"].strip()) == ("all", "0.9")
 
     live = tmp_path / "live.json"
