@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.system.endpoints import BROKEN, ENVIRONMENT, IMAGE, SERVES, Endpoints
 from tests.system.stack import SKLEARN, Stack, condition
-from tests.system.test_model_endpoint import BROKEN, ENVIRONMENT, IMAGE, SERVES, Endpoints
 
 TRAIN = """
 import argparse, os, pathlib

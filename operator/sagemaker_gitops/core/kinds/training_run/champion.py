@@ -85,9 +85,14 @@ def unfit(snapshot: Snapshot, spec: TrainingRunSpec, champion: ChampionFact, ten
     return () if recorded_active(snapshot.status) else findings(spec, champion, tenant)
 
 
-def is_own(champion: ChampionFact, progress: Progress) -> bool:
-    """Whether the run's own model serves already, as after a rebuild of the cluster: it need not beat itself."""
-    return isinstance(champion, Champion) and bool(champion.artifact) and champion.artifact == progress.outputs.get("model")
+def is_own(run: Run, champion: ChampionFact, progress: Progress) -> bool:
+    """Whether the run's own model serves already, as after a rebuild of the cluster: it need not beat itself.
+
+    Of a group's packages the run's own is never the champion; another with the same archive was judged by another evaluation.
+    """
+    if not isinstance(champion, Champion) or endpoint_name(run.spec) is None:
+        return False
+    return bool(champion.artifact) and champion.artifact == progress.outputs.get("model")
 
 
 def reevaluation(
@@ -99,7 +104,7 @@ def reevaluation(
     """
     if progress.current is not None or progress.needs is not None or not reevaluates(run.spec):
         return None
-    if not isinstance(champion, Champion) or is_own(champion, progress) or findings(run.spec, champion, run.tenant):
+    if not isinstance(champion, Champion) or is_own(run, champion, progress) or findings(run.spec, champion, run.tenant):
         return None
     before = [attempt for attempt, _ in progress.done if attempt.step.name != TRAIN]
     return follow(run, champion_step(run, champion.artifact), before, jobs, recorded.get(EVALUATE_CHAMPION))

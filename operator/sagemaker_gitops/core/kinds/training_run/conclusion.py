@@ -102,7 +102,7 @@ def _rival(here: Pass, run: Run, progress: Progress) -> Rival:
     second, evaluation = second_evaluation(here, run, progress), here.facts.champion_evaluation
     if second is not None and isinstance(second[1], Failed):
         evaluation = Evaluation({}, f"{second[0].step.name} ({second[0].aws_name}): {second[1].reason}")
-    return Rival(here.facts.champion, is_own(here.facts.champion, progress), evaluation)
+    return Rival(here.facts.champion, is_own(run, here.facts.champion, progress), evaluation)
 
 
 def _registered(

@@ -122,7 +122,7 @@ def _champion_entry(here: Pass, run: Run, progress: Progress, creating: bool) ->
     if second is not None:
         return said.step_entry(run, *second, said.places_of(run, progress), here.snapshot.status, here.now, creating)
     champion = here.facts.champion
-    if progress.current is not None or not (isinstance(champion, NoChampion) or is_own(champion, progress)):
+    if progress.current is not None or not (isinstance(champion, NoChampion) or is_own(run, champion, progress)):
         return entry
     why = champion.message if isinstance(champion, NoChampion) else "the champion is this very model"
     return entry | {"state": "Skipped", "message": why}
