@@ -150,7 +150,6 @@ def test_invocations_are_counted_per_variant(kit: HostingKit, split: str) -> Non
     """Invocations, errors and latency in AWS/SageMaker, by variant and by configuration besides."""
     for _ in range(4):
         kit.invoke(split, TargetVariant="b")
-    kit.world.clock.advance(kit.world.settings["endpoints.metricSeconds"])
     config = kit.described(split)["EndpointConfigName"]
     by_variant = [{"Name": "EndpointName", "Value": split}, {"Name": "VariantName", "Value": "b"}]
     by_config = [*by_variant, {"Name": "EndpointConfigName", "Value": config}]
@@ -179,7 +178,6 @@ def test_errors_of_the_model_are_counted(kit: HostingKit) -> None:
     """A 500 of the container is an Invocation5XXErrors of 1."""
     name = kit.serving(kit.config(kit.variant(model=kit.model(script=STATUS))))
     refused(kit, name)
-    kit.world.clock.advance(kit.world.settings["endpoints.metricSeconds"])
 
     def sums() -> set[float]:
         listed = kit.client("cloudwatch").get_metric_statistics(
