@@ -134,10 +134,11 @@ class Scaler:
                 EndpointName=target.endpoint, DesiredWeightsAndCapacities=[change]
             )
         except ClientError as error:
-            activity.status, activity.ended = "Failed", self._services.now()
             activity.message = f"Failed to set desired instance count to {count}. Reason: {error.response['Error']['Message']}"
+            activity.status, activity.ended = "Failed", self._services.now()
             return
         activity.message = f"Successfully set desired instance count to {count}. Waiting for change to be fulfilled by sagemaker."
+        activity.status = "InProgress"
         target.activity = activity
 
     def _others_agree(self, target: Target, policy: Policy) -> bool:

@@ -52,14 +52,14 @@ class Policy:
 
 @dataclass(slots=True)
 class Activity:
-    """One scaling; InProgress until the endpoint has the count."""
+    """One scaling; Pending until the endpoint is told, InProgress until it has the count."""
 
     resource_id: str
     before: int
     count: int
     cause: str
     began: datetime
-    status: str = "InProgress"
+    status: str = "Pending"
     ended: datetime | None = None
     message: str = ""
     id: str = field(default_factory=lambda: str(uuid4()))

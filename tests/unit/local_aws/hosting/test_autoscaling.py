@@ -1,75 +1,16 @@
-"""Application Auto Scaling of variants: targets and policies, what it refuses, and a variant that is scaled by its traffic."""
+"""Application Auto Scaling of variants: targets, policies, and a variant that is scaled by its traffic."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hosting_kit import HostingKit, only_variant
+from hosting_kit import HostingKit
+from scaling_kit import NAMESPACE, Scaled, refused
 from service_kit import ACCOUNT, REGION, until
-
-NAMESPACE = {"ServiceNamespace": "sagemaker"}
-DIMENSION = NAMESPACE | {"ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
-INVOCATIONS = {"PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}}
-
-
-class Scaled:
-    """A variant as a scalable target; `scaling` is the client."""
-
-    def __init__(self, kit: HostingKit, endpoint: str, variant: str = "AllTraffic") -> None:
-        self._kit = kit
-        self.endpoint = endpoint
-        self.scaling = kit.client("application-autoscaling")
-        self.id = DIMENSION | {"ResourceId": f"endpoint/{endpoint}/variant/{variant}"}
-
-    def register(self, low: int | None = 1, high: int | None = 4, **changes: Any) -> str:
-        """The target's ARN."""
-        limits = {name: value for name, value in (("MinCapacity", low), ("MaxCapacity", high)) if value is not None}
-        arn: str = self.scaling.register_scalable_target(**(self.id | limits | changes))["ScalableTargetARN"]
-        return arn
-
-    def policy(self, target: float = 5.0, name: str = "track", **changes: Any) -> dict[str, Any]:
-        config = {"TargetValue": target, "ScaleOutCooldown": 60, "ScaleInCooldown": 60, **INVOCATIONS} | changes
-        config = {member: value for member, value in config.items() if value is not None}
-        answer: dict[str, Any] = self.scaling.put_scaling_policy(
-            PolicyName=name, PolicyType="TargetTrackingScaling", TargetTrackingScalingPolicyConfiguration=config, **self.id
-        )
-        return answer
-
-    def target(self) -> dict[str, Any]:
-        (found,) = self.scaling.describe_scalable_targets(**NAMESPACE, ResourceIds=[self.id["ResourceId"]])["ScalableTargets"]
-        described: dict[str, Any] = found
-        return described
-
-    def activities(self) -> list[dict[str, Any]]:
-        """Newest first."""
-        found: list[dict[str, Any]] = self.scaling.describe_scaling_activities(**self.id)["ScalingActivities"]
-        return found
-
-    def counts(self) -> tuple[int, int]:
-        """(desired, current)."""
-        variant = only_variant(self._kit.described(self.endpoint))
-        return variant["DesiredInstanceCount"], variant["CurrentInstanceCount"]
-
-    def reaches(self, count: int, seconds: float = 30.0) -> None:
-        until(lambda: self.counts() == (count, count), f"{count} instances of {self.endpoint}", seconds)
-
-
-@pytest.fixture
-def quick(kit: HostingKit) -> HostingKit:
-    """Endpoints without processes: for what is not invoked."""
-    kit.world.settings["endpoints.startServers"] = 0
-    return kit
-
-
-@pytest.fixture
-def scaled(quick: HostingKit) -> Scaled:
-    """A variant on one instance, not registered yet."""
-    return Scaled(quick, quick.serving())
 
 
 @contextmanager
@@ -115,10 +56,11 @@ def test_scaling_goes_through_updating(quick: HostingKit, scaled: Scaled) -> Non
     quick.world.settings["endpoints.updatingSeconds"] = 600
     scaled.register(2, 4)
     quick.world.clock.advance(60)
-    until(lambda: quick.described(scaled.endpoint)["EndpointStatus"] == "Updating", "the scaling")
+    until(lambda: [each["StatusCode"] for each in scaled.activities()] == ["InProgress"], "the scaling")
+    assert quick.described(scaled.endpoint)["EndpointStatus"] == "Updating"
     assert scaled.counts() == (2, 1)
     (activity,) = scaled.activities()
-    assert (activity["StatusCode"], "EndTime" in activity, activity["Cause"]) == ("InProgress", False, "minimum capacity was set to 2")
+    assert ("EndTime" in activity, activity["Cause"]) == (False, "minimum capacity was set to 2")
     scaled.register(3, 4)
     quick.world.clock.advance(60)
     assert len(scaled.activities()) == 1
@@ -146,9 +88,8 @@ def test_a_scaling_that_is_refused_is_told(scaled: Scaled, quick: HostingKit) ->
     quick.world.quotas.configure({"ml.m5.large for endpoint usage": 1})
     scaled.register(2, 3)
     quick.world.clock.advance(60)
-    until(lambda: bool(scaled.activities()), "the activity")
+    until(lambda: "Failed" in [each["StatusCode"] for each in scaled.activities()], "the refusal")
     failed = scaled.activities()[-1]
-    assert failed["StatusCode"] == "Failed"
     assert failed["StatusMessage"].startswith("Failed to set desired instance count to 2. Reason: The account-level service limit")
     assert scaled.counts() == (1, 1)
 
@@ -262,96 +203,6 @@ def test_targets_are_registered_updated_and_deregistered(scaled: Scaled, quick: 
         scaled.scaling.list_tags_for_resource(ResourceARN=arn)
 
 
-def refused(call: Any, code: str, message: str) -> None:
-    with pytest.raises(ClientError, match=message) as caught:
-        call()
-    assert caught.value.response["Error"]["Code"] == code
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"MinCapacity": 3, "MaxCapacity": 2}, "Maximum capacity cannot be less than minimum capacity"),
-        ({"MinCapacity": 0}, "Minimum capacity must be 1 or higher"),
-        ({"MinCapacity": -1}, "must be greater than or equal to 0"),
-        ({"ResourceId": "endpoint/nobody/variant/AllTraffic"}, 'Could not find endpoint "arn:aws:sagemaker:'),
-        ({"ResourceId": "service/cluster/service"}, "Unsupported service namespace, resource type or scalable dimension"),
-        ({"ScalableDimension": "ecs:service:DesiredCount"}, "Unsupported service namespace, resource type or scalable dimension"),
-        ({"ServiceNamespace": "ecs"}, "Service namespace ecs is not supported in this local AWS"),
-        ({"ScalableDimension": "wrong"}, "1 validation error detected: Value 'wrong' at 'scalableDimension'"),
-    ],
-)
-def test_wrong_targets_are_refused(scaled: Scaled, changes: dict[str, Any], message: str) -> None:
-    """And nothing is registered."""
-    request = scaled.id | {"MinCapacity": 1, "MaxCapacity": 2} | changes
-    refused(lambda: scaled.scaling.register_scalable_target(**request), "ValidationException", message)
-    assert scaled.scaling.describe_scalable_targets(**NAMESPACE, ResourceIds=[scaled.id["ResourceId"]])["ScalableTargets"] == []
-
-
-def test_what_cannot_be_scaled_is_refused(quick: HostingKit, scaled: Scaled) -> None:
-    """Burstable and serverless variants, a variant that is not there, a new target without limits; an asynchronous one may go to zero."""
-    burstable = Scaled(quick, quick.serving(quick.config(quick.variant(InstanceType="ml.t2.medium"))))
-    refused(burstable.register, "ValidationException", "You cannot register a variant with ml.t2.medium instance type as a scalable target")
-    config = {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
-    serverless = quick.config({"VariantName": "AllTraffic", "ModelName": quick.model("s"), "ServerlessConfig": config})
-    refused(Scaled(quick, quick.serving(serverless)).register, "ValidationException", "is serverless")
-    refused(Scaled(quick, scaled.endpoint, "other").register, "ValidationException", 'Could not find variant "other"')
-    refused(lambda: scaled.register(1, None), "ValidationException", "MinCapacity and MaxCapacity are required")
-    output = {"OutputConfig": {"S3OutputPath": "s3://kit-bucket/async"}}
-    asynchronous = Scaled(quick, quick.serving(quick.config(AsyncInferenceConfig=output)))
-    asynchronous.register(0, 2)
-    assert asynchronous.target()["MinCapacity"] == 0
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"TargetValue": 0.0}, "TargetValue must be greater than 0"),
-        ({"ScaleInCooldown": -1}, "ScaleInCooldown must not be negative"),
-        ({"PredefinedMetricSpecification": None}, "Exactly one of PredefinedMetricSpecification and CustomizedMetricSpecification"),
-        (
-            {"PredefinedMetricSpecification": {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"}},
-            "sagemaker:variant:DesiredInstanceCount only supports the following predefined metric types",
-        ),
-        (
-            {"PredefinedMetricSpecification": None, "CustomizedMetricSpecification": {"MetricName": "m", "Statistic": "Sum"}},
-            "Namespace of CustomizedMetricSpecification is required",
-        ),
-    ],
-)
-def test_wrong_policies_are_refused(scaled: Scaled, changes: dict[str, Any], message: str) -> None:
-    """And no alarm is made."""
-    scaled.register()
-    refused(lambda: scaled.policy(**changes), "ValidationException", message)
-    assert scaled.scaling.describe_scaling_policies(**scaled.id)["ScalingPolicies"] == []
-
-
-def test_what_is_not_there_is_refused(scaled: Scaled) -> None:
-    """In AWS's words: no target, no policy, two policies for one metric, other kinds of policies, operations that are not here."""
-    identity = (
-        f"service namespace: sagemaker, resource ID: {scaled.id['ResourceId']}, scalable dimension: sagemaker:variant:DesiredInstanceCount"
-    )
-    refused(scaled.policy, "ObjectNotFoundException", f"No scalable target registered for {identity}")
-    refused(
-        lambda: scaled.scaling.deregister_scalable_target(**scaled.id),
-        "ObjectNotFoundException",
-        f"No scalable target found for {identity}",
-    )
-    scaled.register()
-    delete = lambda: scaled.scaling.delete_scaling_policy(PolicyName="gone", **scaled.id)  # noqa: E731
-    refused(delete, "ObjectNotFoundException", f"No scaling policy found for {identity}, policy name: gone")
-    scaled.policy()
-    refused(
-        lambda: scaled.policy(name="second"),
-        "ValidationException",
-        "Only one TargetTrackingScaling policy for a given metric specification",
-    )
-    step = lambda: scaled.scaling.put_scaling_policy(PolicyName="s", PolicyType="StepScaling", **scaled.id)  # noqa: E731
-    refused(step, "ValidationException", "PolicyType StepScaling is not supported in this local AWS")
-    schedule = lambda: scaled.scaling.put_scheduled_action(ScheduledActionName="s", Schedule="rate(1 hour)", **scaled.id)  # noqa: E731
-    refused(schedule, "UnknownOperationException", "does not implement application-autoscaling:PutScheduledAction")
-
-
 def test_a_registered_variant_keeps_its_instance_type(quick: HostingKit, scaled: Scaled) -> None:
     """UpdateEndpoint may not change the type or remove the variant; another model is fine, and so is all once deregistered."""
     scaled.register()
@@ -389,22 +240,3 @@ def test_deleting_an_endpoint_deregisters_its_variants(quick: HostingKit, scaled
     quick.client("sagemaker").delete_endpoint(EndpointName=scaled.endpoint)
     assert scaled.scaling.describe_scalable_targets(**NAMESPACE, ResourceIds=[scaled.id["ResourceId"]])["ScalableTargets"] == []
     assert quick.client("cloudwatch").describe_alarms(AlarmNames=alarms)["MetricAlarms"] == []
-
-
-@pytest.mark.parametrize("action", ["sagemaker:UpdateEndpointWeightsAndCapacities", "application-autoscaling:RegisterScalableTarget"])
-def test_registering_needs_permissions(quick: HostingKit, scaled: Scaled, action: str) -> None:
-    """On the target and on what scaling does to the endpoint."""
-    quick.world.identity.deny("jobs", action)
-    minted = quick.world.identity.mint(f"arn:aws:iam::{ACCOUNT}:role/jobs", "test", None)
-    limited = quick.client_as("application-autoscaling", minted.access_key_id, minted.session_token)
-    register = lambda: limited.register_scalable_target(**scaled.id, MinCapacity=1, MaxCapacity=2)  # noqa: E731
-    refused(register, "AccessDeniedException", f"not authorized to perform: {action}")
-
-
-def test_a_policy_needs_the_permission_for_its_alarms(quick: HostingKit, scaled: Scaled) -> None:
-    """cloudwatch:PutMetricAlarm of the caller."""
-    scaled.register()
-    quick.world.identity.deny("jobs", "cloudwatch:PutMetricAlarm")
-    minted = quick.world.identity.mint(f"arn:aws:iam::{ACCOUNT}:role/jobs", "test", None)
-    scaled.scaling = quick.client_as("application-autoscaling", minted.access_key_id, minted.session_token)
-    refused(scaled.policy, "AccessDeniedException", "not authorized to perform: cloudwatch:PutMetricAlarm")
