@@ -122,7 +122,7 @@ class AsyncInference:
             for request in queue.expired(now):
                 self._expire(queue.endpoint, request)
             queue.pump()
-        self._meter.flush(queues)
+        self._meter.measure(queues)
 
     def _expire(self, endpoint: Endpoint, request: Waiting) -> None:
         chosen = endpoint.choose(None)

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from local_aws.hosting.async_queue import Waiting
 from local_aws.hosting.model_server import Reply
+from local_aws.notifications import publish
 from local_aws.world import World
 
 _INCLUDED_BYTES: Final = 131_072
@@ -53,7 +54,7 @@ def send(world: World, role: str | None, topic: str, told: Mapping[str, Any]) ->
         _log.warning("%s may not publish to %s", role, topic)
         return False
     try:
-        world.client("sns").publish(TopicArn=topic, Message=json.dumps(told))
+        publish(world, topic, None, json.dumps(told))
     except Exception:
         _log.warning("a notification to %s could not be sent", topic, exc_info=True)
         return False

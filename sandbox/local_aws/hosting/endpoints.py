@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from local_aws.hosting import config_check, rollout, scaling, words
+from local_aws.hosting import config_check, rollout, scalable, scaling, watch, words
 from local_aws.hosting import fleet as fleets
 from local_aws.hosting.configs import EndpointConfigs
 from local_aws.hosting.deployment import Deployment, Starters
@@ -104,10 +104,14 @@ class Endpoints:
         request = call.params
         endpoint = self._stable(request["EndpointName"])
         fleet = self._fleet(request["EndpointConfigName"], endpoint.title)
+        # Before the lock is taken: other services are asked, and they ask for endpoints.
+        scalable.check_update(self._services.world, endpoint.title, self._live(endpoint), fleet)
+        config = endpoint.last_deployment if request.get("RetainDeploymentConfig") else request.get("DeploymentConfig")
+        roles = [variant.role for variant in fleet.variants.values() if variant.role is not None]
+        watch.check(self._services.world, rollout.alarms(config), roles)
         with endpoint.lock:
             old = self._live(endpoint)
             capture = _retain(request, endpoint, old, fleet)
-            config = endpoint.last_deployment if request.get("RetainDeploymentConfig") else request.get("DeploymentConfig")
             config_check.check_update(old.config.body, fleet.config.body, config)
             plan = _plan(config, fleet)
             fleet.reserve()
@@ -129,6 +133,7 @@ class Endpoints:
 
     def delete(self, call: Call) -> dict[str, Any]:
         endpoint = self._stable(call.params["EndpointName"])
+        scalable.release(self._services.world, call.caller, endpoint.title, endpoint.live)
         with endpoint.lock:
             self._not_busy(endpoint)
             endpoint.become("Deleting", self._services.now())

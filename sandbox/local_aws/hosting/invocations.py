@@ -16,7 +16,6 @@ from local_aws.hosting.endpoint import Chosen, Endpoint
 from local_aws.hosting.endpoints import Endpoints
 from local_aws.hosting.metrics import Invocation, Meter
 from local_aws.hosting.model_server import LOG_GROUP, UnreachableError
-from local_aws.hosting.variant import Variant
 from local_aws.service import Call, Operations
 from local_aws.services import Services
 
@@ -44,6 +43,7 @@ class Invocations:
         return endpoint
 
     def invoke(self, call: Call) -> dict[str, Any]:
+        arrived = time.monotonic()
         params = call.params
         endpoint = self.serving(params["EndpointName"])
         if endpoint.asynchronous:
@@ -51,7 +51,8 @@ class Invocations:
         chosen = self._chosen(endpoint, params)
         try:
             with chosen.variant.admit():
-                answered = self.exchange(endpoint, chosen, params, self._services.world.settings["endpoints.invocationWallSeconds"])
+                timeout = self._services.world.settings["endpoints.invocationWallSeconds"]
+                answered = self.exchange(endpoint, chosen, params, timeout, arrived)
         finally:
             chosen.fleet.release()
         if not answered.good:
@@ -63,24 +64,30 @@ class Invocations:
             "CustomAttributes": answered.reply.custom_attributes,
         }
 
-    def exchange(self, endpoint: Endpoint, chosen: Chosen, params: dict[str, Any], timeout: float) -> Answered:
+    def exchange(
+        self, endpoint: Endpoint, chosen: Chosen, params: dict[str, Any], timeout: float, arrived: float | None = None
+    ) -> Answered:
         """Ask the chosen variant, count it, capture it. ServiceUnavailable when a container does not answer.
 
-        `params` are Body, ContentType, Accept and the rest of an invocation; the caller releases the fleet.
+        `params` are Body, ContentType, Accept and the rest of an invocation; the caller releases the fleet. `arrived` is when the
+        request came (monotonic), None for now: the time until the containers are asked is overhead.
         """
         variant = chosen.variant
         servers = variant.server(params.get("TargetContainerHostname"))
         if not servers:
             raise words.no_target_container(params.get("TargetContainerHostname"), variant.name)
         began = time.monotonic()
+        before = began - (began if arrived is None else arrived)
         try:
             answered = chain.ask(servers, params["Body"], chain.headers(params), timeout)
         except UnreachableError as error:
-            self._count(endpoint, variant, 500, began)
+            self._meter.count(Invocation(endpoint.title, variant, 500, time.monotonic() - began, before))
             raise words.unavailable() from error
-        self._count(endpoint, variant, answered.reply.status, began)
+        ended = time.monotonic()
         if answered.good and chosen.capture is not None:
             self._capture.record(Exchanged(endpoint.title, variant.name, variant.role, params, answered.reply), chosen.capture)
+        overhead = before + time.monotonic() - ended
+        self._meter.count(Invocation(endpoint.title, variant, answered.reply.status, ended - began, overhead))
         return answered
 
     def _chosen(self, endpoint: Endpoint, params: dict[str, Any]) -> Chosen:
@@ -96,6 +103,3 @@ class Invocations:
             chosen.fleet.release()
             raise words.too_large(params["Body"], limit)
         return chosen
-
-    def _count(self, endpoint: Endpoint, variant: Variant, status: int, began: float) -> None:
-        self._meter.count(Invocation(endpoint, variant, status, time.monotonic() - began))

@@ -33,7 +33,6 @@ SETTINGS: Final = {
     "endpoints.serverlessIdleSeconds": 300.0,
     "endpoints.backlogSeconds": 60.0,
     "endpoints.alarmPollSeconds": 5.0,
-    "endpoints.metricSeconds": 5.0,
     "endpoints.captureSeconds": 5.0,
     "endpoints.captureRecords": 1000.0,
     "endpoints.silentRollback": 0.0,
@@ -53,7 +52,7 @@ def operations(services: Services, tag_store: Tags, models: Models) -> Operation
     configs = EndpointConfigs(services, tag_store, models)
     endpoints = Endpoints(starters, tag_store, models, configs)
     world.cost = LiveCost(services.cost, endpoints.all)
-    meter, capture = Meter(services), Capture(services)
+    meter, capture = Meter(services.metrics, world.clock), Capture(services)
     invocations = Invocations(services, endpoints, meter, capture)
     asynchronous = AsyncInference(services, invocations)
     endpoints.watchers.append(asynchronous.changed)
@@ -62,7 +61,6 @@ def operations(services: Services, tag_store: Tags, models: Models) -> Operation
         pool.shutdown(wait=False, cancel_futures=True)
         asynchronous.close()
         endpoints.close()
-        meter.flush()
         capture.flush()
 
     world.on_close(close)

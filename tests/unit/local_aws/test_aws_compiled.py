@@ -57,7 +57,7 @@ def test_an_answer_is_never_written_by_half_a_writer(monkeypatch: pytest.MonkeyP
     assert model is not None
     monkeypatch.setattr(wire, "_writers", Compiled())
     result = {"EndpointName": "digits", "CreationTime": datetime(2026, 11, 21, tzinfo=UTC)}
-    first, second = Slow(monkeypatch).race(lambda: wire.answer(model, result, "id").body)
+    first, second = Slow(monkeypatch).race(lambda: wire.answer(model, result, "id", "json").body)
     assert first == second
     assert b"digits" in second
 
