@@ -30,7 +30,7 @@ from sagemaker_gitops.core.errors import AwsFailure, Category, ModelFailure
 THREADS = 32
 BODY_LIMIT, CHUNK = 64 * 1024 * 1024, 1024 * 1024
 RUNTIME = "sagemaker-runtime"
-RUNTIME_KEPT = 4096  # bytes of a model's answer that are kept; nobody reads more, and it may be any size
+RUNTIME_KEPT = 4096  # bytes of a model's answer that the operator keeps: it reads no more, and there may be any number
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 CONFIG = botocore.config.Config(
     connect_timeout=5,
@@ -123,7 +123,8 @@ class Clients:
         try:
             self._credentials.use(self._session(scope))
             self._check_account(scope)
-            answer = self._send(self._client(scope.region, service), service, operation, parameters)
+            kept = RUNTIME_KEPT if service == RUNTIME else BODY_LIMIT
+            answer = self._send(self._client(scope.region, service), service, operation, parameters, kept)
         except AwsFailure as error:
             if error.code in CREDENTIAL_CODES:
                 self._sessions_of(scope.region).drop(scope)
@@ -164,7 +165,7 @@ class Clients:
                 message=f"role {scope.role_arn} is in account {known}, the Tenant says {scope.account}",
             )
 
-    def _send(self, client: Any, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def _send(self, client: Any, service: str, operation: str, parameters: Mapping[str, Any], kept: int = BODY_LIMIT) -> dict[str, Any]:
         started = self.monotonic()
         try:
             answer: dict[str, Any] = getattr(client, xform_name(operation))(**parameters)
@@ -180,7 +181,7 @@ class Clients:
         if service != "s3" and headers.get("content-type", "").startswith("text/html"):
             raise unanswered(service, operation, ValueError("a web page instead of AWS's answer: is there a proxy in between?"))
         if hasattr(answer.get("Body"), "read"):
-            answer["Body"] = _read(answer["Body"], service, operation, RUNTIME_KEPT if service == RUNTIME else BODY_LIMIT)
+            answer["Body"] = _read(answer["Body"], service, operation, kept)
         return answer | {SECONDS: self.monotonic() - started} if service == RUNTIME else answer
 
     def _client(self, region: str, service: str, *, base: bool = False) -> Any:

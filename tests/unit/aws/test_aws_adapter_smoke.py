@@ -186,6 +186,14 @@ def test_an_answer_of_a_model_is_measured_and_not_kept(server: AwsServer) -> Non
     assert RUNTIME_CONFIG.retries["total_max_attempts"] == 1
 
 
+def test_a_person_gets_the_whole_answer(server: AwsServer) -> None:
+    """The command line asks under its own name, and reads it."""
+    server.answers["S3"] = lambda request: Response(body=b"x" * 1_000_000)
+    parameters = {"EndpointName": "e", "Body": b"1"}
+    answer = asyncio.run(Case(server).clients.base_call(REGION, "sagemaker-runtime", "InvokeEndpoint", parameters))
+    assert len(answer["Body"]) == 1_000_000
+
+
 def test_other_services_answers_are_as_aws_gave_them(server: AwsServer) -> None:
     """Nothing is added to what is read elsewhere."""
     assert SECONDS not in Case(server).call()

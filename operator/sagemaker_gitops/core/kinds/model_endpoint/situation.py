@@ -107,7 +107,7 @@ def served(serving: Serving) -> dict[str, Any]:
     for variant in serving.spec.variants:
         model = serving.models[variant.name]
         told = {"packageArn": model.package_arn, "artifact": model.artifact, "weight": f"{serving.weight(variant):g}"}
-        variants.append({"name": variant.name, "model": model.label} | {name: text for name, text in told.items() if text})
+        variants.append({"name": variant.name, "model": _cell([model.label])} | {name: text for name, text in told.items() if text})
     models = sorted({serving.model_name(variant) for variant in serving.spec.variants})
     return {"config": serving.config_name, "models": models, "variants": variants}
 
