@@ -93,8 +93,12 @@ def training_run_references(snapshot: Snapshot) -> set[Key]:
 
 
 def model_endpoint_references(snapshot: Snapshot) -> set[Key]:
-    """What wakes a ModelEndpoint: the TrainingRuns it serves models of, and every Tenant."""
+    """What wakes a ModelEndpoint: the TrainingRuns it serves models of, the payload of its smoke test, and every Tenant."""
     found = {any_of("Tenant"), Key("Namespace", "", snapshot.key.namespace)}
+    payload = (snapshot.spec.get("smokeTest") or {}).get("payload") or {}
+    sample = (payload.get("configMapRef") or {}).get("name")
+    if isinstance(sample, str):
+        found.add(Key("ConfigMap", snapshot.key.namespace, sample))
     for variant in snapshot.spec.get("variants") or ():
         name = ((variant.get("model") or {}).get("trainingRunRef") or {}).get("name") if isinstance(variant, Mapping) else None
         if isinstance(name, str):

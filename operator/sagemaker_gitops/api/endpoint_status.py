@@ -83,6 +83,38 @@ class Update(Model):
     """Why, as far as AWS tells. Example: one of the alarms digits-5xx went off."""
 
 
+class TestedVariant(Model):
+    """What one variant did in the smoke test."""
+
+    name: Word
+    """Name of the variant. Example: blue."""
+    status: StrictInt | None = None
+    """HTTP status that its model answered with. Example: 200."""
+    latency: Word | None = None
+    """Time until its whole answer was there. Example: 0.021s."""
+
+
+class SmokeTestResult(Model):
+    """The last smoke test: of which version, and what came out."""
+
+    key: Word
+    """Stands for endpoint config, payload and expectation: the same test is not made twice. Example: k5tq3vwx2a."""
+    config: AwsName
+    """Endpoint config that is tested. Example: team-a-digits-config-k5tq3vwx2a."""
+    state: Word
+    """Running, Passed or Failed. Example: Passed."""
+    endpoint: AwsName | None = None
+    """Endpoint that exists only for the test; absent once it is gone. Example: team-a-digits-4k2mzq-smoke."""
+    started_at: Time | None = None
+    """When the test was begun. Example: "2026-11-21T10:00:00Z"."""
+    finished_at: Time | None = None
+    """When the verdict was clear. Example: "2026-11-21T10:06:00Z"."""
+    message: Message | None = None
+    """What was wrong, with the name of the log. Example: variant blue answered 500 instead of 200."""
+    variants: Annotated[tuple[TestedVariant, ...], Items(VARIANT_LIMIT, kind="map")] | None = None
+    """What each variant did. Example: [{name: blue, status: 200, latency: 0.021s}]."""
+
+
 class ModelEndpointStatus(Status):
     """What serves, what is wanted, and why they differ. Written by the operator only."""
 
@@ -110,6 +142,8 @@ class ModelEndpointStatus(Status):
     """The variants in the order of the spec. Example: [{name: blue, model: digits/7}]."""
     update: Update | None = None
     """The last change that was asked for. Example: {config: team-a-digits-config-k5tq3vwx2a, outcome: Succeeded}."""
+    smoke_test: SmokeTestResult | None = None
+    """The last smoke test. Example: {config: team-a-digits-config-k5tq3vwx2a, state: Passed}."""
     last_good: PastConfig | None = None
     """Endpoint config that last served well. Example: {config: team-a-digits-config-k5tq3vwx2a, models: []}."""
     history: Annotated[tuple[PastConfig, ...], Items(PAST_CONFIG_LIMIT)] | None = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sagemaker_gitops.api.model_endpoint import DEFAULT_WEIGHT, ModelEndpointSpec, ModelReference
+from sagemaker_gitops.api.model_endpoint import DEFAULT_WEIGHT, Container, ModelEndpointSpec, ModelReference
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.cli.errors import CommandError
@@ -41,10 +41,9 @@ def serving_nodes(runs: Sequence[Manifest], endpoints: Sequence[Manifest]) -> li
     for manifest in endpoints:
         spec = _parsed(ModelEndpointSpec, manifest)
         variants = _variants(manifest, spec, registered)
-        for item in spec.variants:
-            if item.model.package is not None:
-                name = _group(manifest.namespace, item.model.package.group)
-                groups.setdefault(name, Node(name, f"package group {item.model.package.group}"))
+        for package in [link.package for item in spec.variants for _, link in item.model.links if link.package is not None]:
+            name = _group(manifest.namespace, package.group)
+            groups.setdefault(name, Node(name, f"package group {package.group}"))
         label = f"ModelEndpoint {manifest.name}"
         served += [*variants, Node(_name(manifest), label, tuple(item.name for item in variants), _phase(manifest))]
     return [*nodes, *groups.values(), *served]
@@ -62,21 +61,27 @@ def _variants(manifest: Manifest, spec: ModelEndpointSpec, registered: Mapping[t
     found = []
     for item in spec.variants:
         share = 100 * (DEFAULT_WEIGHT if item.weight is None else item.weight) / total
-        source, model = _source(manifest.namespace, item.model, registered)
+        sources, model = _sources(manifest.namespace, item.model, registered)
         label = f"variant {item.name}: {model}, {share:.3g}%"
-        found.append(Node(_joined("variant", manifest.namespace, manifest.name, item.name), label, (source,) if source else ()))
+        found.append(Node(_joined("variant", manifest.namespace, manifest.name, item.name), label, sources))
     return found
 
 
-def _source(namespace: str, model: ModelReference, registered: Mapping[tuple[str, str], str]) -> tuple[str, str]:
-    """The node that a variant's model comes from, and what to call the model."""
-    if model.package is not None:
-        chosen = model.package.version if model.package.version is not None else "newest approved"
-        return _group(namespace, model.package.group), f"{model.package.group}/{chosen}"
+def _sources(namespace: str, model: ModelReference, registered: Mapping[tuple[str, str], str]) -> tuple[tuple[str, ...], str]:
+    """The nodes that a variant's model comes from, and what to call the model; the links of a pipeline in their order."""
     if model.training_run_ref is not None:
         run = model.training_run_ref.name
-        return registered.get((namespace, run), _joined("TrainingRun", namespace, run)), f"newest of {run}"
-    return "", str(model.image).rpartition("/")[2]
+        return (registered.get((namespace, run), _joined("TrainingRun", namespace, run)),), f"newest of {run}"
+    links = model.containers or (model,)
+    groups = dict.fromkeys(_group(namespace, link.package.group) for link in links if link.package is not None)
+    return tuple(groups), " + ".join(map(_called, links))
+
+
+def _called(link: Container) -> str:
+    if link.package is None:
+        return str(link.image).rpartition("/")[2]
+    chosen = link.package.version if link.package.version is not None else "newest approved"
+    return f"{link.package.group}/{chosen}"
 
 
 def _group(namespace: str, group: str) -> str:

@@ -44,6 +44,7 @@ class Wanted:
     subnet_ids: Sequence[tuple[str, str]] = ()
     security_group_ids: Sequence[tuple[str, str]] = ()
     runtimes: Sequence[tuple[str, int]] = ()
+    topic_arns: Sequence[tuple[str, str]] = ()
 
 
 def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Finding, ...]:
@@ -57,6 +58,7 @@ def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Find
         *_not_allowed(tenant_name, "instanceTypes", wanted.instance_types, allow.instance_types),
         *_not_allowed(tenant_name, "subnetIds", wanted.subnet_ids, allow.subnet_ids),
         *_not_allowed(tenant_name, "securityGroupIds", wanted.security_group_ids, allow.security_group_ids),
+        *_foreign_topics(tenant_name, tenant, wanted.topic_arns),
         *_missing_requirements(tenant_name, tenant, wanted),
         *_over_limits(tenant_name, tenant, wanted),
     )
@@ -77,6 +79,13 @@ def outside_prefixes(tenant: str, uris: Iterable[tuple[str, str]], prefixes: Ite
         dotted = "/../" in whole or "/./" in whole
         if dotted or not any(whole.startswith(prefix) for prefix in allowed):
             yield Finding(path, f'"{uri}" is not allowed: Tenant {tenant} allows s3Prefixes {_listed(allowed)}')
+
+
+def _foreign_topics(tenant: str, spec: TenantSpec, arns: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+    """An SNS topic is told where answers are and what failed: it must be in the Tenant's own account and region."""
+    for path, arn in arns:
+        if arn.split(":")[3:5] != [spec.region, spec.account]:
+            yield Finding(path, f'"{arn}" is not allowed: Tenant {tenant} allows SNS topics of account {spec.account} in {spec.region}')
 
 
 def _missing_requirements(tenant: str, spec: TenantSpec, wanted: Wanted) -> Iterator[Finding]:

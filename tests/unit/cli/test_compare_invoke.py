@@ -260,3 +260,15 @@ def test_graph_goes_from_the_run_to_what_serves_and_back(tmp_path: Path, capsys:
     drawn = capsys.readouterr().out
     assert "n_ModelEndpoint_team_da_live --> n_TrainingRun_team_da_digits" in drawn
     assert 'n_ModelEndpoint_team_da_live["ModelEndpoint live<br>InService"]' in drawn
+
+
+def test_a_pipeline_reads_the_group_of_each_of_its_links(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And is called by all of them, in order."""
+    path = tmp_path / "all.yaml"
+    pipeline = '{containers: [{image: "repo/scale:1"}, {package: {group: digits, version: 7}}, {package: {group: after, version: 1}}]}'
+    path.write_text(ACROSS.replace("{trainingRunRef: {name: digits}}", pipeline))
+    assert main(["graph", str(path), "-o", "json"]) == 0
+    nodes = {node["name"]: node for node in json.loads(capsys.readouterr().out)["what serves"]}
+    assert nodes["variant.team-a.live.green"]["reads"] == ["group.team-a.digits", "group.team-a.after"]
+    assert "scale:1 + digits/7 + after/1" in nodes["variant.team-a.live.green"]["label"]
+    assert "group.team-a.after" in nodes

@@ -11,20 +11,24 @@ from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.aws.drift import SeenEndpoint
 from sagemaker_gitops.aws.kinds.bindings import binding_of
 from sagemaker_gitops.aws.kinds.hosting import foreign_owner, look_at_endpoint, registered_model, resolve
+from sagemaker_gitops.aws.kinds.look import Look
 from sagemaker_gitops.aws.kinds.references import References
-from sagemaker_gitops.aws.kinds.sights import SIGHTS, Look
+from sagemaker_gitops.aws.kinds.sights import SIGHTS
+from sagemaker_gitops.aws.kinds.smoke import look_at_stand
 from sagemaker_gitops.aws.kinds.training_run import scope_of
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.aws.requests import validate
-from sagemaker_gitops.core import conditions, naming, tenancy
+from sagemaker_gitops.core import conditions, naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion, retains
-from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, wanted_of
-from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint, ModelEndpointFacts, NoEndpoint, Resolved
+from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of
+from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint, ModelEndpointFacts, NoEndpoint, Resolved, SmokeFacts
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
+from sagemaker_gitops.core.kinds.model_endpoint.requests import create_config, create_endpoint, create_models, update_endpoint
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
+from sagemaker_gitops.core.kinds.model_endpoint.smoke import recorded, stand_config, stand_name
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import OnEvent, Plan
 from sagemaker_gitops.core.resource import GROUP, Key, Snapshot
@@ -81,21 +85,22 @@ class ModelEndpointKind:
         self, snapshot: Snapshot, resource: ModelEndpointSpec | Deleting, now: datetime
     ) -> ModelEndpointFacts | Remains | None:
         key, binding = snapshot.key, binding_of(self.references, snapshot.key.namespace)
-        self._names[endpoint_name(self.settings.install, key)] = key
+        for name in self._names_of(key):
+            self._names[name] = key
         if isinstance(resource, Deleting):
-            touches = snapshot.has_finalizer and not retains(resource.policy)
-            return await self._remains(snapshot, binding) if touches else None
+            return await self._remains(snapshot, binding, resource) if snapshot.has_finalizer else None
         if not isinstance(binding, Bound):
             return ModelEndpointFacts(binding)
         self._remember(key, resource)
-        facts = ModelEndpointFacts(binding)
+        scope = scope_of(binding.spec, key)
+        stand = await look_at_stand(self.aws, scope, snapshot, self.settings.install)
+        facts = ModelEndpointFacts(binding, smoke=SmokeFacts(stand=stand))
         if _forbidden(binding, resource, facts):
             return facts
-        scope = scope_of(binding.spec, key)
         models = {
             variant.name: await resolve(self.aws, scope, self.references, key.namespace, variant.model) for variant in resource.variants
         }
-        facts = ModelEndpointFacts(binding, models)
+        facts = replace(facts, models=models)
         if not all(isinstance(model, Resolved) for model in models.values()) or _forbidden(binding, resource, facts):
             return facts
         serving = build_serving(Pass(snapshot, resource, facts, self.settings, now))
@@ -110,7 +115,7 @@ class ModelEndpointKind:
             self._seen[key] = endpoint.last_modified
         facts = replace(facts, endpoint=endpoint)
         for sight in SIGHTS:
-            facts = await sight(Look(self.aws, scope, snapshot, serving, now), facts)
+            facts = await sight(Look(self.aws, scope, snapshot, serving, now, self.references), facts)
         return facts
 
     def plan(
@@ -141,7 +146,7 @@ class ModelEndpointKind:
         return Outcome.DONE
 
     def _remember(self, key: Key, spec: ModelEndpointSpec) -> None:
-        groups = {variant.model.package.group for variant in spec.variants if variant.model.package is not None}
+        groups = {link.package.group for variant in spec.variants for _, link in variant.model.links if link.package is not None}
         for variant in spec.variants:
             if variant.model.training_run_ref is not None:
                 registered = registered_model(self.references, key.namespace, variant.model.training_run_ref.name)
@@ -149,9 +154,14 @@ class ModelEndpointKind:
         self._groups[key] = frozenset(groups)
 
     def forget(self, key: Key) -> None:
-        self._names.pop(endpoint_name(self.settings.install, key), None)
+        for name in self._names_of(key):
+            self._names.pop(name, None)
         self._groups.pop(key, None)
         self._seen.pop(key, None)
+
+    def _names_of(self, key: Key) -> tuple[str, str]:
+        """The endpoints whose events concern the object."""
+        return endpoint_name(self.settings.install, key), stand_name(self.settings.install, key)
 
     def seen(self) -> Iterator[SeenEndpoint]:
         """The endpoints that this process has described, for the watch over drift."""
@@ -184,9 +194,16 @@ class ModelEndpointKind:
                 message=f"{resource} {name} belongs to {other}: it is not touched",
             )
 
-    async def _remains(self, snapshot: Snapshot, binding: Binding) -> Remains:
-        key, scope = snapshot.key, scope_of(self._bound(snapshot).spec, snapshot.key)
-        name = endpoint_name(self.settings.install, key)
+    async def _remains(self, snapshot: Snapshot, binding: Binding, resource: Deleting) -> Remains | None:
+        """None when nothing has to be looked for; the stand of a smoke test goes whatever is retained."""
+        record, key = recorded(snapshot.status), snapshot.key
+        if retains(resource.policy) and not record.get("endpoint"):
+            return None
+        scope, (name, test) = scope_of(self._bound(snapshot).spec, key), self._names_of(key)
+        stand = await look_at_stand(self.aws, scope, snapshot, self.settings.install) or NoEndpoint()
+        config = stand_config(key, str(record["config"])) if record.get("endpoint") and record.get("config") else ""
+        if retains(resource.policy) or isinstance(stand, LiveEndpoint):
+            return Remains(stand=stand, stand_name=test, stand_config=config)
         endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=False)
         if not isinstance(endpoint, NoEndpoint):
             return Remains(endpoint)
@@ -209,16 +226,15 @@ class ModelEndpointKind:
 def _forbidden(binding: Bound, spec: ModelEndpointSpec, facts: ModelEndpointFacts) -> bool:
     """Whether the plan will refuse with what is known: then nothing more is read."""
     try:
-        effective = effective_of(spec, binding.spec)
+        return bool(findings_of(spec, binding, facts.models))
     except InvalidResource:
         return True
-    return bool(tenancy.findings(binding.name, binding.spec, wanted_of(spec, effective, facts.models)))
 
 
 def _request_findings(serving: Serving) -> tuple[Finding, ...]:
     """Every creating request against botocore's model, before the first of them is sent."""
     return tuple(
         Finding(f"{action.operation}.{finding.path}", finding.message)
-        for action in (*serving.create_models(), serving.create_config(), serving.create_endpoint(), serving.update_endpoint())
+        for action in (*create_models(serving), create_config(serving), create_endpoint(serving), update_endpoint(serving))
         for finding in validate(action.service, action.operation, action.parameters)
     )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sagemaker_gitops.core import tenancy
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended
 from sagemaker_gitops.core.errors import Finding, InvalidResource
-from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, wanted_of
+from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of
 from sagemaker_gitops.core.kinds.model_endpoint.facts import AwaitingApproval, ForeignEndpoint, ModelMissing
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
@@ -33,10 +32,9 @@ def outside_tenant(here: Pass) -> Plan | None:
     assert isinstance(here.facts.binding, Bound)
     tenant = here.facts.binding
     try:
-        effective = effective_of(here.spec, tenant.spec)
+        findings = findings_of(here.spec, tenant, here.facts.models)
     except InvalidResource as error:
         return _refused(here, "InvalidSpec", error.findings)
-    findings = tenancy.findings(tenant.name, tenant.spec, wanted_of(here.spec, effective, here.facts.models))
     return _refused(here, "TenantPolicy", findings) if findings else None
 
 

@@ -12,15 +12,34 @@ from sagemaker_gitops.core.tenancy import Binding
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
-    """A model that may be served. `label` is what people call it: digits/7, or the image; artifact is an S3 URI."""
+class Container:
+    """An image with what it works on; artifact is an S3 URI."""
 
-    label: str
     image: str
     artifact: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A model that may be served: one container, or an inference pipeline in the order of the calls. `label` is what people call it:
+    digits/7, or the image, with a + between the links of a pipeline.
+    """
+
+    label: str
+    containers: tuple[Container, ...]
     package_arn: str = ""
     approver: str = ""
+
+    @property
+    def version(self) -> str:
+        """The label without groups: 7, or scale:1+7."""
+        return "+".join(part.rpartition("/")[2] for part in self.label.split("+"))
+
+    @property
+    def artifact(self) -> str | None:
+        """The archive of a model that is one container."""
+        return self.containers[0].artifact if len(self.containers) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +75,7 @@ class LiveVariant:
     weight: float
     instances: int
     image_digest: str = ""
+    serverless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +106,44 @@ EndpointFact = NoEndpoint | ForeignEndpoint | LiveEndpoint
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """A model answered. `status` is its HTTP status, `seconds` counts until the last byte, `message` is what it said of an error."""
+
+    status: int
+    seconds: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """AWS would not pass the request on, and would not pass it on again."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Nobody knows what the model would have said: AWS was not reached, throttled, or failed itself."""
+
+    message: str
+
+
+Call = Answered | Refused | Unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class SmokeFacts:
+    """What is known for a smoke test. `payload` is the digest of the request's body, empty while there is none, and then `missing` says
+    what is not there; `stand` is the endpoint that exists only for the test; `calls` by variant.
+    """
+
+    payload: str = ""
+    missing: str = ""
+    stand: EndpointFact | None = None
+    calls: Mapping[str, Call] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelEndpointFacts:
     """Everything one pass saw. Later fields stay empty while an earlier one already decides."""
 
@@ -93,3 +151,4 @@ class ModelEndpointFacts:
     models: Mapping[str, ModelFact] = field(default_factory=dict)
     endpoint: EndpointFact | None = None
     request_findings: tuple[Finding, ...] = ()
+    smoke: SmokeFacts = SmokeFacts()

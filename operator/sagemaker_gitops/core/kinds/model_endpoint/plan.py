@@ -12,6 +12,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, Live
 from sagemaker_gitops.core.kinds.model_endpoint.rollout import create, failed, replace_config
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving, shown
+from sagemaker_gitops.core.kinds.model_endpoint.smoke import tidied
 from sagemaker_gitops.core.kinds.model_endpoint.upkeep import settled
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import After, Plan
@@ -26,7 +27,7 @@ def plan(snapshot: Snapshot, spec: ModelEndpointSpec, facts: ModelEndpointFacts,
     for check in CHECKS:
         answer = check(here)
         if answer is not None:
-            return answer
+            return tidied(here, answer)
     return _converge(here, build_serving(here))
 
 
@@ -40,7 +41,7 @@ def _converge(here: Pass, serving: Serving) -> Plan:
             message = f"{live.raw}: {live.config} serves" if live.raw != "Creating" else f"Creating {live.config}"
             return Plan(here.say(live.raw, reconciling(live.raw, message), **shown(serving, live)), After(BUSY_DELAY))
         case EndpointState.FAILED:
-            return failed(here, serving, live)
+            return tidied(here, failed(here, serving, live))
         case EndpointState.IN_SERVICE:
             wanted = live.config == serving.config_name
             return settled(here, serving, live) if wanted else replace_config(here, serving, live)

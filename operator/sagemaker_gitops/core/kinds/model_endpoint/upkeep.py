@@ -12,8 +12,10 @@ from typing import Any
 from sagemaker_gitops.core.actions import Action
 from sagemaker_gitops.core.conditions import Condition, ready, reconciling
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
-from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, delete_config, delete_model
+from sagemaker_gitops.core.kinds.model_endpoint.requests import correct_shares, delete_config, delete_model
+from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, history_after, history_limit, served, shown, update_for
+from sagemaker_gitops.core.kinds.model_endpoint.smoke import next_move, recorded
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 
 BUSY_DELAY = 30.0
@@ -23,12 +25,14 @@ SUCCEEDED = "Succeeded"
 @dataclass(frozen=True, slots=True)
 class Upkeep:
     """What one concern finds. `actions` bring AWS to what is wanted, `doing` says so to people; `busy`: AWS refuses every other change
-    of the endpoint afterwards, so what follows waits. `fields` and `conditions` go into the status; `look_after`: seconds, None on events.
+    of the endpoint afterwards, so what follows waits; `aside`: nobody's requests are touched, so the endpoint stays Ready meanwhile.
+    `fields` and `conditions` go into the status; `look_after`: seconds, None on events.
     """
 
     actions: tuple[Action, ...] = ()
     doing: str = ""
     busy: bool = False
+    aside: bool = False
     fields: Mapping[str, Any] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
     look_after: float | None = None
@@ -39,22 +43,33 @@ Concern = Callable[[Pass, Serving, LiveEndpoint], Upkeep]
 
 def shares(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     """Weights and counts, without a new config."""
-    correction = serving.correct_shares(live)
+    correction = correct_shares(serving, live)
     return Upkeep() if correction is None else Upkeep((correction,), "weights and capacities", busy=True)
 
 
-CONCERNS: tuple[Concern, ...] = (shares,)
+def smoke(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
+    """The verdict over the version that serves, another test of it when the test was edited, and the end of what a test left."""
+    move = next_move(here, serving, live)
+    if move is None:
+        over = serving.spec.smoke_test is None and recorded(here.snapshot.status)
+        return Upkeep(fields={"smokeTest": None}) if over else Upkeep()
+    about = (move.condition(),) if serving.spec.smoke_test is not None else ()
+    return Upkeep(move.actions, move.message, aside=True, fields={"smokeTest": move.record}, conditions=about, look_after=move.delay)
+
+
+CONCERNS: tuple[Concern, ...] = (smoke, shares)
 
 
 def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     """Corrects what differs, then keeps what may be gone back to and collects what is older."""
     found = _found(here, serving, live)
+    changing = [upkeep for upkeep in found if upkeep.actions and not upkeep.aside]
     actions = tuple(action for upkeep in found for action in upkeep.actions)
     older, limit = history_after(here, serving), history_limit(here.spec)
     fields: dict[str, Any] = shown(serving, live) | {
         "live": shown(serving, live)["wanted"],
         "lastGood": served(serving),
-        "history": (older if actions else older[:limit]) or None,
+        "history": (older if changing else older[:limit]) or None,
     }
     update = update_for(here, serving.config_name)
     if update:
@@ -63,13 +78,13 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     for upkeep in found:
         fields |= upkeep.fields
     looks = [upkeep.look_after for upkeep in found if upkeep.look_after is not None]
-    if actions:
-        doing = ", ".join(upkeep.doing for upkeep in found if upkeep.actions)
+    if changing:
+        doing = ", ".join(upkeep.doing for upkeep in changing)
         delay = BUSY_DELAY if any(upkeep.busy for upkeep in found) else min([BUSY_DELAY, *looks])
         return Plan(here.say("Updating", [*reconciling("Updating", doing), *conditions], **fields), After(delay), actions)
     status = here.say("InService", [*ready("InService", f"{serving.config_name} serves"), _not_rolled_back(), *conditions], **fields)
     collected = _collected(older[limit:], [served(serving), *older[:limit]])
-    return Plan(status, After(min(looks)) if looks else OnEvent(), collected)
+    return Plan(status, After(min(looks)) if looks else OnEvent(), (*actions, *collected))
 
 
 def _found(here: Pass, serving: Serving, live: LiveEndpoint) -> list[Upkeep]:
