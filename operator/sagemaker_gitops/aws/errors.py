@@ -55,6 +55,15 @@ RULES: tuple[Rule, ...] = (
     Rule(Category.NOT_FOUND, "404"),
     # CloudWatch Logs
     Rule(Category.NOT_FOUND, "ResourceNotFoundException"),
+    # Application Auto Scaling and CloudWatch
+    Rule(Category.NOT_FOUND, "ObjectNotFoundException"),
+    Rule(Category.BUSY, "ConcurrentUpdateException"),
+    Rule(Category.BUSY, "ResourceConflict"),
+    Rule(Category.BLOCKED, "FailedResourceAccessException"),
+    Rule(Category.BLOCKED, "LimitExceeded"),
+    Rule(Category.TERMINAL, "ValidationError"),
+    Rule(Category.TERMINAL, "InvalidParameter"),
+    Rule(Category.TERMINAL, "MissingParameter"),
     # Everybody
     Rule(Category.THROTTLED, "Throttling"),
     Rule(Category.THROTTLED, "TooManyRequests"),

@@ -6,7 +6,7 @@ UpdateEndpointWeightsAndCapacities). Weights and counts are in no key: changing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ class Serving:
         parameters: dict[str, Any] = {
             "EndpointConfigName": self.config_name,
             "ProductionVariants": variants,
-            "Tags": self._tags("config", self.config_name),
+            "Tags": self.tags("config", self.config_name),
         }
         if self.spec.data_capture is not None:
             parameters["DataCaptureConfig"] = self._data_capture()
@@ -83,29 +83,36 @@ class Serving:
         parameters = {
             "EndpointName": self.endpoint_name,
             "EndpointConfigName": self.config_name,
-            "Tags": self._tags("endpoint", self.endpoint_name),
+            "Tags": self.tags("endpoint", self.endpoint_name),
         }
         return AwsRequest("sagemaker", "CreateEndpoint", self.endpoint_name, parameters)
 
-    def update_endpoint(self) -> AwsRequest:
-        """In place. Live shares and counts survive the change of models; what differs from the spec is corrected afterwards."""
+    def update_endpoint(self, alarms: Sequence[str]) -> AwsRequest:
+        """In place. Live shares and counts survive the change of models; what differs from the spec is corrected afterwards.
+
+        `alarms` are the names of those that bring the old version back.
+        """
         parameters: dict[str, Any] = {
             "EndpointName": self.endpoint_name,
             "EndpointConfigName": self.config_name,
             "RetainAllVariantProperties": True,
         }
         if self.spec.rollout is not None:
-            parameters["DeploymentConfig"] = _deployment(self.spec.rollout)
+            parameters["DeploymentConfig"] = _deployment(self.spec.rollout, alarms)
         return AwsRequest("sagemaker", "UpdateEndpoint", self.endpoint_name, parameters)
 
     def correct_shares(self, live: LiveEndpoint) -> AwsRequest | None:
-        """UpdateEndpointWeightsAndCapacities for the variants whose share or count is not the wanted one; None when all are."""
+        """UpdateEndpointWeightsAndCapacities for the variants whose share or count is not the wanted one; None when all are.
+
+        The count of a variant with autoscaling is the scaler's: it is neither compared nor sent.
+        """
         wanted = []
         for variant in self.spec.variants:
             found = live.variants.get(variant.name)
-            weight, count = self.weight(variant), self.effective.instance_counts[variant.name]
-            if found is not None and (abs(found.weight - weight) > 1e-6 or found.instances != count):
-                wanted.append({"VariantName": variant.name, "DesiredWeight": weight, "DesiredInstanceCount": count})
+            weight, count = self.weight(variant), None if variant.autoscaling else self.effective.instance_counts[variant.name]
+            if found is not None and (abs(found.weight - weight) > 1e-6 or count not in (None, found.instances)):
+                shares = {"VariantName": variant.name, "DesiredWeight": weight}
+                wanted.append(shares if count is None else shares | {"DesiredInstanceCount": count})
         if not wanted:
             return None
         parameters = {"EndpointName": self.endpoint_name, "DesiredWeightsAndCapacities": wanted}
@@ -140,7 +147,7 @@ class Serving:
             "ModelName": name,
             "PrimaryContainer": container,
             "ExecutionRoleArn": effective.role_arn,
-            "Tags": self._tags("model", name),
+            "Tags": self.tags("model", name),
         }
         if effective.subnet_ids:
             parameters["VpcConfig"] = {"Subnets": list(effective.subnet_ids), "SecurityGroupIds": list(effective.security_group_ids)}
@@ -160,7 +167,8 @@ class Serving:
         }
         return config | ({"KmsKeyId": self.effective.kms_key_arn} if self.effective.kms_key_arn else {})
 
-    def _tags(self, step: str, key: str) -> list[dict[str, str]]:
+    def tags(self, step: str, key: str) -> list[dict[str, str]]:
+        """The owner's tags and the spec's, as AWS lists them."""
         own = naming.owner_tags(self.install, self.owner, step=step, key=key, attempt=1, revision=self.revision)
         return [{"Key": name, "Value": value} for name, value in sorted((dict(self.effective.tags) | own).items())]
 
@@ -190,17 +198,27 @@ def delete_model(name: str) -> AwsRequest:
     return AwsRequest("sagemaker", "DeleteModel", name, {"ModelName": name})
 
 
-def _deployment(rollout: Rollout) -> dict[str, Any]:
-    """UpdateEndpoint's DeploymentConfig."""
+def _deployment(rollout: Rollout, alarms: Sequence[str]) -> dict[str, Any]:
+    """UpdateEndpoint's DeploymentConfig. All at once has one share, which alarms can watch only before the old fleet is taken down."""
     wait = rollout.wait_interval or DEFAULT_WAIT_INTERVAL
-    size = {"Type": "CAPACITY_PERCENT", "Value": int((rollout.size or "100%").removesuffix("%"))}
+    size = _capacity(rollout.size or "100%")
     config: dict[str, Any]
     if rollout.type == "Rolling":
         config = {"RollingUpdatePolicy": {"MaximumBatchSize": size, "WaitIntervalInSeconds": wait}}
     else:
         routing: dict[str, Any] = {"Type": ROUTING[rollout.type], "WaitIntervalInSeconds": wait}
         routing |= {"Canary": {"CanarySize": size}, "Linear": {"LinearStepSize": size}}.get(rollout.type, {})
-        config = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}}
-    if rollout.alarms:
-        config["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in rollout.alarms]}
+        policy: dict[str, Any] = {"TrafficRoutingConfiguration": routing}
+        if alarms and rollout.type == "AllAtOnce":
+            policy["TerminationWaitInSeconds"] = wait
+        config = {"BlueGreenUpdatePolicy": policy}
+    if alarms:
+        config["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in alarms]}
     return config
+
+
+def _capacity(size: int | str) -> dict[str, Any]:
+    """CapacitySize: 10% or a number of instances."""
+    if isinstance(size, int):
+        return {"Type": "INSTANCE_COUNT", "Value": size}
+    return {"Type": "CAPACITY_PERCENT", "Value": int(size.removesuffix("%"))}

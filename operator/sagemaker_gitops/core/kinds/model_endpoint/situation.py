@@ -80,8 +80,11 @@ def shown(serving: Serving, live: LiveEndpoint | None) -> dict[str, Any]:
             "artifact": model.artifact,
             "approver": model.approver or None,
             "weight": f"{serving.weight(variant):g}",
-            "instances": serving.effective.instance_counts[variant.name],
         }
+        if variant.autoscaling is None:
+            entry["instances"] = serving.effective.instance_counts[variant.name]
+        else:
+            entry["scaling"] = f"{variant.autoscaling.min_capacity}-{variant.autoscaling.max_capacity}"
         if found is not None:
             entry |= {"liveWeight": f"{found.weight:g}", "liveInstances": found.instances, "imageDigest": found.image_digest or None}
         entries.append({name: value for name, value in entry.items() if value is not None})
