@@ -28,6 +28,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     Resolved,
 )
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
+from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import After, Done, OnEvent, Plan
@@ -79,12 +80,19 @@ class Case:
 
     def config(self, found: ModelFact | None = None) -> str:
         """The name of the config for a model."""
-        facts = ModelEndpointFacts(TENANT, {"all": found or model()})
-        return build_serving(Pass(self.snapshot, self.spec, facts, SETTINGS, NOW)).config_name
+        return self.serving(found).config_name
 
-    def decide(self, endpoint: EndpointFact, found: ModelFact | None = None) -> Plan:
-        """The plan, whose status is the next pass's."""
-        facts = ModelEndpointFacts(TENANT, {"all": found or model()}, endpoint)
+    def serving(self, found: ModelFact | None = None) -> Serving:
+        facts = ModelEndpointFacts(TENANT, {variant.name: found or model() for variant in self.spec.variants})
+        return build_serving(Pass(self.snapshot, self.spec, facts, SETTINGS, NOW))
+
+    def edit(self, **spec: Any) -> None:
+        """Another spec for the same object."""
+        self.spec = Case(**spec).spec
+
+    def decide(self, endpoint: EndpointFact, found: ModelFact | None = None, **more: Any) -> Plan:
+        """The plan, whose status is the next pass's; `more` facts."""
+        facts = ModelEndpointFacts(TENANT, {variant.name: found or model() for variant in self.spec.variants}, endpoint, **more)
         made = plan(self.snapshot, self.spec, facts, SETTINGS, NOW)
         read(ModelEndpointStatus, {name: value for name, value in made.status.items() if value is not None})
         self.snapshot = replace(self.snapshot, status=made.status)
