@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -23,7 +24,6 @@ from sagemaker_gitops.core.kinds.model_endpoint import alarms, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains
 from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, LiveAlarm, LiveVariant, ModelEndpointFacts, Scalable, Tracking
 from sagemaker_gitops.core.resource import Key
-from sagemaker_gitops.core.tenancy import Bound
 from tests.unit.aws.aws_adapter_fakes import SCOPE, START, Answer, Enough, FakeAws, refused, sleeps_until
 from tests.unit.core.test_endpoint_plan import KEY, NOW, SETTINGS, TENANT, Case, model
 
@@ -230,15 +230,10 @@ def test_alarms_are_found_by_name_when_status_is_lost(account: Account) -> None:
     assert asyncio.run(look_at_alarms(look(case, account, {}), seen(case))).alarms == {f"{beginning}all-5xx-old": LiveAlarm("OK")}
 
 
-class Tenants(References):
-    """One Tenant."""
-
-    def tenants(self) -> list[Bound]:
-        return [TENANT]
-
-
 def kind_of(account: Account) -> ModelEndpointKind:
-    return ModelEndpointKind(account.aws, Tenants(), SETTINGS)
+    """One Tenant, and nothing else in the cluster."""
+    references = cast(References, SimpleNamespace(tenants=lambda: [TENANT]))
+    return ModelEndpointKind(account.aws, references, SETTINGS)
 
 
 def test_deletion_finds_targets_and_alarms_and_leaves_foreign_alarms(account: Account) -> None:
