@@ -34,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     Rule(Category.EXISTS, "ValidationException", "already exists"),
     Rule(Category.BUSY, "ValidationException", "is in status"),
     Rule(Category.BUSY, "ValidationException", "in-progress"),
+    Rule(Category.BUSY, "ValidationException", "must be deregistered"),
     Rule(Category.TRANSIENT, "ValidationException", "Could not assume role"),
     Rule(Category.TERMINAL, "ValidationException"),
     Rule(Category.BUSY, "ResourceInUse", "is in status", "Delete"),

@@ -17,6 +17,7 @@ TABLE = [
     ("CreateModelPackageGroup", "ValidationException", "Model Package Group already exists: x", Category.EXISTS),
     ("StopTrainingJob", "ValidationException", "The job is in status Completed", Category.BUSY),
     ("UpdateEndpoint", "ValidationException", "Cannot update in-progress endpoint", Category.BUSY),
+    ("UpdateEndpoint", "ValidationException", 'The variant(s) "a" must be deregistered as scalable target', Category.BUSY),
     ("CreateTrainingJob", "ValidationException", "Could not assume role arn:aws:iam::1:role/x", Category.TRANSIENT),
     ("CreateTrainingJob", "ValidationException", "1 validation error detected", Category.TERMINAL),
     ("DeleteTrainingJob", "ResourceInUse", "The job is in status InProgress", Category.BUSY),
