@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.system.endpoints import SERVES, Endpoints, pinned, serves
 from tests.system.stack import Stack, condition
-from tests.system.test_model_endpoint import SERVES, Endpoints
 
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 SCALING = {"minCapacity": 1, "maxCapacity": 4, "targetInvocationsPerInstance": 200, "scaleInCooldown": "5m", "scaleOutCooldown": "1m"}
@@ -30,17 +29,15 @@ class Scaled:
 
     def register(self, *values: int) -> None:
         for value in values:
-            self.endpoints.register(self.name, SERVES.replace("VALUE", str(value)))
+            self.endpoints.register(self.name, serves(value))
 
     def apply(
-        self, version: int = 1, *, autoscaling: dict[str, Any] | None = None, instances: dict[str, Any] | None = None, **spec: Any
+        self, version: int = 1, *, scaling: dict[str, Any] | None = None, machines: dict[str, Any] | None = None, **spec: Any
     ) -> None:
-        variant: dict[str, Any] = {"name": "all", "model": {"package": {"group": self.name, "version": version}}}
-        if autoscaling is not None:
-            variant["autoscaling"] = autoscaling
-        if instances is not None:
-            variant["resources"] = instances
-        self.endpoints.apply(self.name, variant, **spec)
+        """One variant of that version, with its autoscaling and resources."""
+        given = {"autoscaling": scaling, "resources": machines}
+        members = {name: value for name, value in given.items() if value is not None}
+        self.endpoints.apply(self.name, pinned(self.name, version, **members), **spec)
 
     def ready(self, live: str | None = None) -> dict[str, Any]:
         """The status once everything that is wanted is there."""
@@ -121,7 +118,7 @@ def test_scaling_begins_when_the_endpoint_serves(scaled: Scaled) -> None:
     (numaproj/numaflow#3585).
     """
     scaled.register(1)
-    scaled.apply(autoscaling=SCALING)
+    scaled.apply(scaling=SCALING)
     status = scaled.ready()
     assert (scaled.targets(), list(scaled.policies().values())) == ([(1, 4)], [200.0])
     assert status["variants"][0]["scaling"] == "1-4"
@@ -137,10 +134,10 @@ def test_scaling_begins_when_the_endpoint_serves(scaled: Scaled) -> None:
 def test_counts_survive_a_change_of_model(scaled: Scaled) -> None:
     """hashicorp/terraform-provider-aws#48990: an update reset what the scaler had set. Nor is the registration touched."""
     scaled.register(1, 2)
-    scaled.apply(autoscaling=SCALING)
+    scaled.apply(scaling=SCALING)
     scaled.ready()
     scaled.scale_to(3)
-    calls = scaled.during(lambda: scaled.apply(2, autoscaling=SCALING), lambda: scaled.ready("2"))
+    calls = scaled.during(lambda: scaled.apply(2, scaling=SCALING), lambda: scaled.ready("2"))
     assert calls == {"CreateModel": 1, "CreateEndpointConfig": 1, "UpdateEndpoint": 1}
     assert (scaled.count(), scaled.targets()) == (3, [(1, 4)])
     assert scaled.endpoints.ask(scaled.name) == "2"
@@ -150,10 +147,10 @@ def test_counts_survive_a_change_of_model(scaled: Scaled) -> None:
 def test_another_instance_type_deregisters_and_registers_again(scaled: Scaled) -> None:
     """hashicorp/terraform-provider-aws#14337: AWS refuses the update of a registered variant. The count stays."""
     scaled.register(1)
-    scaled.apply(autoscaling=SCALING)
+    scaled.apply(scaling=SCALING)
     scaled.ready()
     scaled.scale_to(2)
-    calls = scaled.during(lambda: scaled.apply(autoscaling=SCALING, instances={"instanceType": "ml.m5.xlarge"}), scaled.ready)
+    calls = scaled.during(lambda: scaled.apply(scaling=SCALING, machines={"instanceType": "ml.m5.xlarge"}), scaled.ready)
     changes = ("DeregisterScalableTarget", "UpdateEndpoint", "RegisterScalableTarget", "PutScalingPolicy")
     assert {operation: calls[operation] for operation in changes} == dict.fromkeys(changes, 1)
     order = [operation for operation in scaled.order() if operation in changes]
@@ -165,7 +162,7 @@ def test_another_instance_type_deregisters_and_registers_again(scaled: Scaled) -
 def test_deletion_deregisters_first(scaled: Scaled) -> None:
     """aws/sagemaker-python-sdk#1123: an endpoint with a target could not be deleted cleanly. Nothing is left, alarms included."""
     scaled.register(1)
-    scaled.apply(autoscaling=SCALING, rollout={"type": "AllAtOnce", "createDefaultAlarms": True}, deletionPolicy="Delete")
+    scaled.apply(scaling=SCALING, rollout={"type": "AllAtOnce", "createDefaultAlarms": True}, deletionPolicy="Delete")
     scaled.ready()
     resource, endpoint = scaled.resource, scaled.endpoint
     scaled.endpoints.delete(scaled.name)
@@ -179,31 +176,32 @@ def test_deletion_deregisters_first(scaled: Scaled) -> None:
 def test_a_deletion_that_may_not_deregister_says_so(scaled: Scaled) -> None:
     """awslabs/stable-diffusion-aws-extension#161: the missing right is named, and the endpoint serves on until it is given."""
     scaled.register(1)
-    scaled.apply(autoscaling=SCALING, deletionPolicy="Delete")
+    scaled.apply(scaling=SCALING, deletionPolicy="Delete")
     scaled.ready()
     scaled.stack.aws.deny(scaled.stack.role, "application-autoscaling:DeregisterScalableTarget")
     try:
-        with suppress(Exception):
-            scaled.stack.sandbox.kubectl("delete", "mep", scaled.name, "-n", scaled.stack.namespace, "--wait=false")
-        status = scaled.endpoints.status(scaled.name)
+        scaled.endpoints.delete(scaled.name, wait=False)
         scaled.wait(lambda: bool(condition(scaled.endpoints.status(scaled.name), "Stalled")))
         status = scaled.endpoints.status(scaled.name)
         assert "application-autoscaling:DeregisterScalableTarget" in condition(status, "Stalled")["message"]
         assert scaled.calls()["DeleteEndpoint"] == 0
     finally:
-        scaled.stack.aws.admin("DELETE", "faults")
+        scaled.stack.aws.reset()
+    touch(scaled)
+    scaled.endpoints.delete(scaled.name)
+    assert scaled.calls()["DeleteEndpoint"] == 1
 
 
 @pytest.mark.capability("F5")
 def test_autoscaling_that_is_taken_out_gives_the_count_back(scaled: Scaled) -> None:
     """aws/aws-cdk#29626: nobody deregistered. From then on instanceCount holds."""
     scaled.register(1)
-    scaled.apply(autoscaling=SCALING)
+    scaled.apply(scaling=SCALING)
     scaled.ready()
     scaled.scale_to(3)
 
     def take_out() -> None:
-        scaled.apply(instances={"instanceCount": 1})
+        scaled.apply(machines={"instanceCount": 1})
         scaled.wait(lambda: scaled.count() == 1)
         scaled.ready()
 
@@ -216,11 +214,11 @@ def test_autoscaling_that_is_taken_out_gives_the_count_back(scaled: Scaled) -> N
 def test_other_numbers_do_not_touch_the_endpoint(scaled: Scaled) -> None:
     """aws-controllers-k8s/community#1875 for scaling: no new config and no update, and the scaler does the rest."""
     scaled.register(1)
-    scaled.apply(autoscaling=SCALING)
+    scaled.apply(scaling=SCALING)
     scaled.ready()
 
     def edit() -> None:
-        scaled.apply(autoscaling=SCALING | {"minCapacity": 2, "maxCapacity": 6, "targetInvocationsPerInstance": 50})
+        scaled.apply(scaling=SCALING | {"minCapacity": 2, "maxCapacity": 6, "targetInvocationsPerInstance": 50})
         scaled.ready()
         scaled.wait(lambda: scaled.count() == 2)
 
@@ -232,7 +230,7 @@ def test_other_numbers_do_not_touch_the_endpoint(scaled: Scaled) -> None:
 def test_scaling_that_somebody_changed_is_put_right_and_other_policies_stay(scaled: Scaled) -> None:
     """Without an event and without a change of the endpoint: the watch compares what hangs on it."""
     scaled.register(1)
-    scaled.apply(autoscaling=SCALING)
+    scaled.apply(scaling=SCALING)
     scaled.ready()
     scaled.stack.quiet()
     (ours,) = scaled.policies()
@@ -321,17 +319,11 @@ def test_a_rollback_by_default_alarm_keeps_counts_and_registers_again(scaled: Sc
     scaled.register(1)
     scaled.endpoints.register(scaled.name, FAILS)
     rollout = {"type": "Canary", "size": "50%", "waitInterval": "20m", "createDefaultAlarms": True}
-    scaled.apply(autoscaling=SCALING, rollout=rollout)
+    scaled.apply(scaling=SCALING, rollout=rollout)
     good = scaled.ready("1")
     scaled.scale_to(3)
-    scaled.apply(2, autoscaling=SCALING, rollout=rollout, instances={"instanceType": "ml.m5.xlarge"})
-    try:
-        scaled.stack.wait_for_call(scaled.name, "UpdateEndpoint")
-    except AssertionError:
-        import json
-
-        print(json.dumps(scaled.endpoints.get(scaled.name), indent=1), scaled.order(), scaled.stack.calls_for(scaled.name)[-20:])
-        raise
+    scaled.apply(2, scaling=SCALING, rollout=rollout, machines={"instanceType": "ml.m5.xlarge"})
+    scaled.stack.wait_for_call(scaled.name, "UpdateEndpoint")
     runtime, answers = scaled.stack.client("sagemaker-runtime"), Counter[int]()
     deadline = time.monotonic() + 60
     while scaled.endpoints.status(scaled.name).get("phase") != "RolledBack":
