@@ -153,6 +153,18 @@ def test_errors_of_the_version_that_serves_do_not_hold_back_the_one_that_mends_t
     assert operations(made)[-1] == "UpdateEndpoint"
 
 
+def test_alarms_of_rollouts_that_failed_do_not_pile_up() -> None:
+    """Those of the config that serves stay, and so do the ones of the wanted config."""
+    case = watched()
+    settled(case)
+    serving, failed_before = made_alarms(case), made_alarms(case, 8)
+    case.decide(case.live(model(7)), model(8), alarms=serving)
+    case.decide(case.live(model(7), last_modified=NOW), model(8), alarms=serving | failed_before)
+    made = case.decide(case.live(model(7), last_modified=NOW), model(9), alarms=serving | failed_before)
+    assert [each.subject for each in requests(made) if each.operation == "DeleteAlarms"] == sorted(failed_before)
+    assert made.status["alarms"] == sorted(serving.keys() | made_alarms(case, 9).keys())
+
+
 def test_the_alarm_that_went_off_is_named() -> None:
     """AWS's FailureReason is empty."""
     case = watched()

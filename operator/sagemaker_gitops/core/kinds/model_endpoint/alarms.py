@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sagemaker_gitops.api.endpoint_status import ALARM_LIMIT
 from sagemaker_gitops.core.actions import Action, AwsRequest
 from sagemaker_gitops.core.conditions import reconciling, stalled
 from sagemaker_gitops.core.kinds.model_endpoint.effective import BAD_MINUTES, WATCHED_MINUTES, Watch
@@ -36,8 +35,12 @@ def default_alarms(serving: Serving) -> dict[str, dict[str, Any]]:
 
 
 def alarm_name(serving: Serving, variant: str, watch: Watch) -> str:
-    key = serving.config_name.rpartition("-")[2]
-    return f"{prefix(serving.endpoint_name)}{variant}-{watch.suffix}-{key}"
+    return f"{prefix(serving.endpoint_name)}{variant}-{watch.suffix}{_end(serving.config_name)}"
+
+
+def _end(config: str) -> str:
+    """What the names of the alarms of a config end with: its key."""
+    return f"-{config.rpartition('-')[2]}"
 
 
 def prefix(endpoint: str) -> str:
@@ -97,12 +100,18 @@ def unwanted(here: Pass, serving: Serving) -> tuple[Action, ...]:
     return tuple(map(delete_alarm, sorted(ours - default_alarms(serving).keys())))
 
 
-def status_fields(here: Pass, serving: Serving, *, kept: bool) -> dict[str, Any]:
-    """The names by which later passes and deletion find them; `kept`: the ones of other configs are still there afterwards."""
+def of_given_up(here: Pass, serving: Serving, live: LiveEndpoint | None) -> tuple[Action, ...]:
+    """Deletes of alarms that watched neither the config that serves nor the wanted one: rollouts that failed must not pile them up."""
+    kept = () if live is None else _kept(here, serving, live)
+    return tuple(map(delete_alarm, sorted(_ours(here, serving) - {*default_alarms(serving), *kept})))
+
+
+def status_fields(here: Pass, serving: Serving, replaced: LiveEndpoint | None = None) -> dict[str, Any]:
+    """The names by which later passes find them; those of the config that is being replaced are still there meanwhile."""
     if here.facts.alarms is None:
         return {}
-    names = sorted({*default_alarms(serving), *(_ours(here, serving) if kept else ())})
-    return {"alarms": names[:ALARM_LIMIT] or None}
+    names = {*default_alarms(serving), *(() if replaced is None else _kept(here, serving, replaced))}
+    return {"alarms": sorted(names) or None}
 
 
 def gone_off(here: Pass, serving: Serving) -> tuple[str, ...]:
@@ -128,6 +137,10 @@ def same(found: LiveAlarm, settings: Mapping[str, Any]) -> bool:
 def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
     made = {name: float(value) if isinstance(value, int) and not isinstance(value, bool) else value for name, value in settings.items()}
     return made | {"Dimensions": sorted((item["Name"], item["Value"]) for item in settings.get("Dimensions", ()))}
+
+
+def _kept(here: Pass, serving: Serving, live: LiveEndpoint) -> tuple[str, ...]:
+    return tuple(name for name in _ours(here, serving) if name.endswith(_end(live.config)))
 
 
 def _ours(here: Pass, serving: Serving) -> set[str]:

@@ -21,7 +21,7 @@ ROLLED_BACK, FAILED = "RolledBack", "Failed"
 
 Preparation = Callable[[Pass, Serving, LiveEndpoint | None], tuple[Action, ...]]
 
-PREPARATIONS: tuple[Preparation, ...] = (scaling.in_the_way, alarms.missing_or_changed)
+PREPARATIONS: tuple[Preparation, ...] = (scaling.in_the_way, alarms.of_given_up, alarms.missing_or_changed)
 """What has to be done at AWS between making a config and bringing it into service; None: there is no endpoint yet."""
 
 
@@ -44,7 +44,7 @@ def replace_config(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     if hindrance is not None:
         return hindrance
     actions = (*_made(here, serving, live), serving.update_endpoint(alarms.rollback_alarms(serving)))
-    fields = shown(serving, live) | _intent(here, serving, live) | alarms.status_fields(here, serving, kept=True)
+    fields = shown(serving, live) | _intent(here, serving, live) | alarms.status_fields(here, serving, replaced=live)
     return Plan(
         here.say("Updating", reconciling("Updating", f"{live.config} -> {serving.config_name}"), **fields), After(BUSY_DELAY), actions
     )

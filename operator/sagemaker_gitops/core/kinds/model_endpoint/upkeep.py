@@ -53,7 +53,7 @@ def scaled(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
 def watched(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     """The alarms of this config; those of earlier ones go."""
     actions = (*alarms.missing_or_changed(here, serving, live), *alarms.unwanted(here, serving))
-    fields = alarms.status_fields(here, serving, kept=False)
+    fields = alarms.status_fields(here, serving)
     return Upkeep(actions, "alarms", fields=fields, look_after=LOOK_AGAIN if actions else None)
 
 
