@@ -11,7 +11,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from sagemaker_gitops.aws.clients import Clients
-from sagemaker_gitops.aws.drift import watch
+from sagemaker_gitops.aws.drift import watch, watch_attached
 from sagemaker_gitops.aws.events import AwsEvent, poll
 from sagemaker_gitops.aws.kinds.bindings import binding_of, tenant_of
 from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
@@ -131,13 +131,16 @@ def wire(context: Context) -> Wiring:
     async def compare(enqueue: Enqueue, store: Store) -> None:
         await watch(clients, endpoints.seen, lambda key: enqueue(key, 0.0, Priority.SWEEP), settings.drift_interval)
 
+    async def compare_attached(enqueue: Enqueue, store: Store) -> None:
+        await watch_attached(clients, endpoints.seen, lambda key: enqueue(key, 0.0, Priority.SWEEP), settings.drift_interval)
+
     async def close() -> None:
         clients.close()
 
     return Wiring(
         kinds={kind.name: kind, endpoints.name: endpoints},
         references={kind.name: training_run_references, endpoints.name: model_endpoint_references},
-        background=(listen, look, compare) if settings.event_queue_url else (look, compare),
+        background=(*((listen,) if settings.event_queue_url else ()), look, compare, compare_attached),
         close=close,
     )
 

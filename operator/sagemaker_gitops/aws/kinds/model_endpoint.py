@@ -9,10 +9,12 @@ from datetime import datetime
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.aws.drift import SeenEndpoint
+from sagemaker_gitops.aws.kinds.alarms import alarms_called, foreign_alarm_owner
 from sagemaker_gitops.aws.kinds.bindings import binding_of
 from sagemaker_gitops.aws.kinds.hosting import foreign_owner, look_at_endpoint, registered_model, resolve
 from sagemaker_gitops.aws.kinds.look import Look
 from sagemaker_gitops.aws.kinds.references import References
+from sagemaker_gitops.aws.kinds.scaling import scaling_of
 from sagemaker_gitops.aws.kinds.sights import SIGHTS
 from sagemaker_gitops.aws.kinds.smoke import look_at_stand
 from sagemaker_gitops.aws.kinds.training_run import scope_of
@@ -21,9 +23,17 @@ from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.core import conditions, naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
+from sagemaker_gitops.core.kinds.model_endpoint import alarms, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion, retains
 from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of
-from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint, ModelEndpointFacts, NoEndpoint, Resolved, SmokeFacts
+from sagemaker_gitops.core.kinds.model_endpoint.facts import (
+    ForeignEndpoint,
+    LiveEndpoint,
+    ModelEndpointFacts,
+    NoEndpoint,
+    Resolved,
+    SmokeFacts,
+)
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
 from sagemaker_gitops.core.kinds.model_endpoint.requests import create_config, create_endpoint, create_models, update_endpoint
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
@@ -35,6 +45,7 @@ from sagemaker_gitops.core.resource import GROUP, Key, Snapshot
 from sagemaker_gitops.core.tenancy import Binding, Bound
 
 DELETED = {"DeleteEndpoint": "endpoint", "DeleteEndpointConfig": "endpoint-config", "DeleteModel": "model"}
+GONE_IS_DONE = (*DELETED, "DeregisterScalableTarget", "DeleteAlarms")
 CONTENT_NAMED = ("CreateModel", "CreateEndpointConfig")
 PAGE = 100
 _LISTS = (
@@ -52,7 +63,10 @@ class Deleting:
 
 @dataclass(slots=True)
 class ModelEndpointKind:
-    """`known` are endpoints whose tags have been seen to be ours; `_groups` and `_names` say whom an AWS event concerns."""
+    """`known` are endpoints whose tags have been seen to be ours; `_groups` and `_names` say whom an AWS event concerns.
+
+    `_unsent`: an action was refused, so the UpdateEndpoint that status announces has not been sent: the endpoint may change without it.
+    """
 
     aws: Aws
     references: References
@@ -61,7 +75,8 @@ class ModelEndpointKind:
     known: set[str] = field(default_factory=set)
     _names: dict[str, Key] = field(default_factory=dict)
     _groups: dict[Key, frozenset[str]] = field(default_factory=dict)
-    _seen: dict[Key, datetime] = field(default_factory=dict)
+    _seen: dict[Key, ModelEndpointFacts] = field(default_factory=dict)
+    _unsent: set[Key] = field(default_factory=set)
 
     def parse(self, snapshot: Snapshot) -> ModelEndpointSpec | Deleting:
         """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
@@ -104,18 +119,18 @@ class ModelEndpointKind:
         if not all(isinstance(model, Resolved) for model in models.values()) or _forbidden(binding, resource, facts):
             return facts
         serving = build_serving(Pass(snapshot, resource, facts, self.settings, now))
-        if snapshot.status.get("wantedConfig") != serving.config_name:
+        if (snapshot.status.get("wantedConfig"), snapshot.status.get("observedGeneration")) != (serving.config_name, snapshot.generation):
             facts = replace(facts, request_findings=_request_findings(serving))
             if facts.request_findings:
                 return facts
         name = serving.endpoint_name
         endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=name in self.known)
-        if isinstance(endpoint, LiveEndpoint):
-            self.known.add(name)
-            self._seen[key] = endpoint.last_modified
-        facts = replace(facts, endpoint=endpoint)
+        facts = replace(facts, endpoint=endpoint, unsent=key in self._unsent)
         for sight in SIGHTS:
             facts = await sight(Look(self.aws, scope, snapshot, serving, now, self.references), facts)
+        if isinstance(endpoint, LiveEndpoint):
+            self.known.add(name)
+            self._seen[key] = facts
         return facts
 
     def plan(
@@ -132,6 +147,8 @@ class ModelEndpointKind:
         assert isinstance(action, AwsRequest), "an endpoint uploads nothing"
         scope = scope_of(self._bound(snapshot).spec, snapshot.key)
         try:
+            if action.operation == "UpdateEndpoint":
+                self._unsent.discard(snapshot.key)
             if action.operation in DELETED:
                 await self._prove_ours(scope, snapshot.key, DELETED[action.operation], action.subject)
             await self.aws.call(scope, action.service, action.operation, action.parameters)
@@ -140,8 +157,10 @@ class ModelEndpointKind:
                 return Outcome.DONE
             if failure.category is Category.EXISTS and action.creates:
                 return Outcome.EXISTS
-            if failure.category is Category.NOT_FOUND and action.operation in DELETED:
+            if failure.category is Category.NOT_FOUND and action.operation in GONE_IS_DONE:
                 return Outcome.DONE
+            if not failure.ambiguous:
+                self._unsent.add(snapshot.key)
             raise
         return Outcome.DONE
 
@@ -158,6 +177,7 @@ class ModelEndpointKind:
             self._names.pop(name, None)
         self._groups.pop(key, None)
         self._seen.pop(key, None)
+        self._unsent.discard(key)
 
     def _names_of(self, key: Key) -> tuple[str, str]:
         """The endpoints whose events concern the object."""
@@ -165,10 +185,11 @@ class ModelEndpointKind:
 
     def seen(self) -> Iterator[SeenEndpoint]:
         """The endpoints that this process has described, for the watch over drift."""
-        for key, last_modified in self._seen.items():
+        for key, facts in self._seen.items():
             binding = binding_of(self.references, key.namespace)
-            if isinstance(binding, Bound):
-                yield SeenEndpoint(key, scope_of(binding.spec, key), endpoint_name(self.settings.install, key), last_modified)
+            if isinstance(binding, Bound) and isinstance(facts.endpoint, LiveEndpoint):
+                name, scope = endpoint_name(self.settings.install, key), scope_of(binding.spec, key)
+                yield SeenEndpoint(key, scope, name, facts.endpoint.last_modified, facts.scaling or {}, facts.alarms or {})
 
     def _bound(self, snapshot: Snapshot) -> Bound:
         binding = binding_of(self.references, snapshot.key.namespace)
@@ -205,10 +226,24 @@ class ModelEndpointKind:
         if retains(resource.policy) or isinstance(stand, LiveEndpoint):
             return Remains(stand=stand, stand_name=test, stand_config=config)
         endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=False)
-        if not isinstance(endpoint, NoEndpoint):
+        if isinstance(endpoint, ForeignEndpoint):
             return Remains(endpoint)
+        attached = await self._attached(snapshot, scope, name, endpoint)
+        if isinstance(endpoint, LiveEndpoint):
+            return Remains(endpoint, attached)
         configs, models = [await self._ours(scope, key, *listing) for listing in _LISTS]
-        return Remains(endpoint, configs=configs, models=models)
+        return Remains(endpoint, attached, configs, models)
+
+    async def _attached(self, snapshot: Snapshot, scope: Scope, name: str, endpoint: LiveEndpoint | NoEndpoint) -> tuple[AwsRequest, ...]:
+        """Scalable targets go before the endpoint: AWS would need a right of ours to deregister them itself."""
+        variants = set(scaling.recorded(snapshot.status)) | (set(endpoint.variants) if isinstance(endpoint, LiveEndpoint) else set())
+        targets = await scaling_of(self.aws, scope, name, sorted(variants))
+        made = await alarms_called(self.aws, scope, alarms.prefix(name))
+        owners = {alarm: await foreign_alarm_owner(self.aws, scope, alarm, self.settings.install, snapshot.key) for alarm in made}
+        return (
+            *(scaling.deregister(name, variant) for variant in targets),
+            *(alarms.delete_alarm(alarm) for alarm, other in owners.items() if other is None),
+        )
 
     async def _ours(self, scope: Scope, owner: Key, resource: str, operation: str, member: str, name_member: str) -> tuple[str, ...]:
         found, following = [], None
@@ -231,10 +266,15 @@ def _forbidden(binding: Bound, spec: ModelEndpointSpec, facts: ModelEndpointFact
         return True
 
 
+def _creating(serving: Serving) -> tuple[AwsRequest, ...]:
+    update = update_endpoint(serving, alarms.rollback_alarms(serving))
+    return (*create_models(serving), create_config(serving), create_endpoint(serving), update)
+
+
 def _request_findings(serving: Serving) -> tuple[Finding, ...]:
     """Every creating request against botocore's model, before the first of them is sent."""
     return tuple(
         Finding(f"{action.operation}.{finding.path}", finding.message)
-        for action in (*create_models(serving), create_config(serving), create_endpoint(serving), update_endpoint(serving))
+        for action in (*_creating(serving), *scaling.requests(serving), *alarms.requests(serving))
         for finding in validate(action.service, action.operation, action.parameters)
     )

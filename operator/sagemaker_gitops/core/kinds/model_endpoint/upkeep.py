@@ -11,6 +11,7 @@ from typing import Any
 
 from sagemaker_gitops.core.actions import Action
 from sagemaker_gitops.core.conditions import Condition, ready, reconciling
+from sagemaker_gitops.core.kinds.model_endpoint import alarms, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.requests import correct_shares, delete_config, delete_model
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
@@ -18,7 +19,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, history_a
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import next_move, recorded
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 
-BUSY_DELAY = 30.0
+BUSY_DELAY, LOOK_AGAIN = 30.0, 5.0
 SUCCEEDED = "Succeeded"
 
 
@@ -57,7 +58,20 @@ def smoke(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     return Upkeep(move.actions, move.message, aside=True, fields={"smokeTest": move.record}, conditions=about, look_after=move.delay)
 
 
-CONCERNS: tuple[Concern, ...] = (smoke, shares)
+def scaled(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
+    """Scalable targets and policies. Before the shares: a count that becomes ours again must not be the scaler's any more."""
+    actions = scaling.corrections(here, serving, live)
+    return Upkeep(actions, "autoscaling", fields=scaling.status_fields(here, live), look_after=LOOK_AGAIN if actions else None)
+
+
+def watched(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
+    """The alarms of this config; those of earlier ones go."""
+    actions = (*alarms.missing_or_changed(here, serving, live), *alarms.unwanted(here, serving))
+    fields = alarms.status_fields(here, serving)
+    return Upkeep(actions, "alarms", fields=fields, look_after=LOOK_AGAIN if actions else None)
+
+
+CONCERNS: tuple[Concern, ...] = (smoke, scaled, shares, watched)
 
 
 def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
