@@ -118,7 +118,11 @@ def wire(context: Context) -> Wiring:
         )
 
     async def compare(enqueue: Enqueue, store: Store) -> None:
-        await watch(clients, endpoints.seen, lambda key: enqueue(key, 0.0, Priority.SWEEP), settings.drift_interval)
+        def wake(key: Key) -> None:
+            endpoints.suspect(key)
+            enqueue(key, 0.0, Priority.SWEEP)
+
+        await watch(clients, endpoints.seen, wake, settings.drift_interval)
 
     async def close() -> None:
         clients.close()

@@ -97,5 +97,9 @@ class ModelEndpointStatus(Status):
     """Endpoint config that last served well. Example: {config: team-a-digits-config-k5tq3vwx2a, models: []}."""
     history: Annotated[tuple[PastConfig, ...], Items(PAST_CONFIG_LIMIT)] | None = None
     """Earlier endpoint configs that are kept, newest first. Example: [{config: team-a-digits-config-a1b2c3d4e5, models: []}]."""
+    tagged: Word | None = None
+    """Identity of the tags that endpoint, config and models were last seen to carry. Example: k5tq3vwx2a."""
+    in_line: Word | None = None
+    """Identity of what was wanted when AWS last agreed with it: a later difference from the same wants is drift. Example: k5tq3vwx2a."""
     deletion: Deletion | None = None
     """Present while the object is being deleted. Example: {absentSince: "2026-11-21T10:00:30Z"}."""

@@ -32,6 +32,9 @@ DEFAULT_ROLLBACK_LIMIT = 3
 DEFAULT_WEIGHT = 1.0
 DEFAULT_WAIT_INTERVAL = 600  # seconds
 
+DriftPolicy = Literal["Repair", "Report"]
+DEFAULT_DRIFT_POLICY: DriftPolicy = "Repair"
+
 RolloutType = Literal["AllAtOnce", "Canary", "Linear", "Rolling"]
 WaitInterval = Annotated[int, duration_type(1, 3600)]  # WaitIntervalInSeconds
 VariantName = Annotated[
@@ -221,6 +224,10 @@ class ModelEndpointSpec(Model):
     deletion_policy: DeletionPolicy | None = None
     """On deletion of this object: Retain leaves the endpoint serving, Delete removes endpoint, configs and models. Example: Delete. Left
     out: Retain, because a pruned manifest must not take production down.
+    """
+    drift_policy: DriftPolicy | None = None
+    """What is done about changes that somebody made in AWS by hand: Repair undoes them, Report shows them (Stalled, DriftDetected) and
+    leaves them. Either way an edit of this spec is applied. Example: Report. Left out: Repair.
     """
     overrides: EndpointOverrides | None = None
     """Members of AWS requests that have no field here. Example: {createEndpointConfig: {EnableNetworkIsolation: true}}."""

@@ -68,12 +68,26 @@ def _variant(item: Mapping[str, Any]) -> LiveVariant:
 
 async def foreign_owner(aws: Aws, scope: Scope, resource: str, name: str, install: str, owner: Key) -> str | None:
     """Whose endpoint, endpoint-config or model it is when its tags do not name `owner`; None when they do. NOT_FOUND raises."""
+    _, tags = await tags_of(aws, scope, resource, name)
+    return None if naming.owned_by(tags, install, owner) else foreign(tags).owner
+
+
+async def tags_of(aws: Aws, scope: Scope, resource: str, name: str) -> tuple[str, dict[str, str]]:
+    """ARN and tags of an endpoint, endpoint-config or model: ListTags, in pages. NOT_FOUND raises."""
     arn = f"arn:{partition(scope.region)}:sagemaker:{scope.region}:{scope.account}:{resource}/{name}"
-    listed = (await aws.call(scope, "sagemaker", "ListTags", {"ResourceArn": arn})).get("Tags", [])
-    tags = {tag["Key"]: tag["Value"] for tag in listed}
-    if naming.owned_by(tags, install, owner):
-        return None
-    return "/".join(tags[tag] for tag in naming.OWNER_TAGS if tag in tags) or "somebody without our tags"
+    found: dict[str, str] = {}
+    request: dict[str, Any] = {"ResourceArn": arn}
+    while True:
+        answer = await aws.call(scope, "sagemaker", "ListTags", request)
+        found |= {tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())}
+        if not answer.get("NextToken"):
+            return arn, found
+        request = {**request, "NextToken": answer["NextToken"]}
+
+
+def foreign(tags: Mapping[str, str]) -> ForeignEndpoint:
+    """What is said of an endpoint with such tags."""
+    return ForeignEndpoint("/".join(tags[tag] for tag in naming.OWNER_TAGS if tag in tags) or "somebody without our tags")
 
 
 async def resolve(aws: Aws, scope: Scope, references: References, namespace: str, model: ModelReference) -> ModelFact:

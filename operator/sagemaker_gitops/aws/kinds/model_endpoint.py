@@ -11,8 +11,9 @@ from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.aws.drift import SeenEndpoint
 from sagemaker_gitops.aws.kinds.bindings import binding_of
 from sagemaker_gitops.aws.kinds.hosting import foreign_owner, look_at_endpoint, registered_model, resolve
+from sagemaker_gitops.aws.kinds.look import Look
 from sagemaker_gitops.aws.kinds.references import References
-from sagemaker_gitops.aws.kinds.sights import SIGHTS, Look
+from sagemaker_gitops.aws.kinds.sights import SIGHTS
 from sagemaker_gitops.aws.kinds.training_run import scope_of
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.aws.requests import validate
@@ -21,7 +22,7 @@ from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion, retains
 from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, wanted_of
-from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint, ModelEndpointFacts, NoEndpoint, Resolved
+from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointFact, LiveEndpoint, ModelEndpointFacts, NoEndpoint, Resolved
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
@@ -58,6 +59,7 @@ class ModelEndpointKind:
     _names: dict[str, Key] = field(default_factory=dict)
     _groups: dict[Key, frozenset[str]] = field(default_factory=dict)
     _seen: dict[Key, datetime] = field(default_factory=dict)
+    _suspects: set[Key] = field(default_factory=set)
 
     def parse(self, snapshot: Snapshot) -> ModelEndpointSpec | Deleting:
         """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
@@ -105,12 +107,11 @@ class ModelEndpointKind:
                 return facts
         name = serving.endpoint_name
         endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=name in self.known)
-        if isinstance(endpoint, LiveEndpoint):
-            self.known.add(name)
-            self._seen[key] = endpoint.last_modified
         facts = replace(facts, endpoint=endpoint)
+        look = Look(self.aws, scope, snapshot, serving, now, anew=key in self._suspects)
         for sight in SIGHTS:
-            facts = await sight(Look(self.aws, scope, snapshot, serving, now), facts)
+            facts = await sight(look, facts)
+        self._note(key, name, facts.endpoint)
         return facts
 
     def plan(
@@ -140,6 +141,20 @@ class ModelEndpointKind:
             raise
         return Outcome.DONE
 
+    def _note(self, key: Key, name: str, endpoint: EndpointFact | None) -> None:
+        """What the watch over drift compares the next list with, and whose tags need no second proof."""
+        self._suspects.discard(key)
+        if isinstance(endpoint, LiveEndpoint):
+            self.known.add(name)
+            self._seen[key] = endpoint.last_modified
+        else:
+            self.known.discard(name)
+            self._seen.pop(key, None)
+
+    def suspect(self, key: Key) -> None:
+        """Look at everything in the next pass, whatever status says."""
+        self._suspects.add(key)
+
     def _remember(self, key: Key, spec: ModelEndpointSpec) -> None:
         groups = {variant.model.package.group for variant in spec.variants if variant.model.package is not None}
         for variant in spec.variants:
@@ -152,6 +167,7 @@ class ModelEndpointKind:
         self._names.pop(endpoint_name(self.settings.install, key), None)
         self._groups.pop(key, None)
         self._seen.pop(key, None)
+        self._suspects.discard(key)
 
     def seen(self) -> Iterator[SeenEndpoint]:
         """The endpoints that this process has described, for the watch over drift."""

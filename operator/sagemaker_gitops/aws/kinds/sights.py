@@ -5,27 +5,7 @@ A sight reads AWS only where the spec or the status says that there is something
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
+from sagemaker_gitops.aws.kinds.endpoint_tags import tags
+from sagemaker_gitops.aws.kinds.look import Sight
 
-from sagemaker_gitops.aws.port import Aws, Scope
-from sagemaker_gitops.core.kinds.model_endpoint.facts import ModelEndpointFacts
-from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
-from sagemaker_gitops.core.resource import Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Where a sight looks from."""
-
-    aws: Aws
-    scope: Scope
-    snapshot: Snapshot
-    serving: Serving
-    now: datetime
-
-
-Sight = Callable[[Look, ModelEndpointFacts], Awaitable[ModelEndpointFacts]]
-
-SIGHTS: tuple[Sight, ...] = ()
+SIGHTS: tuple[Sight, ...] = (tags,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from sagemaker_gitops.core import tenancy
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended
@@ -65,7 +66,7 @@ def name_taken(here: Pass) -> Plan | None:
     if not isinstance(here.facts.endpoint, ForeignEndpoint):
         return None
     message = f"{build_serving(here).endpoint_name} exists and belongs to {here.facts.endpoint.owner}: nothing is done with it"
-    return _held(here, stalled("NameConflict", message), "Failed")
+    return replace(_held(here, stalled("NameConflict", message), "Failed"), requeue=After(MISSING_DELAY))
 
 
 def _phase_of_live(here: Pass, otherwise: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.tenant import TenantSpec
+from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint.facts import ModelFact, Resolved
 from sagemaker_gitops.core.tenancy import Wanted
@@ -53,6 +54,9 @@ def effective_of(spec: ModelEndpointSpec, tenant: TenantSpec) -> Effective:
             path = f"spec.variants[{index}].resources.instanceType"
             found.append(Finding(path, "is required: set it, or spec.defaults.instanceTypes.hosting in the Tenant"))
         types[variant.name] = chosen or ""
+    tags = {**defaults.tags, **spec.tags}
+    if len(tags) > naming.TAG_LIMIT:
+        found.append(Finding("spec.tags", f"{len(tags)} tags with the Tenant's, more than {naming.TAG_LIMIT}: leave some out"))
     if found:
         raise InvalidResource(tuple(found))
     return Effective(
@@ -66,7 +70,7 @@ def effective_of(spec: ModelEndpointSpec, tenant: TenantSpec) -> Effective:
         subnet_ids=tuple((network and network.subnet_ids) or ()),
         security_group_ids=tuple((network and network.security_group_ids) or ()),
         network_isolation=bool(network and network.isolation),
-        tags={**defaults.tags, **spec.tags},
+        tags=tags,
     )
 
 

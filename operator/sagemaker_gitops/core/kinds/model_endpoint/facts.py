@@ -93,3 +93,5 @@ class ModelEndpointFacts:
     models: Mapping[str, ModelFact] = field(default_factory=dict)
     endpoint: EndpointFact | None = None
     request_findings: tuple[Finding, ...] = ()
+    tags: Mapping[str, Mapping[str, str]] | None = None
+    """Tags by ARN of endpoint, live config and its models, in this order; None: not looked at."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from sagemaker_gitops.core.actions import Action
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, timestamp
+from sagemaker_gitops.core.kinds.model_endpoint import drift
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, delete_endpoint
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, shown, update_for
@@ -25,8 +26,13 @@ PREPARATIONS: tuple[Preparation, ...] = ()
 
 
 def create(here: Pass, serving: Serving) -> Plan:
+    gone = f"endpoint {serving.endpoint_name} was deleted"
+    if left := drift.left_alone(here, serving, None, gone):
+        return left
+    noticed, cleared = drift.noticed(here, serving, gone)
     actions = (*_made(here, serving, None), serving.create_endpoint())
-    status = here.say("Creating", reconciling("Creating", serving.endpoint_name), **shown(serving, None), **_intent(here, serving, None))
+    fields = shown(serving, None) | _intent(here, serving, None) | cleared
+    status = here.say("Creating", [*reconciling("Creating", serving.endpoint_name), *noticed], **fields)
     return Plan(status, After(BUSY_DELAY), actions)
 
 
@@ -39,11 +45,14 @@ def replace_config(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
         # The endpoint has changed since the update was asked for, is InService, and serves another config: AWS went back by itself.
         reason = live.reason or _why(here)
         return rolled_back(here, serving, live, update | {"outcome": ROLLED_BACK, "message": reason})
+    other = f"config {live.config} serves instead of {serving.config_name}"
+    if left := drift.left_alone(here, serving, live, other):
+        return left
+    noticed, cleared = drift.noticed(here, serving, other)
     actions = (*_made(here, serving, live), serving.update_endpoint())
-    fields = shown(serving, live) | _intent(here, serving, live)
-    return Plan(
-        here.say("Updating", reconciling("Updating", f"{live.config} -> {serving.config_name}"), **fields), After(BUSY_DELAY), actions
-    )
+    fields = shown(serving, live) | _intent(here, serving, live) | cleared
+    conditions = [*reconciling("Updating", f"{live.config} -> {serving.config_name}"), *noticed]
+    return Plan(here.say("Updating", conditions, **fields), After(BUSY_DELAY), actions)
 
 
 def rolled_back(here: Pass, serving: Serving, live: LiveEndpoint, update: Mapping[str, Any]) -> Plan:

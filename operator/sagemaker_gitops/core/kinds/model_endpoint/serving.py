@@ -162,7 +162,8 @@ class Serving:
 
     def _tags(self, step: str, key: str) -> list[dict[str, str]]:
         own = naming.owner_tags(self.install, self.owner, step=step, key=key, attempt=1, revision=self.revision)
-        return [{"Key": name, "Value": value} for name, value in sorted((dict(self.effective.tags) | own).items())]
+        given = dict(self.effective.tags)
+        return [{"Key": name, "Value": value} for name, value in sorted((given | naming.tag_memory(given) | own).items())]
 
     def _overrides(self, operation: str) -> Mapping[str, Any]:
         given = self.spec.overrides.model_dump(by_alias=True, exclude_none=True) if self.spec.overrides is not None else {}

@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sagemaker_gitops.core.actions import Action
+from sagemaker_gitops.core.actions import Action, AwsRequest
 from sagemaker_gitops.core.conditions import Condition, ready, reconciling
+from sagemaker_gitops.core.kinds.model_endpoint import drift
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, delete_config, delete_model
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, history_after, history_limit, served, shown, update_for
+from sagemaker_gitops.core.kinds.model_endpoint.tagging import tag_requests, tag_words, tagged_key
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 
 BUSY_DELAY = 30.0
@@ -40,10 +42,20 @@ Concern = Callable[[Pass, Serving, LiveEndpoint], Upkeep]
 def shares(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     """Weights and counts, without a new config."""
     correction = serving.correct_shares(live)
-    return Upkeep() if correction is None else Upkeep((correction,), "weights and capacities", busy=True)
+    return Upkeep() if correction is None else Upkeep((correction,), _shares_words(correction, live), busy=True)
 
 
-CONCERNS: tuple[Concern, ...] = (shares,)
+def tags(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
+    """Looked at again once after a change, so that what is recorded is what AWS says."""
+    if here.facts.tags is None:
+        return Upkeep()
+    requests = tag_requests(serving, here.facts.tags)
+    if requests:
+        return Upkeep(requests, tag_words(requests), fields={"tagged": None}, look_after=0.0)
+    return Upkeep(fields={"tagged": tagged_key(serving)})
+
+
+CONCERNS: tuple[Concern, ...] = (shares, tags)
 
 
 def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
@@ -65,11 +77,26 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     looks = [upkeep.look_after for upkeep in found if upkeep.look_after is not None]
     if actions:
         doing = ", ".join(upkeep.doing for upkeep in found if upkeep.actions)
+        if left := drift.left_alone(here, serving, live, doing):
+            return left
+        noticed, cleared = drift.noticed(here, serving, doing)
         delay = BUSY_DELAY if any(upkeep.busy for upkeep in found) else min([BUSY_DELAY, *looks])
-        return Plan(here.say("Updating", [*reconciling("Updating", doing), *conditions], **fields), After(delay), actions)
+        conditions = [*reconciling("Updating", doing), *conditions, *noticed]
+        return Plan(here.say("Updating", conditions, **fields | cleared), After(delay), actions)
+    fields["inLine"] = drift.wanted_key(serving)
     status = here.say("InService", [*ready("InService", f"{serving.config_name} serves"), _not_rolled_back(), *conditions], **fields)
     collected = _collected(older[limit:], [served(serving), *older[:limit]])
     return Plan(status, After(min(looks)) if looks else OnEvent(), collected)
+
+
+def _shares_words(correction: AwsRequest, live: LiveEndpoint) -> str:
+    """weights and capacities of blue: 0.25 x 2 -> 0.9 x 1 (weight x instances)."""
+    words = []
+    for item in correction.parameters["DesiredWeightsAndCapacities"]:
+        found = live.variants[item["VariantName"]]
+        wanted = f"{item.get('DesiredWeight', found.weight):g} x {item.get('DesiredInstanceCount', found.instances)}"
+        words.append(f"{item['VariantName']}: {found.weight:g} x {found.instances} -> {wanted}")
+    return f"weights and capacities of {', '.join(words)}"
 
 
 def _found(here: Pass, serving: Serving, live: LiveEndpoint) -> list[Upkeep]:

@@ -1,0 +1,155 @@
+"""What is kept up of an endpoint that serves, on the real API server and the local AWS: tags, and what somebody changed by hand."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.system.stack import Stack, condition
+from tests.system.test_model_endpoint import Endpoints, _serves
+
+UPDATES = ("UpdateEndpoint", "UpdateEndpointWeightsAndCapacities")
+OURS = "sagemaker-gitops.dev/"
+
+
+@pytest.fixture
+def endpoints(stack: Stack) -> Endpoints:
+    return Endpoints(stack)
+
+
+def variant(name: str, version: int = 1) -> dict[str, Any]:
+    return {"name": "all", "model": {"package": {"group": name, "version": version}}}
+
+
+def arns(endpoints: Endpoints, name: str) -> list[str]:
+    """Endpoint, live config, models."""
+    status, sagemaker = endpoints.status(name), endpoints.stack.client("sagemaker")
+    return [
+        status["arn"],
+        sagemaker.describe_endpoint_config(EndpointConfigName=status["liveConfig"])["EndpointConfigArn"],
+        *(sagemaker.describe_model(ModelName=item["awsName"])["ModelArn"] for item in status["variants"]),
+    ]
+
+
+def tags_of(endpoints: Endpoints, arn: str) -> dict[str, str]:
+    listed = endpoints.stack.client("sagemaker").list_tags(ResourceArn=arn)["Tags"]
+    return {tag["Key"]: tag["Value"] for tag in listed}
+
+
+def given(endpoints: Endpoints, arn: str) -> dict[str, str]:
+    """Without ours."""
+    return {key: value for key, value in tags_of(endpoints, arn).items() if not key.startswith(OURS)}
+
+
+def eventually(holds: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+
+
+def events(endpoints: Endpoints, name: str, reason: str) -> list[dict[str, Any]]:
+    found = json.loads(endpoints.stack.sandbox.kubectl("get", "events", "-n", endpoints.stack.namespace, "-o", "json"))["items"]
+    return [item for item in found if item["involvedObject"]["name"] == name and item["reason"] == reason]
+
+
+@pytest.mark.capability("F1")
+def test_an_edit_of_tags_is_tag_calls_only(endpoints: Endpoints) -> None:
+    """aws-controllers-k8s/community#1732 and #1731: nothing is created or updated; somebody's own tag stays."""
+    endpoints.register("tagged", _serves(1))
+    endpoints.apply("tagged", variant("tagged"), tags={"project": "digits", "owner": "anna"})
+    endpoints.in_service("tagged")
+    found = arns(endpoints, "tagged")
+    tenant = {key: value for key, value in given(endpoints, found[0]).items() if key not in ("project", "owner")}
+    endpoints.stack.client("sagemaker").add_tags(ResourceArn=found[0], Tags=[{"Key": "theirs", "Value": "1"}])
+
+    def edit() -> None:
+        endpoints.apply("tagged", variant("tagged"), tags={"project": "numbers"})
+        eventually(lambda: given(endpoints, found[-1]) == tenant | {"project": "numbers"}, "the tags of the model were not changed")
+        endpoints.in_service("tagged")
+
+    assert endpoints.stack.created_by(edit) == Counter()
+    assert [given(endpoints, arn) for arn in found] == [
+        tenant | {"project": "numbers", "theirs": "1"},
+        tenant | {"project": "numbers"},
+        tenant | {"project": "numbers"},
+    ]
+    assert not {call for call in endpoints.stack.calls_for("tagged") if call in UPDATES}
+    assert endpoints.stack.calls_for("tagged").count("AddTags") == len(found)
+
+
+def test_a_commit_without_a_change_of_content_writes_no_tag(endpoints: Endpoints) -> None:
+    """A thousand endpoints times every commit would be a storm."""
+    endpoints.register("commits", _serves(1))
+    endpoints.apply("commits", variant("commits"))
+    endpoints.in_service("commits")
+    for commit in ("aaaa", "bbbb"):
+        words = ("annotate", "--overwrite", "mep", "commits", "-n", endpoints.stack.namespace, f"{OURS}git-revision={commit}")
+        endpoints.stack.sandbox.kubectl(*words)
+    endpoints.stack.quiet()
+    assert not {call for call in endpoints.stack.calls_for("commits") if call in (*UPDATES, "AddTags", "DeleteTags")}
+
+
+def test_tags_that_somebody_removed_come_back(endpoints: Endpoints) -> None:
+    """No event and no LastModifiedTime tells of it: its turn comes with the watch over drift."""
+    endpoints.register("stripped", _serves(1))
+    endpoints.apply("stripped", variant("stripped"), tags={"project": "digits"})
+    endpoints.in_service("stripped")
+    arn = endpoints.status("stripped")["arn"]
+    endpoints.stack.client("sagemaker").delete_tags(ResourceArn=arn, TagKeys=["project"])
+    eventually(lambda: given(endpoints, arn).get("project") == "digits", "the tag did not come back")
+    assert len(events(endpoints, "stripped", "DriftDetected")) == 1
+
+
+def test_an_endpoint_without_owner_tags_is_not_managed_any_more(endpoints: Endpoints) -> None:
+    """Stalled with the way out; given back, it goes on. Nothing is updated or deleted meanwhile."""
+    endpoints.register("disowned", _serves(1))
+    endpoints.apply("disowned", variant("disowned"), deletionPolicy="Delete")
+    endpoints.in_service("disowned")
+    arn = endpoints.status("disowned")["arn"]
+    endpoints.stack.client("sagemaker").delete_tags(ResourceArn=arn, TagKeys=[f"{OURS}name"])
+    endpoints.until("disowned", lambda status: condition(status, "Stalled").get("reason") == "NameConflict", 90)
+    endpoints.stack.client("sagemaker").add_tags(ResourceArn=arn, Tags=[{"Key": f"{OURS}name", "Value": "disowned"}])
+    words = ("annotate", "mep", "disowned", "-n", endpoints.stack.namespace, f"{OURS}reconcile-requested-at=now")
+    endpoints.stack.sandbox.kubectl(*words)
+    endpoints.in_service("disowned")
+    assert not {call for call in endpoints.stack.calls_for("disowned") if call in (*UPDATES, "DeleteEndpoint")}
+
+
+def test_reported_drift_is_degraded_and_left_alone(endpoints: Endpoints) -> None:
+    """driftPolicy Report: one Event that says what differs, no update; Repair puts it right."""
+    endpoints.register("reported", _serves(1))
+    endpoints.apply("reported", variant("reported"), driftPolicy="Report")
+    name = endpoints.in_service("reported")["endpointName"]
+    changed = [{"VariantName": "all", "DesiredWeight": 0.25, "DesiredInstanceCount": 2}]
+    endpoints.stack.client("sagemaker").update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=changed)
+    status = endpoints.until("reported", lambda status: status.get("phase") == "Drifted", 90)
+    assert condition(status, "Stalled")["reason"] == condition(status, "Drifted")["reason"] == "DriftDetected"
+    assert "0.25 x 2 -> 1 x 1" in condition(status, "Drifted")["message"]
+    endpoints.stack.quiet()
+    assert len(events(endpoints, "reported", "DriftDetected")) == 1
+    assert not {call for call in endpoints.stack.calls_for("reported") if call in UPDATES}
+    endpoints.apply("reported", variant("reported"), driftPolicy="Repair")
+    endpoints.until("reported", lambda status: status["phase"] == "InService" and status["variants"][0].get("liveInstances") == 1)
+
+
+def test_a_deleted_endpoint_is_reported_and_made_again_on_demand(endpoints: Endpoints) -> None:
+    """failure-modes.md E1: its config and model are found, so only the endpoint is made."""
+    endpoints.register("lost", _serves(4))
+    endpoints.apply("lost", variant("lost"), driftPolicy="Report")
+    name = endpoints.in_service("lost")["endpointName"]
+    endpoints.stack.client("sagemaker").delete_endpoint(EndpointName=name)
+    status = endpoints.until("lost", lambda status: status.get("phase") == "Drifted", 90)
+    assert f"endpoint {name} was deleted" in condition(status, "Drifted")["message"]
+
+    def repair() -> None:
+        endpoints.apply("lost", variant("lost"))
+        endpoints.in_service("lost")
+
+    assert endpoints.stack.created_by(repair) == Counter({"sagemaker:CreateEndpoint": 1})
+    assert endpoints.ask("lost") == "4"

@@ -1,0 +1,110 @@
+"""What a pass over a ModelEndpoint reads besides its endpoint, and when it reads nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sagemaker_gitops.aws.kinds.endpoint_tags import tags
+from sagemaker_gitops.aws.kinds.look import Look
+from sagemaker_gitops.core.errors import Category
+from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, ForeignEndpoint, LiveEndpoint, ModelEndpointFacts, NoEndpoint
+from sagemaker_gitops.core.kinds.model_endpoint.tagging import tagged_key
+from tests.unit.aws.aws_adapter_fakes import Answer, FakeAws, refused, scope
+from tests.unit.core.test_endpoint_plan import NOW, TENANT, model
+from tests.unit.core.test_endpoint_tags_and_drift import Tagged
+
+SCOPE = scope(account="123456789012", region="eu-central-1", kind="ModelEndpoint")
+
+
+class Seen(Tagged):
+    """A case that is looked at."""
+
+    def look(self, aws: FakeAws, *, anew: bool = False, **status: Any) -> Look:
+        return Look(aws, SCOPE, replace(self.snapshot, status=status), self.serving(), NOW, anew)
+
+    def facts(self, **changes: Any) -> ModelEndpointFacts:
+        return ModelEndpointFacts(TENANT, {"all": model()}, self.live(**changes))
+
+    def aws(self, **gone: Answer) -> FakeAws:
+        """ListTags as the creating requests set them; `gone` answers for resource types, by their name with _."""
+
+        def answer(operation: str, parameters: Mapping[str, Any]) -> Answer:
+            arn = parameters["ResourceArn"]
+            kind = arn.split(":")[-1].split("/")[0].replace("-", "_")
+            return gone.get(kind) or {"Tags": [{"Key": key, "Value": value} for key, value in self.created()[arn].items()]}
+
+        return FakeAws(answer)
+
+
+def read(look: Look, facts: ModelEndpointFacts) -> ModelEndpointFacts:
+    return asyncio.run(tags(look, facts))
+
+
+def test_tags_are_read_of_endpoint_config_and_models() -> None:
+    """Once for each of them, and of nothing else."""
+    case = Seen(tags={"project": "digits"})
+    aws = case.aws()
+    assert read(case.look(aws), case.facts()).tags == case.created()
+    assert aws.operations == ["sagemaker:ListTags"] * 3
+
+
+@pytest.mark.parametrize(
+    ("status", "anew", "calls"),
+    [({}, False, 3), ({"tagged": "?"}, False, 0), ({"tagged": "?"}, True, 3), ({"tagged": "?", "phase": "Drifted"}, False, 3)],
+)
+def test_tags_are_read_when_there_is_something_to_see(status: dict[str, str], anew: bool, calls: int) -> None:
+    """An endpoint at rest costs nothing."""
+    case = Seen()
+    known = {name: tagged_key(case.serving()) if value == "?" else value for name, value in status.items()}
+    aws = case.aws()
+    read(case.look(aws, anew=anew, **known), case.facts())
+    assert len(aws.calls) == calls
+
+
+def test_tags_of_what_does_not_serve_are_not_read() -> None:
+    """Absent, busy, or on another config."""
+    case = Seen()
+    aws = case.aws()
+    for facts in (
+        ModelEndpointFacts(TENANT, {"all": model()}, NoEndpoint()),
+        case.facts(state=EndpointState.BUSY, raw="Updating"),
+        case.facts(config="another"),
+    ):
+        assert read(case.look(aws, anew=True), facts) is facts
+    assert aws.calls == []
+
+
+def test_an_endpoint_that_lost_its_owner_tags_is_foreign() -> None:
+    """failure-modes.md E4: not managed any more, and what is under it is not read."""
+    case = Seen()
+    aws = case.aws(endpoint={"Tags": [{"Key": "project", "Value": "x"}]})
+    assert read(case.look(aws), case.facts()).endpoint == ForeignEndpoint("somebody without our tags")
+    assert len(aws.calls) == 1
+
+
+def test_a_model_that_was_deleted_under_its_endpoint_is_passed_over() -> None:
+    """AWS allows it; anything else than its absence is an error."""
+    case = Seen()
+    found = read(case.look(case.aws(model=refused(Category.NOT_FOUND))), case.facts())
+    assert found.tags is not None
+    assert len(found.tags) == 2
+    assert isinstance(found.endpoint, LiveEndpoint)
+
+
+def test_tags_come_in_pages() -> None:
+    """Fifty fit into one, but the API may cut."""
+    case = Seen()
+    arn, created = next(iter(case.created().items()))
+    listed = [{"Key": key, "Value": value} for key, value in created.items()]
+
+    def answer(operation: str, parameters: Mapping[str, Any]) -> Answer:
+        if parameters["ResourceArn"] != arn:
+            return refused(Category.NOT_FOUND)
+        return {"Tags": listed[4:]} if "NextToken" in parameters else {"Tags": listed[:4], "NextToken": "2"}
+
+    assert read(case.look(FakeAws(answer)), case.facts()).tags == {arn: created}
