@@ -1,11 +1,11 @@
-"""What is kept up of an endpoint that serves, on the real API server and the local AWS: tags, and what somebody changed by hand."""
+"""What is kept up of an endpoint that serves, on the real API server and the local AWS: tags, changes by hand, adoption."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -153,3 +153,93 @@ def test_a_deleted_endpoint_is_reported_and_made_again_on_demand(endpoints: Endp
 
     assert endpoints.stack.created_by(repair) == Counter({"sagemaker:CreateEndpoint": 1})
     assert endpoints.ask("lost") == "4"
+
+
+def foreign_endpoint(endpoints: Endpoints, name: str, group: str, tags: Mapping[str, str] | None = None) -> None:
+    """An endpoint as somebody makes it who knows nothing of the operator, with the content that package version 1 of `group` has."""
+    sagemaker = endpoints.stack.client("sagemaker")
+    arn = sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"][0]["ModelPackageArn"]
+    container = sagemaker.describe_model_package(ModelPackageName=arn)["InferenceSpecification"]["Containers"][0]
+    primary = {"Image": container["Image"], "ModelDataUrl": container["ModelDataUrl"], "Environment": container["Environment"]}
+    role = "arn:aws:iam::123456789012:role/team-a/training"
+    sagemaker.create_model(ModelName=f"{name}-model", PrimaryContainer=primary, ExecutionRoleArn=role)
+    served = {
+        "VariantName": "all",
+        "ModelName": f"{name}-model",
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+        "InitialVariantWeight": 1.0,
+    }
+    sagemaker.create_endpoint_config(EndpointConfigName=f"{name}-config", ProductionVariants=[served])
+    listed = [{"Key": f"{OURS}{key}", "Value": value} for key, value in (tags or {}).items()]
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=f"{name}-config", Tags=listed)
+    eventually(lambda: sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService", "it does not serve")
+
+
+@pytest.fixture
+def names_allowed(endpoints: Endpoints) -> Iterator[None]:
+    """The Tenant lets its namespaces name endpoints that start with adopt-."""
+    endpoints.stack.sandbox.kubectl("patch", "tenant", "team-a", "--type=merge", "-p", '{"spec":{"allow":{"endpointNames":["adopt-*"]}}}')
+    yield
+    endpoints.stack.sandbox.kubectl("patch", "tenant", "team-a", "--type=merge", "-p", '{"spec":{"allow":{"endpointNames":null}}}')
+
+
+@pytest.mark.usefixtures("names_allowed")
+def test_an_endpoint_of_somebody_else_is_adopted_on_demand_and_never_deleted(endpoints: Endpoints) -> None:
+    """aws-controllers-k8s/community#1965: equal content is taken over without an update; its endpoint and config outlive the object."""
+    endpoints.register("adopted", _serves(6))
+    foreign_endpoint(endpoints, "adopt-legacy", "adopted")
+    sagemaker = endpoints.stack.client("sagemaker")
+    endpoints.apply("adopted", variant("adopted"), endpointName="adopt-legacy", deletionPolicy="Delete")
+    status = endpoints.until("adopted", lambda status: condition(status, "Stalled").get("reason") == "NameConflict")
+    assert "to adopt it, write adopt: Always" in condition(status, "Stalled")["message"]
+    assert not {call for call in endpoints.stack.calls_for("adopted") if call.startswith(("Create", "Update", "Add"))}
+
+    def adopt() -> None:
+        endpoints.apply("adopted", variant("adopted"), endpointName="adopt-legacy", deletionPolicy="Delete", adopt="Always")
+        endpoints.in_service("adopted")
+
+    assert endpoints.stack.created_by(adopt) == Counter()
+    assert not {call for call in endpoints.stack.calls_for("adopted") if call in UPDATES}
+    assert endpoints.status("adopted")["liveConfig"] == "adopt-legacy-config"
+    endpoints.register("adopted", _serves(9))
+    endpoints.apply("adopted", variant("adopted", 2), endpointName="adopt-legacy", deletionPolicy="Delete", adopt="Always")
+    status = endpoints.in_service("adopted", "2")
+    assert status["history"][0] | {"servedUntil": ""} == {"config": "adopt-legacy-config", "models": [], "adopted": True, "servedUntil": ""}
+    assert endpoints.ask("adopted") == "9"
+    endpoints.delete("adopted")
+    assert sagemaker.describe_endpoint(EndpointName="adopt-legacy")["EndpointStatus"] == "InService"
+    assert sagemaker.describe_endpoint_config(EndpointConfigName="adopt-legacy-config")["ProductionVariants"]
+    assert sagemaker.describe_model(ModelName="adopt-legacy-model")
+    assert not {call for call in endpoints.stack.calls_for("adopted") if call.startswith("Delete")}
+
+
+@pytest.mark.usefixtures("names_allowed")
+@pytest.mark.capability("F1")
+def test_our_own_endpoint_of_another_cluster_is_taken_over_without_an_update(endpoints: Endpoints) -> None:
+    """Acceptance 20, aws-controllers-k8s/community#1381: namespace, name and kind agree, and the spec names it."""
+    endpoints.register("moved", _serves(6))
+    owner = {"install": "old-cluster", "namespace": endpoints.stack.namespace, "name": "moved", "kind": "ModelEndpoint"}
+    foreign_endpoint(endpoints, "adopt-moved", "moved", owner)
+
+    def move() -> None:
+        endpoints.apply("moved", variant("moved"), endpointName="adopt-moved")
+        endpoints.in_service("moved")
+
+    assert endpoints.stack.created_by(move) == Counter()
+    assert not {call for call in endpoints.stack.calls_for("moved") if call in UPDATES}
+    taken = endpoints.stack.calls_for("moved").count("AddTags")
+    sagemaker = endpoints.stack.client("sagemaker")
+    sagemaker.add_tags(ResourceArn=endpoints.status("moved")["arn"], Tags=[{"Key": f"{OURS}install", "Value": "old-cluster"}])
+    status = endpoints.until("moved", lambda status: condition(status, "Stalled").get("reason") == "NameConflict", 90)
+    assert "this object has managed it" in condition(status, "Stalled")["message"]
+    endpoints.stack.quiet()
+    assert endpoints.stack.calls_for("moved").count("AddTags") == taken
+
+
+def test_an_endpoint_name_that_the_tenant_does_not_allow_is_refused(endpoints: Endpoints) -> None:
+    """failure-modes.md I11: another team's endpoint in the same account."""
+    endpoints.apply("covets", variant("covets"), endpointName="team-b-prod", adopt="Always")
+    status = endpoints.until("covets", lambda status: condition(status, "Stalled").get("reason") == "TenantPolicy")
+    assert "spec.endpointName" in condition(status, "Stalled")["message"]
+    assert endpoints.stack.calls_for("covets") == []

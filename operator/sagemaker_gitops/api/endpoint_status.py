@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import StrictInt
+from pydantic import Field, StrictBool, StrictInt
 
 from sagemaker_gitops.api.base import Items, Model
 from sagemaker_gitops.api.status import Arn, AwsName, Cell, Column, Deletion, Digest, Message, Status, Time, Uri, Url, Word
@@ -49,6 +49,8 @@ class PastConfig(Model):
     """Names of its models. Example: [team-a-digits-model-k5tq3vwx2a]."""
     served_until: Time | None = None
     """When another took its place. Example: "2026-11-21T10:00:00Z"."""
+    adopted: StrictBool | None = None
+    """Made by somebody else, so it is never deleted. Example: true."""
 
 
 class Update(Model):
@@ -64,6 +66,41 @@ class Update(Model):
     """Succeeded, RolledBack or Failed once AWS has said so. Example: RolledBack."""
     message: Message | None = None
     """Why, as far as AWS tells. Example: one of the alarms digits-5xx went off."""
+
+
+class AdoptedModel(Model):
+    """A model of the adopted config."""
+
+    variant: Word
+    """Name of the variant. Example: blue."""
+    aws_name: AwsName
+    """Name of the SageMaker model. Example: digits-2026-11-20."""
+
+
+class EqualConfig(Model):
+    """The adopted config has the content that is wanted, so it goes on serving."""
+
+    to: AwsName
+    """Name that its content would have. Example: team-a-digits-config-k5tq3vwx2a."""
+    models: Annotated[tuple[AdoptedModel, ...], Items(VARIANT_LIMIT)]
+    """Its models. Example: [{variant: blue, awsName: digits-2026-11-20}]."""
+
+
+class Adoption(Model):
+    """An endpoint that somebody else had made."""
+
+    config: AwsName
+    """Endpoint config that served then; it is kept. Example: digits-2026-11-20."""
+    from_: Annotated[Cell | None, Field(alias="from")] = None
+    """Whose it was, as its tags said. Example: old-cluster/team-a/digits/ModelEndpoint."""
+    at: Time | None = None
+    """When it was taken over. Example: "2026-11-21T10:00:00Z"."""
+    foreign: StrictBool | None = None
+    """It was not made by an operator like this one for this object, so it is never deleted. Example: true."""
+    taken: StrictBool | None = None
+    """Its tags name this object. Example: true."""
+    equal: EqualConfig | None = None
+    """Present when its config has the wanted content. Example: {to: team-a-digits-config-k5tq3vwx2a, models: []}."""
 
 
 class ModelEndpointStatus(Status):
@@ -97,6 +134,8 @@ class ModelEndpointStatus(Status):
     """Endpoint config that last served well. Example: {config: team-a-digits-config-k5tq3vwx2a, models: []}."""
     history: Annotated[tuple[PastConfig, ...], Items(PAST_CONFIG_LIMIT)] | None = None
     """Earlier endpoint configs that are kept, newest first. Example: [{config: team-a-digits-config-a1b2c3d4e5, models: []}]."""
+    adoption: Adoption | None = None
+    """Present when the endpoint was adopted. Example: {from: somebody without our tags, config: digits-2026-11-20, taken: true}."""
     tagged: Word | None = None
     """Identity of the tags that endpoint, config and models were last seen to carry. Example: k5tq3vwx2a."""
     in_line: Word | None = None

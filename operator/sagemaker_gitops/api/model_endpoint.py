@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictInt
 
 from sagemaker_gitops.api.base import Items, Model, Rule, Text, exactly_one
+from sagemaker_gitops.api.endpoint_upkeep import AdoptPolicy, DriftPolicy, EndpointName
 from sagemaker_gitops.api.fields import (
     TAG_RULE,
     Count,
@@ -31,9 +32,6 @@ DEFAULT_ENDPOINT_DELETION_POLICY: DeletionPolicy = "Retain"
 DEFAULT_ROLLBACK_LIMIT = 3
 DEFAULT_WEIGHT = 1.0
 DEFAULT_WAIT_INTERVAL = 600  # seconds
-
-DriftPolicy = Literal["Repair", "Report"]
-DEFAULT_DRIFT_POLICY: DriftPolicy = "Repair"
 
 RolloutType = Literal["AllAtOnce", "Canary", "Linear", "Rolling"]
 WaitInterval = Annotated[int, duration_type(1, 3600)]  # WaitIntervalInSeconds
@@ -224,6 +222,15 @@ class ModelEndpointSpec(Model):
     deletion_policy: DeletionPolicy | None = None
     """On deletion of this object: Retain leaves the endpoint serving, Delete removes endpoint, configs and models. Example: Delete. Left
     out: Retain, because a pruned manifest must not take production down.
+    """
+    endpoint_name: EndpointName | None = None
+    """Name of the endpoint in AWS, which the Tenant must allow (allow.endpointNames); it cannot be changed later. Example:
+    team-a-digits-prod. Left out: made of namespace, name and installation.
+    """
+    adopt: AdoptPolicy | None = None
+    """What is done when endpointName exists already. Never: nothing. IfOurs: taken over if its tags name this object in another
+    installation of the operator. Always: taken over unless its tags name another object; it is never deleted. Example: Always. Left
+    out: IfOurs.
     """
     drift_policy: DriftPolicy | None = None
     """What is done about changes that somebody made in AWS by hand: Repair undoes them, Report shows them (Stalled, DriftDetected) and

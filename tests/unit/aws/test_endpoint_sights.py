@@ -9,10 +9,18 @@ from typing import Any
 
 import pytest
 
+from sagemaker_gitops.aws.kinds.adoption import alias
 from sagemaker_gitops.aws.kinds.endpoint_tags import tags
 from sagemaker_gitops.aws.kinds.look import Look
 from sagemaker_gitops.core.errors import Category
-from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, ForeignEndpoint, LiveEndpoint, ModelEndpointFacts, NoEndpoint
+from sagemaker_gitops.core.kinds.model_endpoint.facts import (
+    Alias,
+    EndpointState,
+    ForeignEndpoint,
+    LiveEndpoint,
+    ModelEndpointFacts,
+    NoEndpoint,
+)
 from sagemaker_gitops.core.kinds.model_endpoint.tagging import tagged_key
 from tests.unit.aws.aws_adapter_fakes import Answer, FakeAws, refused, scope
 from tests.unit.core.test_endpoint_plan import NOW, TENANT, model
@@ -83,7 +91,9 @@ def test_an_endpoint_that_lost_its_owner_tags_is_foreign() -> None:
     """failure-modes.md E4: not managed any more, and what is under it is not read."""
     case = Seen()
     aws = case.aws(endpoint={"Tags": [{"Key": "project", "Value": "x"}]})
-    assert read(case.look(aws), case.facts()).endpoint == ForeignEndpoint("somebody without our tags")
+    facts = case.facts()
+    assert isinstance(facts.endpoint, LiveEndpoint)
+    assert read(case.look(aws), facts).endpoint == ForeignEndpoint("somebody without our tags", {"project": "x"}, facts.endpoint)
     assert len(aws.calls) == 1
 
 
@@ -108,3 +118,39 @@ def test_tags_come_in_pages() -> None:
         return {"Tags": listed[4:]} if "NextToken" in parameters else {"Tags": listed[:4], "NextToken": "2"}
 
     assert read(case.look(FakeAws(answer)), case.facts()).tags == {arn: created}
+
+
+def test_the_config_of_somebody_else_is_compared_once() -> None:
+    """Config and models are described before the first update, and not after it was asked for or where there is a history of our own."""
+    case = Seen()
+    variants = [{"VariantName": "all", "ModelName": "theirs", "InstanceType": "ml.m5.large"}]
+
+    def answer(operation: str, parameters: Mapping[str, Any]) -> Answer:
+        if operation == "DescribeEndpointConfig":
+            return {"EndpointConfigName": "theirs", "ProductionVariants": variants}
+        (wanted,) = case.serving().create_models()
+        return {**wanted.parameters, "ModelName": "theirs"}
+
+    other = case.facts(config="theirs")
+    looks: tuple[tuple[str, dict[str, Any], ModelEndpointFacts], ...] = (
+        ("first", {}, other),
+        ("adopted", {"adoption": {"config": "theirs"}, "lastGood": {"config": "theirs"}}, other),
+        ("asked for", {"update": {"config": case.config()}}, other),
+        ("by hand", {"lastGood": {"config": case.config()}}, other),
+        ("ours", {}, case.facts()),
+        ("busy", {}, case.facts(config="theirs", state=EndpointState.BUSY, raw="Updating")),
+    )
+    calls = {}
+    for why, status, facts in looks:
+        aws = FakeAws(answer)
+        found = asyncio.run(alias(case.look(aws, **status), facts))
+        calls[why] = len(aws.calls)
+        assert (found.alias == Alias("theirs", {"all": "theirs"})) is (why in ("first", "adopted"))
+    assert calls == {"first": 2, "adopted": 2, "asked for": 0, "by hand": 0, "ours": 0, "busy": 0}
+
+
+def test_a_config_that_is_gone_is_not_equal() -> None:
+    """AWS lets a config in use be deleted; the update makes another."""
+    case = Seen()
+    aws = FakeAws(lambda operation, parameters: refused(Category.NOT_FOUND))
+    assert asyncio.run(alias(case.look(aws), case.facts(config="theirs"))).alias is None

@@ -23,7 +23,7 @@ async def tags(look: Look, facts: ModelEndpointFacts) -> ModelEndpointFacts:
         return facts
     arn, found = await tags_of(look.aws, look.scope, "endpoint", serving.endpoint_name)
     if not naming.owned_by(found, serving.install, serving.owner):
-        return replace(facts, endpoint=foreign(found))
+        return replace(facts, endpoint=foreign(found, live))
     seen = {arn: found}
     models = sorted({serving.model_name(variant) for variant in serving.spec.variants})
     for resource, name in (("endpoint-config", serving.config_name), *(("model", name) for name in models)):

@@ -41,10 +41,15 @@ async def look_at_endpoint(aws: Aws, scope: Scope, name: str, install: str, owne
         if failure.category is Category.NOT_FOUND:
             return NoEndpoint()
         raise
+    live = _live(answer)
     if not proven:
-        other = await foreign_owner(aws, scope, "endpoint", name, install, owner)
-        if other is not None:
-            return ForeignEndpoint(other)
+        _, tags = await tags_of(aws, scope, "endpoint", name)
+        if not naming.owned_by(tags, install, owner):
+            return foreign(tags, live)
+    return live
+
+
+def _live(answer: Mapping[str, Any]) -> LiveEndpoint:
     status = answer["EndpointStatus"]
     state = EndpointState.BUSY if status in BUSY else EndpointState.FAILED if status in BROKEN else EndpointState.UNKNOWN
     return LiveEndpoint(
@@ -85,9 +90,10 @@ async def tags_of(aws: Aws, scope: Scope, resource: str, name: str) -> tuple[str
         request = {**request, "NextToken": answer["NextToken"]}
 
 
-def foreign(tags: Mapping[str, str]) -> ForeignEndpoint:
+def foreign(tags: Mapping[str, str], live: LiveEndpoint | None = None) -> ForeignEndpoint:
     """What is said of an endpoint with such tags."""
-    return ForeignEndpoint("/".join(tags[tag] for tag in naming.OWNER_TAGS if tag in tags) or "somebody without our tags")
+    owner = "/".join(tags[tag] for tag in naming.OWNER_TAGS if tag in tags) or "somebody without our tags"
+    return ForeignEndpoint(owner, tags, live)
 
 
 async def resolve(aws: Aws, scope: Scope, references: References, namespace: str, model: ModelReference) -> ModelFact:

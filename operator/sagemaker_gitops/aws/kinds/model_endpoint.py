@@ -10,7 +10,7 @@ from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.aws.drift import SeenEndpoint
 from sagemaker_gitops.aws.kinds.bindings import binding_of
-from sagemaker_gitops.aws.kinds.hosting import foreign_owner, look_at_endpoint, registered_model, resolve
+from sagemaker_gitops.aws.kinds.hosting import foreign, foreign_owner, look_at_endpoint, registered_model, resolve, tags_of
 from sagemaker_gitops.aws.kinds.look import Look
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.sights import SIGHTS
@@ -58,7 +58,7 @@ class ModelEndpointKind:
     known: set[str] = field(default_factory=set)
     _names: dict[str, Key] = field(default_factory=dict)
     _groups: dict[Key, frozenset[str]] = field(default_factory=dict)
-    _seen: dict[Key, datetime] = field(default_factory=dict)
+    _seen: dict[Key, tuple[str, datetime]] = field(default_factory=dict)
     _suspects: set[Key] = field(default_factory=set)
 
     def parse(self, snapshot: Snapshot) -> ModelEndpointSpec | Deleting:
@@ -83,7 +83,7 @@ class ModelEndpointKind:
         self, snapshot: Snapshot, resource: ModelEndpointSpec | Deleting, now: datetime
     ) -> ModelEndpointFacts | Remains | None:
         key, binding = snapshot.key, binding_of(self.references, snapshot.key.namespace)
-        self._names[endpoint_name(self.settings.install, key)] = key
+        self._names[self._endpoint_of(snapshot)] = key
         if isinstance(resource, Deleting):
             touches = snapshot.has_finalizer and not retains(resource.policy)
             return await self._remains(snapshot, binding) if touches else None
@@ -119,7 +119,7 @@ class ModelEndpointKind:
     ) -> Plan:
         if isinstance(resource, Deleting):
             assert not isinstance(facts, ModelEndpointFacts)
-            name = endpoint_name(self.settings.install, snapshot.key)
+            name = self._endpoint_of(snapshot)
             return plan_deletion(snapshot, resource.policy, facts, name, self.settings, now)
         assert isinstance(facts, ModelEndpointFacts)
         return plan(snapshot, resource, facts, self.settings, now)
@@ -146,7 +146,7 @@ class ModelEndpointKind:
         self._suspects.discard(key)
         if isinstance(endpoint, LiveEndpoint):
             self.known.add(name)
-            self._seen[key] = endpoint.last_modified
+            self._seen[key] = name, endpoint.last_modified
         else:
             self.known.discard(name)
             self._seen.pop(key, None)
@@ -164,17 +164,24 @@ class ModelEndpointKind:
         self._groups[key] = frozenset(groups)
 
     def forget(self, key: Key) -> None:
-        self._names.pop(endpoint_name(self.settings.install, key), None)
+        self._names = {name: owner for name, owner in self._names.items() if owner != key}
         self._groups.pop(key, None)
         self._seen.pop(key, None)
         self._suspects.discard(key)
 
     def seen(self) -> Iterator[SeenEndpoint]:
         """The endpoints that this process has described, for the watch over drift."""
-        for key, last_modified in self._seen.items():
+        for key, (name, last_modified) in self._seen.items():
             binding = binding_of(self.references, key.namespace)
             if isinstance(binding, Bound):
-                yield SeenEndpoint(key, scope_of(binding.spec, key), endpoint_name(self.settings.install, key), last_modified)
+                yield SeenEndpoint(key, scope_of(binding.spec, key), name, last_modified)
+
+    def _endpoint_of(self, snapshot: Snapshot) -> str:
+        """The recorded name while the object goes, because its spec may have become anything; tags prove it like any other."""
+        given = snapshot.spec.get("endpointName")
+        recorded = snapshot.status.get("endpointName") if snapshot.deleting else None
+        name = next((item for item in (recorded, given) if isinstance(item, str)), None)
+        return endpoint_name(self.settings.install, snapshot.key, name)
 
     def _bound(self, snapshot: Snapshot) -> Bound:
         binding = binding_of(self.references, snapshot.key.namespace)
@@ -190,20 +197,25 @@ class ModelEndpointKind:
 
     async def _prove_ours(self, scope: Scope, owner: Key, resource: str, name: str) -> None:
         """A name that status gave may have been written there by anybody."""
-        other = await foreign_owner(self.aws, scope, resource, name, self.settings.install, owner)
-        if other is not None:
-            raise AwsFailure(
-                Category.BLOCKED,
-                service="sagemaker-gitops",
-                operation="delete",
-                code="NameConflict",
-                message=f"{resource} {name} belongs to {other}: it is not touched",
-            )
+        _, tags = await tags_of(self.aws, scope, resource, name)
+        ours = naming.owned_by(tags, self.settings.install, owner)
+        if ours and naming.TAG_ADOPTED not in tags:
+            return
+        why = "was adopted, and what was not made here is not deleted" if ours else f"belongs to {foreign(tags).owner}: it is not touched"
+        raise AwsFailure(
+            Category.BLOCKED,
+            service="sagemaker-gitops",
+            operation="delete",
+            code="Adopted" if ours else "NameConflict",
+            message=f"{resource} {name} {why}",
+        )
 
     async def _remains(self, snapshot: Snapshot, binding: Binding) -> Remains:
         key, scope = snapshot.key, scope_of(self._bound(snapshot).spec, snapshot.key)
-        name = endpoint_name(self.settings.install, key)
+        name = self._endpoint_of(snapshot)
         endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=False)
+        if isinstance(endpoint, LiveEndpoint):
+            return Remains(endpoint, adopted=naming.TAG_ADOPTED in (await tags_of(self.aws, scope, "endpoint", name))[1])
         if not isinstance(endpoint, NoEndpoint):
             return Remains(endpoint)
         configs, models = [await self._ours(scope, key, *listing) for listing in _LISTS]

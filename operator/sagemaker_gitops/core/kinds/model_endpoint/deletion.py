@@ -23,10 +23,13 @@ ROUNDING = 1.0  # times in status are whole seconds, cut off
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """What AWS still holds of the object: found by name and proven ours by tag. `attached` undoes what hangs on the endpoint."""
+    """What AWS still holds of the object: found by name and proven ours by tag. `attached` undoes what hangs on the endpoint;
+    `adopted`: somebody else made it.
+    """
 
     endpoint: EndpointFact
     attached: tuple[AwsRequest, ...] = ()
+    adopted: bool = False
     configs: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
 
@@ -46,6 +49,10 @@ def plan_deletion(snapshot: Snapshot, policy: str | None, remains: Remains | Non
             snapshot.status, stalled("NameConflict", f"{name} belongs to {endpoint.owner}: it is left alone"), snapshot.generation, now
         )
         return Plan(status, Done(), finalizer=False)
+    if isinstance(endpoint, LiveEndpoint) and remains.adopted:
+        # Its live config, ours or not, cannot go either.
+        status = replace_summary(snapshot.status, stalled("Adopted", f"{name} was adopted: it is left serving"), snapshot.generation, now)
+        return Plan(status, Done(), remains.attached, finalizer=False)
     if isinstance(endpoint, LiveEndpoint):
         if endpoint.state is EndpointState.BUSY:
             return Plan(_say(snapshot, f"waiting: AWS refuses to delete {name} while it is {endpoint.raw}", now), After(BUSY_DELAY))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sagemaker_gitops.api.model_endpoint import DEFAULT_DRIFT_POLICY
+from sagemaker_gitops.api.endpoint_upkeep import DEFAULT_DRIFT_POLICY
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.conditions import Condition, stalled
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
@@ -21,7 +21,7 @@ DRIFTED, DETECTED = "Drifted", "DriftDetected"
 
 def wanted_key(serving: Serving) -> str:
     """Identity of everything that is wanted of AWS now; whether drift is repaired is no part of it."""
-    spec = serving.spec.model_dump(mode="json", by_alias=True, exclude={"drift_policy"})
+    spec = serving.spec.model_dump(mode="json", by_alias=True, exclude={"drift_policy", "adopt", "deletion_policy"})
     return naming.content_key([serving.config_name, spec, dict(serving.effective.instance_counts), dict(serving.effective.tags)])
 
 

@@ -97,6 +97,7 @@ def wanted_of(spec: ModelEndpointSpec, effective: Effective, models: Mapping[str
         ],
         instance_types=[(f"{paths[name]}.resources.instanceType", value) for name, value in effective.instance_types.items()],
         instance_counts=[(f"{paths[name]}.resources.instanceCount", value) for name, value in effective.instance_counts.items()],
+        endpoint_names=[("spec.endpointName", spec.endpoint_name)] if spec.endpoint_name else [],
         subnet_ids=[("spec.network.subnetIds", value) for value in effective.subnet_ids]
         + [(path, value) for path, value in overridden if ".Subnets[" in path],
         security_group_ids=[("spec.network.securityGroupIds", value) for value in effective.security_group_ids]

@@ -12,6 +12,14 @@ from sagemaker_gitops.core.tenancy import Binding
 
 
 @dataclass(frozen=True, slots=True)
+class Alias:
+    """A config that somebody else named, with the wanted content, and its models by variant."""
+
+    config: str
+    models: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Resolved:
     """A model that may be served. `label` is what people call it: digits/7, or the image; artifact is an S3 URI."""
 
@@ -65,9 +73,11 @@ class NoEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class ForeignEndpoint:
-    """The name is taken by something whose tags do not name us."""
+    """The name is taken by something whose tags do not name us; `live` when it has been looked at for adoption."""
 
     owner: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    live: LiveEndpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,5 +103,7 @@ class ModelEndpointFacts:
     models: Mapping[str, ModelFact] = field(default_factory=dict)
     endpoint: EndpointFact | None = None
     request_findings: tuple[Finding, ...] = ()
+    alias: Alias | None = None
+    """The live config, when it was made by somebody else and has the wanted content."""
     tags: Mapping[str, Mapping[str, str]] | None = None
     """Tags by ARN of endpoint, live config and its models, in this order; None: not looked at."""

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.core.conditions import reconciling
+from sagemaker_gitops.core.kinds.model_endpoint.adoption import owned
 from sagemaker_gitops.core.kinds.model_endpoint.checks import CHECKS
 from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, LiveEndpoint, ModelEndpointFacts, NoEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.rollout import create, failed, replace_config
@@ -27,6 +28,7 @@ def plan(snapshot: Snapshot, spec: ModelEndpointSpec, facts: ModelEndpointFacts,
         answer = check(here)
         if answer is not None:
             return answer
+    here = owned(here)
     return _converge(here, build_serving(here))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sagemaker_gitops.core.actions import Action
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, timestamp
 from sagemaker_gitops.core.kinds.model_endpoint import drift
+from sagemaker_gitops.core.kinds.model_endpoint.adoption import keeps
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, delete_endpoint
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, shown, update_for
@@ -71,6 +72,9 @@ def failed(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
             "update": {**_intent(here, serving, live)["update"], **update, "outcome": FAILED, "message": message}
         }
         return Plan(here.say("Failed", stalled("EndpointFailed", message), **fields), OnEvent())
+    if keeps(here.snapshot.status):
+        message = f"{live.raw}: the endpoint was adopted, so it is not deleted: delete it yourself and it is made anew"
+        return Plan(here.say("Failed", stalled("EndpointFailed", message), **shown(serving, live)), OnEvent())
     status = here.say("Updating", reconciling("Replacing", f"deleting the failed endpoint, then creating it anew: {live.reason}"))
     return Plan(status, After(BUSY_DELAY), (delete_endpoint(serving.endpoint_name),))
 

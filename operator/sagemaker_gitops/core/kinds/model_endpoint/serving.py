@@ -14,7 +14,7 @@ from sagemaker_gitops.api.model_endpoint import DEFAULT_WAIT_INTERVAL, DEFAULT_W
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.kinds.model_endpoint.effective import Effective
-from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint, Resolved
+from sagemaker_gitops.core.kinds.model_endpoint.facts import Alias, LiveEndpoint, Resolved
 from sagemaker_gitops.core.merge import deep_merge
 from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Bound
@@ -34,17 +34,26 @@ class Serving:
     effective: Effective
     models: Mapping[str, Resolved]
     revision: str = ""
+    alias: Alias | None = None
 
     @property
     def endpoint_name(self) -> str:
-        return endpoint_name(self.install, self.owner)
+        return endpoint_name(self.install, self.owner, self.spec.endpoint_name)
 
     @property
     def config_name(self) -> str:
+        """The config that has the wanted content: ours, or the adopted one that is equal to it."""
+        return self.own_config_name if self.alias is None else self.alias.config
+
+    @property
+    def own_config_name(self) -> str:
         """Equal for equal models on equal machines, whatever their shares."""
         return naming.aws_name(self.owner, "config", naming.content_key(self._config_content()))
 
     def model_name(self, variant: Variant) -> str:
+        return self.own_model_name(variant) if self.alias is None else self.alias.models[variant.name]
+
+    def own_model_name(self, variant: Variant) -> str:
         return naming.aws_name(self.owner, "model", naming.content_key([*self._identity(), self._model_content(variant)]))
 
     def weight(self, variant: Variant) -> float:
@@ -125,7 +134,9 @@ class Serving:
         }
 
     def _config_content(self) -> list[Any]:
-        variants = [[variant.name, self.model_name(variant), self.effective.instance_types[variant.name]] for variant in self.spec.variants]
+        variants = [
+            [variant.name, self.own_model_name(variant), self.effective.instance_types[variant.name]] for variant in self.spec.variants
+        ]
         capture = self._data_capture() if self.spec.data_capture is not None else None
         return [*self._identity(), variants, capture, self.effective.kms_key_arn, self._overrides("createEndpointConfig")]
 
@@ -174,9 +185,9 @@ class Serving:
         return AwsRequest("sagemaker", operation, subject, deep_merge(parameters, self._overrides(override)))
 
 
-def endpoint_name(install: str, owner: Key) -> str:
-    """What callers put into their code: it never changes while the object lives, and comes back with it."""
-    return f"{naming.readable(owner)}-{naming.content_key([install, owner.namespace, owner.name])[:6]}".lower()
+def endpoint_name(install: str, owner: Key, given: str | None = None) -> str:
+    """What callers put into their code: it never changes while the object lives, and comes back with it. `given`: spec.endpointName."""
+    return given or f"{naming.readable(owner)}-{naming.content_key([install, owner.namespace, owner.name])[:6]}".lower()
 
 
 def delete_endpoint(name: str) -> AwsRequest:

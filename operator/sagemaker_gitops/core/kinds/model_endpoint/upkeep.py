@@ -12,9 +12,10 @@ from typing import Any
 from sagemaker_gitops.core.actions import Action, AwsRequest
 from sagemaker_gitops.core.conditions import Condition, ready, reconciling
 from sagemaker_gitops.core.kinds.model_endpoint import drift
+from sagemaker_gitops.core.kinds.model_endpoint.adoption import adoption_of
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, delete_config, delete_model
-from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, history_after, history_limit, served, shown, update_for
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, equal_to, history_after, history_limit, served, shown, update_for
 from sagemaker_gitops.core.kinds.model_endpoint.tagging import tag_requests, tag_words, tagged_key
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 
@@ -55,7 +56,15 @@ def tags(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     return Upkeep(fields={"tagged": tagged_key(serving)})
 
 
-CONCERNS: tuple[Concern, ...] = (shares, tags)
+def adopted(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
+    """That a config of somebody else has the wanted content is remembered, so that it is compared once."""
+    if here.facts.alias is None:
+        return Upkeep()
+    known, equal = adoption_of(here.snapshot.status), equal_to(here.facts.alias, serving.own_config_name)
+    return Upkeep(fields={"adoption": {**known, "config": serving.config_name, "equal": equal}})
+
+
+CONCERNS: tuple[Concern, ...] = (adopted, shares, tags)
 
 
 def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
@@ -109,8 +118,10 @@ def _found(here: Pass, serving: Serving, live: LiveEndpoint) -> list[Upkeep]:
 
 
 def _collected(dropped: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]) -> tuple[Action, ...]:
-    """Deletes of configs that are neither live, wanted nor within the limit, and of models that none of the kept ones names."""
-    configs = [str(item["config"]) for item in dropped]
+    """Deletes of configs that are neither live, wanted nor within the limit, and of models that none of the kept ones names; what
+    somebody else made stays.
+    """
+    configs = [str(item["config"]) for item in dropped if not item.get("adopted")]
     needed = {name for item in kept for name in item.get("models", ())}
     models = sorted({name for item in dropped for name in item.get("models", ())} - needed)
     return (*map(delete_config, configs), *map(delete_model, models))
