@@ -243,3 +243,42 @@ def test_an_endpoint_name_that_the_tenant_does_not_allow_is_refused(endpoints: E
     status = endpoints.until("covets", lambda status: condition(status, "Stalled").get("reason") == "TenantPolicy")
     assert "spec.endpointName" in condition(status, "Stalled")["message"]
     assert endpoints.stack.calls_for("covets") == []
+
+
+@pytest.mark.capability("F10")
+def test_an_artifact_that_changed_under_its_approval_is_not_served(endpoints: Endpoints) -> None:
+    """sagemaker-custom-project-templates#15: the approval was of another object; what serves goes on, and the old object back is served."""
+    endpoints.register("swapped", _serves(1))
+    endpoints.register("swapped", _serves(2))
+    endpoints.apply("swapped", variant("swapped"))
+    status = endpoints.in_service("swapped", "1")
+    bucket, _, key = status["variants"][0]["artifact"].removeprefix("s3://").partition("/")
+    s3 = endpoints.stack.client("s3")
+    approved = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    endpoints.apply("swapped", variant("swapped", 2))
+    endpoints.in_service("swapped", "2")
+    s3.put_object(Bucket=bucket, Key=key, Body=b"something that nobody approved")
+    endpoints.apply("swapped", variant("swapped"))
+    status = endpoints.until("swapped", lambda status: condition(status, "Stalled").get("reason") == "ArtifactChanged")
+    assert "swapped/1 was approved as" in condition(status, "Stalled")["message"]
+    assert endpoints.ask("swapped") == "2"
+    updates = endpoints.stack.calls_for("swapped").count("UpdateEndpoint")
+    s3.put_object(Bucket=bucket, Key=key, Body=approved)
+    words = ("annotate", "mep", "swapped", "-n", endpoints.stack.namespace, f"{OURS}reconcile-requested-at=now")
+    endpoints.stack.sandbox.kubectl(*words)
+    endpoints.in_service("swapped", "1")
+    assert endpoints.stack.calls_for("swapped").count("UpdateEndpoint") == updates + 1
+
+
+@pytest.mark.capability("F10")
+def test_rejecting_the_last_approved_version_keeps_production_up(endpoints: Endpoints) -> None:
+    """sagemaker-custom-project-templates#16: rejecting falls back; with nothing to fall back to, it is said and what serves goes on."""
+    first, second = endpoints.register("rejected", _serves(1)), endpoints.register("rejected", _serves(2))
+    endpoints.apply("rejected", {"name": "all", "model": {"package": {"group": "rejected", "approved": "Latest"}}})
+    endpoints.in_service("rejected", "2")
+    endpoints.approve(second, "Rejected")
+    endpoints.in_service("rejected", "1")
+    endpoints.approve(first, "Rejected")
+    status = endpoints.until("rejected", lambda status: condition(status, "Ready").get("reason") == "AwaitingApproval")
+    assert status["phase"] == "InService"
+    assert endpoints.ask("rejected") == "1"

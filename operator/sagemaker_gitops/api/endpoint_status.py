@@ -11,6 +11,7 @@ from sagemaker_gitops.api.status import Arn, AwsName, Cell, Column, Deletion, Di
 
 VARIANT_LIMIT = 10
 PAST_CONFIG_LIMIT = 20
+ARTIFACT_LIMIT = 20
 
 
 class ServingVariant(Model):
@@ -103,6 +104,19 @@ class Adoption(Model):
     """Present when its config has the wanted content. Example: {to: team-a-digits-config-k5tq3vwx2a, models: []}."""
 
 
+class ServedArtifact(Model):
+    """Which object in S3 a package meant when it was first served."""
+
+    model: Cell
+    """Model package. Example: digits/7."""
+    package_arn: Arn
+    """ARN of the package. Example: arn:aws:sagemaker:eu-central-1:123456789012:model-package/digits/7."""
+    uri: Uri
+    """Where its archive is. Example: s3://team-a-ml/artifacts/.../model.tar.gz."""
+    etag: Digest
+    """The object's ETag. Example: 9f86d081884c7d659a2feaa0c55ad015."""
+
+
 class ModelEndpointStatus(Status):
     """What serves, what is wanted, and why they differ. Written by the operator only."""
 
@@ -134,6 +148,10 @@ class ModelEndpointStatus(Status):
     """Endpoint config that last served well. Example: {config: team-a-digits-config-k5tq3vwx2a, models: []}."""
     history: Annotated[tuple[PastConfig, ...], Items(PAST_CONFIG_LIMIT)] | None = None
     """Earlier endpoint configs that are kept, newest first. Example: [{config: team-a-digits-config-a1b2c3d4e5, models: []}]."""
+    artifacts: Annotated[tuple[ServedArtifact, ...], Items(ARTIFACT_LIMIT)] | None = None
+    """Objects that the served packages meant, newest first: another object in its place is not served. Example: [{model: digits/7, uri:
+    s3://team-a-ml/artifacts/.../model.tar.gz}].
+    """
     adoption: Adoption | None = None
     """Present when the endpoint was adopted. Example: {from: somebody without our tags, config: digits-2026-11-20, taken: true}."""
     tagged: Word | None = None

@@ -31,6 +31,7 @@ TAG_KEY = f"{GROUP}/spec-hash"
 TAG_ATTEMPT = f"{GROUP}/attempt"
 TAG_REVISION = f"{GROUP}/git-revision"
 TAG_MEMORY = f"{GROUP}/tag-keys"
+TAG_ARTIFACT = f"{GROUP}/artifact-etag"
 TAG_ADOPTED = f"{GROUP}/adopted"
 OWNER_TAGS = (TAG_INSTALL, TAG_NAMESPACE, TAG_NAME, TAG_KIND)
 

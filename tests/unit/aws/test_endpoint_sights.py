@@ -10,16 +10,19 @@ from typing import Any
 import pytest
 
 from sagemaker_gitops.aws.kinds.adoption import alias
+from sagemaker_gitops.aws.kinds.artifacts import artifacts
 from sagemaker_gitops.aws.kinds.endpoint_tags import tags
 from sagemaker_gitops.aws.kinds.look import Look
-from sagemaker_gitops.core.errors import Category
+from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     Alias,
+    EndpointFact,
     EndpointState,
     ForeignEndpoint,
     LiveEndpoint,
     ModelEndpointFacts,
     NoEndpoint,
+    Resolved,
 )
 from sagemaker_gitops.core.kinds.model_endpoint.tagging import tagged_key
 from tests.unit.aws.aws_adapter_fakes import Answer, FakeAws, refused, scope
@@ -154,3 +157,40 @@ def test_a_config_that_is_gone_is_not_equal() -> None:
     case = Seen()
     aws = FakeAws(lambda operation, parameters: refused(Category.NOT_FOUND))
     assert asyncio.run(alias(case.look(aws), case.facts(config="theirs"))).alias is None
+
+
+class Packaged(Seen):
+    """A case whose model is a registered one; S3 and the SageMaker model answer."""
+
+    def see(self, endpoint: EndpointFact, *, s3: Answer, tags: Answer, **status: Any) -> tuple[Resolved, list[str]]:
+        aws = FakeAws(lambda operation, parameters: s3 if operation == "HeadObject" else tags)
+        registered = replace(model(), package_arn="arn:package/digits/7")
+        look = Look(aws, SCOPE, replace(self.snapshot, status=status), self.serving(registered), NOW)
+        facts = asyncio.run(artifacts(look, ModelEndpointFacts(TENANT, {"all": registered}, endpoint)))
+        found = facts.models["all"]
+        assert isinstance(found, Resolved)
+        return found, [operation.partition(":")[2] for operation in aws.operations]
+
+
+def test_artifacts_are_looked_at_when_a_config_is_about_to_be_made() -> None:
+    """One HeadObject, and one ListTags of a package that status does not know; nothing at rest."""
+    case = Packaged()
+    head, gone = {"ETag": '"abc"'}, refused(Category.NOT_FOUND)
+    found, calls = case.see(NoEndpoint(), s3=head, tags=gone)
+    assert (found.looked_at, found.etag, found.served_etag, calls) == (True, "abc", "", ["ListTags", "HeadObject"])
+    found, _ = case.see(NoEndpoint(), s3=head, tags={"Tags": [{"Key": "sagemaker-gitops.dev/artifact-etag", "Value": "old"}]})
+    assert (found.etag, found.served_etag) == ("abc", "old")
+    known = {"artifacts": [{"packageArn": "arn:package/digits/7"}]}
+    found, calls = case.see(case.live(config="another"), s3=gone, tags=gone, **known)
+    assert (found.looked_at, found.etag, calls) == (True, None, ["HeadObject"])
+    serving = case.serving(replace(model(), package_arn="arn:package/digits/7")).config_name
+    for endpoint in (case.live(config=serving), case.live(config="another", state=EndpointState.BUSY, raw="Updating")):
+        assert case.see(endpoint, s3=head, tags=gone)[1] == []
+
+
+def test_a_refused_look_at_an_artifact_is_no_absence() -> None:
+    """No right to read is said as such, and nothing is made."""
+    with pytest.raises(AwsFailure):
+        Packaged().see(NoEndpoint(), s3=refused(Category.BLOCKED), tags=refused(Category.NOT_FOUND))
+    with pytest.raises(AwsFailure):
+        Packaged().see(NoEndpoint(), s3={"ETag": "x"}, tags=refused(Category.BLOCKED))

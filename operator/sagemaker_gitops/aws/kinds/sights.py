@@ -6,7 +6,8 @@ A sight reads AWS only where the spec or the status says that there is something
 from __future__ import annotations
 
 from sagemaker_gitops.aws.kinds.adoption import alias
+from sagemaker_gitops.aws.kinds.artifacts import artifacts
 from sagemaker_gitops.aws.kinds.endpoint_tags import tags
 from sagemaker_gitops.aws.kinds.look import Sight
 
-SIGHTS: tuple[Sight, ...] = (alias, tags)
+SIGHTS: tuple[Sight, ...] = (alias, artifacts, tags)

@@ -8,6 +8,7 @@ from sagemaker_gitops.core import tenancy
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import name_taken
+from sagemaker_gitops.core.kinds.model_endpoint.artifacts import artifact_changed, artifact_missing
 from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, wanted_of
 from sagemaker_gitops.core.kinds.model_endpoint.facts import AwaitingApproval, ModelMissing
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass
@@ -87,4 +88,14 @@ def _refused(here: Pass, reason: str, findings: Sequence[Finding]) -> Plan:
     return _held(here, stalled(reason, "; ".join(str(finding) for finding in findings)), "Invalid")
 
 
-CHECKS: tuple[Check, ...] = (no_tenant, outside_tenant, renamed, model_missing, awaiting_approval, invalid_request, name_taken)
+CHECKS: tuple[Check, ...] = (
+    no_tenant,
+    outside_tenant,
+    renamed,
+    model_missing,
+    awaiting_approval,
+    invalid_request,
+    name_taken,
+    artifact_missing,
+    artifact_changed,
+)

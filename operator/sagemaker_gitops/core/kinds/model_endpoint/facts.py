@@ -21,7 +21,11 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A model that may be served. `label` is what people call it: digits/7, or the image; artifact is an S3 URI."""
+    """A model that may be served. `label` is what people call it: digits/7, or the image; artifact is an S3 URI.
+
+    `etag` is the artifact's, None when there is no such object; it says so only if `looked_at`. `served_etag`: the one that this model
+    was made with in SageMaker, as far as it is known there.
+    """
 
     label: str
     image: str
@@ -29,6 +33,9 @@ class Resolved:
     environment: Mapping[str, str] = field(default_factory=dict)
     package_arn: str = ""
     approver: str = ""
+    looked_at: bool = False
+    etag: str | None = None
+    served_etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)

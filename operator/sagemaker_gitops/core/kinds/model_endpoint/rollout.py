@@ -12,6 +12,7 @@ from sagemaker_gitops.core.actions import Action
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, timestamp
 from sagemaker_gitops.core.kinds.model_endpoint import drift
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import keeps
+from sagemaker_gitops.core.kinds.model_endpoint.artifacts import artifacts_after
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, delete_endpoint
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, shown, update_for
@@ -32,7 +33,7 @@ def create(here: Pass, serving: Serving) -> Plan:
         return left
     noticed, cleared = drift.noticed(here, serving, gone)
     actions = (*_made(here, serving, None), serving.create_endpoint())
-    fields = shown(serving, None) | _intent(here, serving, None) | cleared
+    fields = shown(serving, None) | _intent(here, serving, None) | cleared | artifacts_after(here)
     status = here.say("Creating", [*reconciling("Creating", serving.endpoint_name), *noticed], **fields)
     return Plan(status, After(BUSY_DELAY), actions)
 
@@ -51,7 +52,7 @@ def replace_config(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
         return left
     noticed, cleared = drift.noticed(here, serving, other)
     actions = (*_made(here, serving, live), serving.update_endpoint())
-    fields = shown(serving, live) | _intent(here, serving, live) | cleared
+    fields = shown(serving, live) | _intent(here, serving, live) | cleared | artifacts_after(here)
     conditions = [*reconciling("Updating", f"{live.config} -> {serving.config_name}"), *noticed]
     return Plan(here.say("Updating", conditions, **fields), After(BUSY_DELAY), actions)
 

@@ -20,6 +20,7 @@ from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Bound
 
 CAPTURE_FOLDER = "capture"
+NOTHING: Mapping[str, str] = {}
 ROUTING = {"AllAtOnce": "ALL_AT_ONCE", "Canary": "CANARY", "Linear": "LINEAR"}
 
 
@@ -151,7 +152,7 @@ class Serving:
             "ModelName": name,
             "PrimaryContainer": container,
             "ExecutionRoleArn": effective.role_arn,
-            "Tags": self._tags("model", name),
+            "Tags": self._tags("model", name, {naming.TAG_ARTIFACT: model.etag} if model.etag else {}),
         }
         if effective.subnet_ids:
             parameters["VpcConfig"] = {"Subnets": list(effective.subnet_ids), "SecurityGroupIds": list(effective.security_group_ids)}
@@ -171,10 +172,10 @@ class Serving:
         }
         return config | ({"KmsKeyId": self.effective.kms_key_arn} if self.effective.kms_key_arn else {})
 
-    def _tags(self, step: str, key: str) -> list[dict[str, str]]:
+    def _tags(self, step: str, key: str, more: Mapping[str, str] = NOTHING) -> list[dict[str, str]]:
         own = naming.owner_tags(self.install, self.owner, step=step, key=key, attempt=1, revision=self.revision)
         given = dict(self.effective.tags)
-        return [{"Key": name, "Value": value} for name, value in sorted((given | naming.tag_memory(given) | own).items())]
+        return [{"Key": name, "Value": value} for name, value in sorted({**given, **naming.tag_memory(given), **own, **more}.items())]
 
     def _overrides(self, operation: str) -> Mapping[str, Any]:
         given = self.spec.overrides.model_dump(by_alias=True, exclude_none=True) if self.spec.overrides is not None else {}
