@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
+from sagemaker_gitops.aws import idle
 from sagemaker_gitops.aws.clients import Clients
 from sagemaker_gitops.aws.drift import watch
 from sagemaker_gitops.aws.events import AwsEvent, poll
@@ -21,6 +22,7 @@ from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind, scope_of
 from sagemaker_gitops.aws.limits import START_RATES, UNLIMITED, Limits
 from sagemaker_gitops.aws.sweep import ACTIVE, ActiveJob, sweep
 from sagemaker_gitops.config import Settings
+from sagemaker_gitops.core.kinds.model_endpoint.facts import Quiet
 from sagemaker_gitops.core.kinds.training_run.settings import Settings as PlanSettings
 from sagemaker_gitops.core.kinds.training_run.status import recorded_active
 from sagemaker_gitops.core.resource import Key, Snapshot
@@ -124,13 +126,20 @@ def wire(context: Context) -> Wiring:
 
         await watch(clients, endpoints.seen, wake, settings.drift_interval)
 
+    async def listen_for_silence(enqueue: Enqueue, store: Store) -> None:
+        def note(key: Key, quiet: Quiet) -> None:
+            if endpoints.hear(key, quiet):
+                enqueue(key, 0.0, Priority.SWEEP)
+
+        await idle.watch(clients, endpoints.idle, note, context.clock.now, settings.drift_interval)
+
     async def close() -> None:
         clients.close()
 
     return Wiring(
         kinds={kind.name: kind, endpoints.name: endpoints},
         references={kind.name: training_run_references, endpoints.name: model_endpoint_references},
-        background=(listen, look, compare) if settings.event_queue_url else (look, compare),
+        background=(*((listen,) if settings.event_queue_url else ()), look, compare, listen_for_silence),
         close=close,
     )
 

@@ -1,11 +1,15 @@
-"""What is kept up of an endpoint that serves, on the real API server and the local AWS: tags, changes by hand, adoption."""
+"""What is kept up of an endpoint that serves, on the real API server and the local AWS: tags, changes by hand, adoption, parking."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -282,3 +286,71 @@ def test_rejecting_the_last_approved_version_keeps_production_up(endpoints: Endp
     status = endpoints.until("rejected", lambda status: condition(status, "Ready").get("reason") == "AwaitingApproval")
     assert status["phase"] == "InService"
     assert endpoints.ask("rejected") == "1"
+
+
+def window_around(open_: bool) -> dict[str, Any]:
+    """A window that is open, or closed, for hours to come."""
+    now = datetime.now(UTC)
+    begin = now - timedelta(hours=2) if open_ else now + timedelta(hours=2)
+    end = begin + timedelta(hours=5)
+    return {"days": ["Mon-Sun"], "from": f"{begin:%H:%M}", "to": f"{end:%H:%M}", "timeZone": "UTC"}
+
+
+def unpark(endpoints: Endpoints, name: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sagemaker_gitops", "unpark", name, "-n", endpoints.stack.namespace]
+    return subprocess.run(command, env={**os.environ, **endpoints.stack.sandbox.environment()}, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.capability("A7", "F14")
+def test_outside_its_window_an_endpoint_is_parked_and_unpark_brings_it_back(endpoints: Endpoints) -> None:
+    """aws-controllers-k8s/community#1635: the endpoint goes, config and models stay, and nothing but the endpoint is made again."""
+    endpoints.register("windowed", _serves(5))
+    endpoints.apply("windowed", variant("windowed"), activeWindow=window_around(True))
+    served = endpoints.in_service("windowed")
+    endpoints.apply("windowed", variant("windowed"), activeWindow=window_around(False))
+    status = endpoints.until("windowed", lambda status: status.get("phase") == "Parked")
+    assert condition(status, "Suspended")["reason"] == condition(status, "Ready")["reason"] == "Parked"
+    assert (status["url"], status.get("liveConfig")) == (served["url"], None)
+    sagemaker = endpoints.stack.client("sagemaker")
+    assert sagemaker.list_endpoints(NameContains=served["endpointName"])["Endpoints"] == []
+    assert sagemaker.describe_endpoint_config(EndpointConfigName=served["liveConfig"])["ProductionVariants"]
+    assert len(events(endpoints, "windowed", "Parked")) == 1
+    assert not events(endpoints, "windowed", "DriftDetected")
+    before = len(endpoints.stack.calls_for("windowed"))
+    endpoints.stack.quiet()
+    assert len(endpoints.stack.calls_for("windowed")) == before
+
+    def wake() -> None:
+        assert unpark(endpoints, "windowed").returncode == 0
+        endpoints.in_service("windowed")
+
+    assert endpoints.stack.created_by(wake) == Counter({"sagemaker:CreateEndpoint": 1})
+    status = endpoints.status("windowed")
+    assert (status["liveConfig"], endpoints.ask("windowed")) == (served["liveConfig"], "5")
+    assert status["parking"]["awakeUntil"]
+    assert unpark(endpoints, "windowed").returncode == 1
+    endpoints.apply("windowed", variant("windowed"), deletionPolicy="Delete", activeWindow=window_around(False))
+    endpoints.delete("windowed")
+
+
+@pytest.mark.capability("A7", "F14")
+@pytest.mark.timeout(300)
+def test_an_endpoint_that_nobody_asks_is_parked_and_one_that_is_asked_is_not(endpoints: Endpoints) -> None:
+    """amazon-sagemaker-feedback#155: by its invocations in CloudWatch; a new model does not wake it."""
+    for name in ("idle", "asked"):
+        endpoints.register(name, _serves(1))
+        endpoints.apply(name, {"name": "all", "model": {"package": {"group": name, "approved": "Latest"}}}, idle={"parkAfter": "1m"})
+    endpoints.in_service("idle"), endpoints.in_service("asked")
+
+    def parked() -> bool:
+        assert endpoints.ask("asked") == "1"
+        return endpoints.status("idle").get("phase") == "Parked"
+
+    eventually(parked, "it was not parked", 200)
+    assert endpoints.status("asked")["phase"] == "InService"
+    assert "DeleteEndpoint" not in endpoints.stack.calls_for("asked")
+    endpoints.register("idle", _serves(2))
+    endpoints.stack.quiet()
+    assert endpoints.status("idle")["phase"] == "Parked"
+    assert unpark(endpoints, "idle").returncode == 0
+    endpoints.in_service("idle", "2")

@@ -117,6 +117,19 @@ class ServedArtifact(Model):
     """The object's ETag. Example: 9f86d081884c7d659a2feaa0c55ad015."""
 
 
+class Parking(Model):
+    """Whether and why the endpoint is parked: deleted, with its config and models kept."""
+
+    since: Time | None = None
+    """When it was decided; absent while it serves. Example: "2026-11-21T19:00:00Z"."""
+    reason: Word | None = None
+    """Idle or OutsideWindow. Example: Idle."""
+    handled: Cell | None = None
+    """Value of the unpark-requested-at annotation that was acted upon last. Example: "2026-11-21T20:15:00Z"."""
+    awake_until: Time | None = None
+    """End of the window until which a request keeps it awake. Example: "2026-11-23T18:00:00Z"."""
+
+
 class ModelEndpointStatus(Status):
     """What serves, what is wanted, and why they differ. Written by the operator only."""
 
@@ -148,6 +161,8 @@ class ModelEndpointStatus(Status):
     """Endpoint config that last served well. Example: {config: team-a-digits-config-k5tq3vwx2a, models: []}."""
     history: Annotated[tuple[PastConfig, ...], Items(PAST_CONFIG_LIMIT)] | None = None
     """Earlier endpoint configs that are kept, newest first. Example: [{config: team-a-digits-config-a1b2c3d4e5, models: []}]."""
+    parking: Parking | None = None
+    """Present once it was parked. Example: {since: "2026-11-21T19:00:00Z", reason: Idle}."""
     artifacts: Annotated[tuple[ServedArtifact, ...], Items(ARTIFACT_LIMIT)] | None = None
     """Objects that the served packages meant, newest first: another object in its place is not served. Example: [{model: digits/7, uri:
     s3://team-a-ml/artifacts/.../model.tar.gz}].

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictInt
 
 from sagemaker_gitops.api.base import Items, Model, Rule, Text, exactly_one
-from sagemaker_gitops.api.endpoint_upkeep import AdoptPolicy, DriftPolicy, EndpointName
+from sagemaker_gitops.api.endpoint_upkeep import ActiveWindow, AdoptPolicy, DriftPolicy, EndpointName, Idle
 from sagemaker_gitops.api.fields import (
     TAG_RULE,
     Count,
@@ -222,6 +222,12 @@ class ModelEndpointSpec(Model):
     deletion_policy: DeletionPolicy | None = None
     """On deletion of this object: Retain leaves the endpoint serving, Delete removes endpoint, configs and models. Example: Delete. Left
     out: Retain, because a pruned manifest must not take production down.
+    """
+    idle: Idle | None = None
+    """Stops paying for an endpoint that nobody asks. Example: {parkAfter: 8h}. Left out: it serves all the time."""
+    active_window: ActiveWindow | None = None
+    """When it serves; outside it is parked. Example: {days: [Mon-Fri], from: "07:00", to: "19:00", timeZone: Europe/Zurich}. Left out:
+    all the time.
     """
     endpoint_name: EndpointName | None = None
     """Name of the endpoint in AWS, which the Tenant must allow (allow.endpointNames); it cannot be changed later. Example:

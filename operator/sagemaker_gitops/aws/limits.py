@@ -22,6 +22,7 @@ START_RATES: Mapping[str, float] = {
     "glue:": 5.0,
     "glue:StartJobRun": 2.0,
     "logs:": 5.0,
+    "cloudwatch:": 5.0,
     "s3:": 100.0,
 }
 DEFAULT_RATE = 20.0

@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": "what would be called if the manifests were applied, compared with the cluster",
     "graph": "the steps of a TrainingRun as text or Mermaid",
     "logs": "the log of a TrainingRun's step",
+    "unpark": "bring back a ModelEndpoint that is parked",
     "sandbox": "a Kubernetes API server, a local AWS and the operator on this machine",
     "demo": "the whole story on a sandbox of its own",
 }

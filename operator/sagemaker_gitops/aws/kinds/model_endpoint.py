@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.aws.drift import SeenEndpoint
+from sagemaker_gitops.aws.idle import IdleEndpoint
 from sagemaker_gitops.aws.kinds.bindings import binding_of
 from sagemaker_gitops.aws.kinds.hosting import foreign, foreign_owner, look_at_endpoint, registered_model, resolve, tags_of
 from sagemaker_gitops.aws.kinds.look import Look
@@ -20,9 +21,10 @@ from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.core import conditions, naming, tenancy
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
+from sagemaker_gitops.core.kinds.model_endpoint import parking
 from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion, retains
 from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, wanted_of
-from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointFact, LiveEndpoint, ModelEndpointFacts, NoEndpoint, Resolved
+from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointFact, LiveEndpoint, ModelEndpointFacts, NoEndpoint, Quiet, Resolved
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
@@ -60,6 +62,8 @@ class ModelEndpointKind:
     _groups: dict[Key, frozenset[str]] = field(default_factory=dict)
     _seen: dict[Key, tuple[str, datetime]] = field(default_factory=dict)
     _suspects: set[Key] = field(default_factory=set)
+    _idle: dict[Key, IdleEndpoint] = field(default_factory=dict)
+    _quiet: dict[Key, Quiet] = field(default_factory=dict)
 
     def parse(self, snapshot: Snapshot) -> ModelEndpointSpec | Deleting:
         """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
@@ -94,6 +98,8 @@ class ModelEndpointKind:
         if _forbidden(binding, resource, facts):
             return facts
         scope = scope_of(binding.spec, key)
+        if parking.at_rest(snapshot, resource, now):
+            return await self._at_rest(snapshot, scope, facts)
         models = {
             variant.name: await resolve(self.aws, scope, self.references, key.namespace, variant.model) for variant in resource.variants
         }
@@ -108,10 +114,23 @@ class ModelEndpointKind:
         name = serving.endpoint_name
         endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=name in self.known)
         facts = replace(facts, endpoint=endpoint)
+        facts = replace(facts, quiet=self._quiet.pop(key, None))
         look = Look(self.aws, scope, snapshot, serving, now, anew=key in self._suspects)
         for sight in SIGHTS:
             facts = await sight(look, facts)
         self._note(key, name, facts.endpoint)
+        if resource.idle is not None and isinstance(facts.endpoint, LiveEndpoint):
+            variants = tuple(variant.name for variant in resource.variants)
+            self._idle[key] = IdleEndpoint(key, scope, name, variants, resource.idle.park_after)
+        return facts
+
+    async def _at_rest(self, snapshot: Snapshot, scope: Scope, facts: ModelEndpointFacts) -> ModelEndpointFacts:
+        """A parked endpoint costs no call; one that is being parked is looked at, and what hangs on it."""
+        key, name = snapshot.key, self._endpoint_of(snapshot)
+        if snapshot.status.get("phase") != parking.PARKED:
+            endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=False)
+            facts = replace(facts, endpoint=endpoint)
+        self._note(key, name, None)
         return facts
 
     def plan(
@@ -144,6 +163,7 @@ class ModelEndpointKind:
     def _note(self, key: Key, name: str, endpoint: EndpointFact | None) -> None:
         """What the watch over drift compares the next list with, and whose tags need no second proof."""
         self._suspects.discard(key)
+        self._idle.pop(key, None)
         if isinstance(endpoint, LiveEndpoint):
             self.known.add(name)
             self._seen[key] = name, endpoint.last_modified
@@ -168,6 +188,21 @@ class ModelEndpointKind:
         self._groups.pop(key, None)
         self._seen.pop(key, None)
         self._suspects.discard(key)
+        self._idle.pop(key, None)
+        self._quiet.pop(key, None)
+
+    def idle(self) -> list[IdleEndpoint]:
+        """The endpoints that serve and are to be parked when nobody asks them."""
+        return list(self._idle.values())
+
+    def hear(self, key: Key, quiet: Quiet) -> bool:
+        """Keep for the next pass what the watch over invocations has found; whether that pass has a reason to run."""
+        idle = self._idle.get(key)
+        earliest = quiet.looked_at - timedelta(seconds=idle.park_after if idle is not None else 0)
+        if idle is None or (quiet.last_asked is not None and quiet.last_asked > earliest) or self._seen[key][1] > earliest:
+            return False
+        self._quiet[key] = quiet
+        return True
 
     def seen(self) -> Iterator[SeenEndpoint]:
         """The endpoints that this process has described, for the watch over drift."""

@@ -11,6 +11,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.adoption import name_taken
 from sagemaker_gitops.core.kinds.model_endpoint.artifacts import artifact_changed, artifact_missing
 from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, wanted_of
 from sagemaker_gitops.core.kinds.model_endpoint.facts import AwaitingApproval, ModelMissing
+from sagemaker_gitops.core.kinds.model_endpoint.parking import parked
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 from sagemaker_gitops.core.tenancy import Bound, Unbound
@@ -92,6 +93,7 @@ CHECKS: tuple[Check, ...] = (
     no_tenant,
     outside_tenant,
     renamed,
+    parked,
     model_missing,
     awaiting_approval,
     invalid_request,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.errors import Finding
 from sagemaker_gitops.core.tenancy import Binding
 
@@ -103,6 +104,14 @@ EndpointFact = NoEndpoint | ForeignEndpoint | LiveEndpoint
 
 
 @dataclass(frozen=True, slots=True)
+class Quiet:
+    """When CloudWatch last counted an invocation, as far back as parkAfter goes; None: not once. `looked_at`: when it was asked."""
+
+    looked_at: datetime
+    last_asked: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelEndpointFacts:
     """Everything one pass saw. Later fields stay empty while an earlier one already decides."""
 
@@ -110,6 +119,9 @@ class ModelEndpointFacts:
     models: Mapping[str, ModelFact] = field(default_factory=dict)
     endpoint: EndpointFact | None = None
     request_findings: tuple[Finding, ...] = ()
+    attached: tuple[AwsRequest, ...] = ()
+    """What undoes what hangs on the endpoint, looked at only when it is about to be deleted."""
+    quiet: Quiet | None = None
     alias: Alias | None = None
     """The live config, when it was made by somebody else and has the wanted content."""
     tags: Mapping[str, Mapping[str, str]] | None = None

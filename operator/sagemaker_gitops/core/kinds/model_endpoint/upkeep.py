@@ -14,6 +14,7 @@ from sagemaker_gitops.core.conditions import Condition, ready, reconciling
 from sagemaker_gitops.core.kinds.model_endpoint import drift
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import adoption_of
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
+from sagemaker_gitops.core.kinds.model_endpoint.parking import kept_awake, until_rest
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, delete_config, delete_model
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, equal_to, history_after, history_limit, served, shown, update_for
 from sagemaker_gitops.core.kinds.model_endpoint.tagging import tag_requests, tag_words, tagged_key
@@ -64,7 +65,12 @@ def adopted(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     return Upkeep(fields={"adoption": {**known, "config": serving.config_name, "equal": equal}})
 
 
-CONCERNS: tuple[Concern, ...] = (adopted, shares, tags)
+def window(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
+    """Looks again when it is time to park; whether it is, was decided before."""
+    return Upkeep(conditions=tuple(kept_awake(here)), look_after=until_rest(here))
+
+
+CONCERNS: tuple[Concern, ...] = (adopted, shares, tags, window)
 
 
 def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
