@@ -102,7 +102,9 @@ def wire(context: Context) -> Wiring:
     settings = context.settings
     clients = clients_of(settings, context)
     references = StoreReferences(context)
-    plan_settings = PlanSettings(settings.install_id, settings.absence_interval, settings.glue_quarantine, settings.create_quarantine)
+    plan_settings = PlanSettings(
+        settings.install_id, settings.absence_interval, settings.glue_quarantine, settings.create_quarantine, settings.prices
+    )
     kind = TrainingRunKind(clients, references, plan_settings, Slots(references.enqueue, references.exists))
     endpoints = ModelEndpointKind(clients, references, plan_settings)
 

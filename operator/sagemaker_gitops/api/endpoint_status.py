@@ -130,6 +130,19 @@ class Parking(Model):
     """End of the window until which a request keeps it awake. Example: "2026-11-23T18:00:00Z"."""
 
 
+class Cost(Model):
+    """What the endpoint costs by list prices: an estimate of its instances alone, without data, disks and discounts."""
+
+    hourly_usd: Word | None = None
+    """US dollars an hour, of the instances that run. Example: "0.2300"."""
+    monthly_usd: Word | None = None
+    """The same for 730 hours. Example: "167.90"."""
+    prices_as_of: Word | None = None
+    """Date of the prices. Example: "2026-11-21"."""
+    reason: Message | None = None
+    """Why there is no figure. Example: no price of ml.g5.xlarge in eu-central-1 is known."""
+
+
 class ModelEndpointStatus(Status):
     """What serves, what is wanted, and why they differ. Written by the operator only."""
 
@@ -161,6 +174,8 @@ class ModelEndpointStatus(Status):
     """Endpoint config that last served well. Example: {config: team-a-digits-config-k5tq3vwx2a, models: []}."""
     history: Annotated[tuple[PastConfig, ...], Items(PAST_CONFIG_LIMIT)] | None = None
     """Earlier endpoint configs that are kept, newest first. Example: [{config: team-a-digits-config-a1b2c3d4e5, models: []}]."""
+    cost: Cost | None = None
+    """Estimate. Example: {hourlyUsd: "0.2300", monthlyUsd: "167.90", pricesAsOf: "2026-11-21"}."""
     parking: Parking | None = None
     """Present once it was parked. Example: {since: "2026-11-21T19:00:00Z", reason: Idle}."""
     artifacts: Annotated[tuple[ServedArtifact, ...], Items(ARTIFACT_LIMIT)] | None = None

@@ -13,6 +13,7 @@ from sagemaker_gitops.core.actions import Action, AwsRequest
 from sagemaker_gitops.core.conditions import Condition, ready, reconciling
 from sagemaker_gitops.core.kinds.model_endpoint import drift
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import adoption_of
+from sagemaker_gitops.core.kinds.model_endpoint.cost import estimate
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.parking import kept_awake, until_rest
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, delete_config, delete_model
@@ -70,7 +71,12 @@ def window(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     return Upkeep(conditions=tuple(kept_awake(here)), look_after=until_rest(here))
 
 
-CONCERNS: tuple[Concern, ...] = (adopted, shares, tags, window)
+def cost(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
+    """An estimate, for people."""
+    return Upkeep(fields={"cost": estimate(here.settings.prices, serving, live)})
+
+
+CONCERNS: tuple[Concern, ...] = (adopted, cost, shares, tags, window)
 
 
 def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
