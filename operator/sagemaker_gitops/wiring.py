@@ -81,15 +81,26 @@ class StoreReferences:
 
 
 def training_run_references(snapshot: Snapshot) -> set[Key]:
-    """What wakes a TrainingRun: its source and every Tenant."""
+    """What wakes a TrainingRun: its source, the ModelEndpoint whose live model it has to beat, and every Tenant."""
     found = {any_of("Tenant"), Key("Namespace", "", snapshot.key.namespace)}
     name = ((snapshot.spec.get("source") or {}).get("configMapRef") or {}).get("name")
-    return found | {Key("ConfigMap", snapshot.key.namespace, name)} if isinstance(name, str) else found
+    if isinstance(name, str):
+        found.add(Key("ConfigMap", snapshot.key.namespace, name))
+    for gate in snapshot.spec.get("gates") or ():
+        champion = gate.get("champion") if isinstance(gate, Mapping) else None
+        endpoint = ((champion or {}).get("endpointRef") or {}).get("name")
+        if isinstance(endpoint, str):
+            found.add(Key("ModelEndpoint", snapshot.key.namespace, endpoint))
+    return found
 
 
 def model_endpoint_references(snapshot: Snapshot) -> set[Key]:
-    """What wakes a ModelEndpoint: the TrainingRuns it serves models of, and every Tenant."""
+    """What wakes a ModelEndpoint: the TrainingRuns it serves models of, the payload of its smoke test, and every Tenant."""
     found = {any_of("Tenant"), Key("Namespace", "", snapshot.key.namespace)}
+    payload = (snapshot.spec.get("smokeTest") or {}).get("payload") or {}
+    sample = (payload.get("configMapRef") or {}).get("name")
+    if isinstance(sample, str):
+        found.add(Key("ConfigMap", snapshot.key.namespace, sample))
     for variant in snapshot.spec.get("variants") or ():
         name = ((variant.get("model") or {}).get("trainingRunRef") or {}).get("name") if isinstance(variant, Mapping) else None
         if isinstance(name, str):

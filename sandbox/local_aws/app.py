@@ -148,12 +148,15 @@ class App:
         if model is None or (handler is None and not falls_through(service, operation)):
             raise unknown_operation(service, operation)
         of_runtime = service == rest.SERVICE
-        params = (rest.validated if of_runtime else validated)(model, request.params)
+        params = rest.validated(model, request.params) if of_runtime else validated(model, request.params, request.protocol)
         if handler is None:
             return self._moto(exchange.environ, service, operation)
         region = request.region or self._world.region
         call = Call(service, operation, params, exchange.signer, region, exchange.request_id)
-        return (rest.answer if of_runtime else answer)(model, handler(call), exchange.request_id)
+        result = handler(call)
+        if of_runtime:
+            return rest.answer(model, result, exchange.request_id)
+        return answer(model, result, exchange.request_id, request.protocol)
 
     def _refuse(self, exchange: _Exchange, error: AwsError) -> Iterable[bytes]:
         if exchange.request is None:

@@ -28,6 +28,7 @@ _FAMILY_LARGE = {
     "ml.p4d": 0.787,
 }
 _OTHER_FAMILY = 0.25
+_SERVERLESS_GIGABYTE = 0.072
 _SIZES = {"medium": 0.5, "large": 1.0, "xlarge": 2.0}
 GLUE_DPU_HOUR = 0.44
 
@@ -73,7 +74,9 @@ class CostMeter:
 
 
 def hourly_price(instance_type: str) -> float:
-    """US dollars per instance hour."""
+    """US dollars per instance hour, or per hour of requests for `serverless.2048MB`."""
+    if instance_type.startswith("serverless."):
+        return _SERVERLESS_GIGABYTE * int(instance_type[len("serverless.") : -len("MB")]) / 1024
     family, _, size = instance_type.rpartition(".")
     multiple = _SIZES.get(size)
     if multiple is None:

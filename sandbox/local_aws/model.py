@@ -13,17 +13,20 @@ from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
-OWN_TARGETS: Final = {"SageMaker": "sagemaker", "AWSGlue": "glue"}
-"""`X-Amz-Target` prefix -> service, for the JSON 1.1 services that are ours."""
+OWN_TARGETS: Final = {
+    "SageMaker": "sagemaker",
+    "AWSGlue": "glue",
+    "GraniteServiceVersion20100801": "cloudwatch",
+    "AnyScaleFrontendService": "application-autoscaling",
+}
+"""`X-Amz-Target` prefix -> service, for the JSON services that are ours."""
 
 TARGETS: Final = OWN_TARGETS | {
     "AmazonSQS": "sqs",
     "AWSEvents": "events",
     "Logs_20140328": "logs",
-    "GraniteServiceVersion20100801": "cloudwatch",
     "DynamoDB_20120810": "dynamodb",
     "AmazonEC2ContainerRegistry_V20150921": "ecr",
-    "AnyScaleFrontendService": "application-autoscaling",
     "CodeBuild_20161006": "codebuild",
     "AWSStepFunctions": "stepfunctions",
     "TrentService": "kms",

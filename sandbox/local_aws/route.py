@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 from local_aws.errors import AwsError
 from local_aws.hosting import rest
 from local_aws.ledger import request_hash
-from local_aws.model import SIGNING_NAMES, name_members, noun, split_target
+from local_aws.model import OWN_TARGETS, SIGNING_NAMES, name_members, noun, split_target
 from local_aws.moto_backend import Environ, buffered
 from local_aws.wire import Protocol, load_json, load_query
 
@@ -157,6 +157,8 @@ def _what(environ: Environ, scope: str) -> _What:
     path = environ["PATH_INFO"]
     if found := _CBOR_PATH.match(path):
         service, _ = split_target(f"{found.group(1)}.x")
+        if service in OWN_TARGETS.values():
+            raise AwsError("SerializationException", f"local_aws speaks JSON and query with {service}, not CBOR")
         return service, found.group(2), "json", "", {}, _digest(buffered(environ))
     if scope in ("", "s3"):
         operation, resource = _s3(environ)

@@ -27,7 +27,14 @@ from local_aws.world import World
 
 ACCOUNT: Final = "123456789012"
 REGION: Final = "eu-central-1"
-SERVICES: Final = ("local_aws.sts", "local_aws.iam", "local_aws.sagemaker", "local_aws.glue")
+SERVICES: Final = (
+    "local_aws.sts",
+    "local_aws.iam",
+    "local_aws.sagemaker",
+    "local_aws.glue",
+    "local_aws.cloudwatch",
+    "local_aws.autoscaling",
+)
 """Packages with `operations(world)`; the order is the order in which they start, and end in reverse."""
 
 _THREADS: Final = 32

@@ -17,10 +17,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from local_aws.alarm_actions import AlarmAction
 from local_aws.cost import CostMeter
 from local_aws.events import Publisher
 from local_aws.executor import Executor
 from local_aws.logs import LogShipper
+from local_aws.metric_store import MetricStore
 from local_aws.quotas import Quotas
 from local_aws.storage import Storage
 from local_aws.world import World
@@ -66,7 +68,11 @@ class Slots:
 
 @dataclass(slots=True)
 class Services:
-    """The shared parts of one world; `submit` runs work on a few threads and logs what it raises."""
+    """The shared parts of one world; `submit` runs work on a few threads and logs what it raises.
+
+    `alarm_actions` are called by the service in an action's ARN ("sns"). `metric_sources` are called before alarms are evaluated,
+    with the AWS time of the last whole minute, to put what no event brings about (a silence as zero, a backlog's size).
+    """
 
     world: World
     storage: Storage
@@ -76,6 +82,9 @@ class Services:
     quotas: Quotas
     cost: CostMeter
     slots: Slots
+    metrics: MetricStore = field(default_factory=MetricStore)
+    alarm_actions: dict[str, AlarmAction] = field(default_factory=dict)
+    metric_sources: list[Callable[[float], None]] = field(default_factory=list)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_WORKERS, thread_name_prefix="job"))
 
     def now(self) -> datetime:

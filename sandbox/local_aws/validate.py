@@ -17,6 +17,8 @@ from typing import Any, Final
 import regex
 from botocore.model import Shape
 
+from local_aws.compiled import Compiled
+
 Check = Callable[[Any, str, list[str]], Any]
 """(JSON value, path, problems to append to) -> the typed value."""
 
@@ -66,7 +68,7 @@ class Validator:
     """Compiled checks for the shapes of one service model; a shape is compiled at its first use."""
 
     def __init__(self) -> None:
-        self._compiled: dict[str, Check] = {}
+        self._compiled = Compiled[Check]()
 
     def __call__(self, shape: Shape, value: Any) -> dict[str, Any]:
         """The typed parameters of a request without unknown members, which AWS ignores too.
@@ -80,9 +82,9 @@ class Validator:
         return typed
 
     def _check(self, shape: Shape) -> Check:
-        known = self._compiled.get(shape.name)
-        if known is not None:
-            return known
+        return self._compiled.get(shape.name, lambda: self._compile(shape))
+
+    def _compile(self, shape: Shape) -> Check:
         if shape.type_name == "structure":
             return self._any(shape) if shape.metadata.get("document") else self._structure(shape)
         if shape.type_name == "list":
@@ -95,7 +97,6 @@ class Validator:
         def check(value: Any, path: str, problems: list[str]) -> Any:
             return value
 
-        self._compiled[shape.name] = check
         return check
 
     def _structure(self, shape: Shape) -> Check:
@@ -119,7 +120,7 @@ class Validator:
             return typed
 
         # Registered before its members are compiled: shapes of Glue contain themselves.
-        self._compiled[shape.name] = check
+        self._compiled.register(shape.name, check)
         for name, member in shape.members.items():
             members[name] = (self._check(member), lower_camel(name))
         return check
@@ -143,7 +144,7 @@ class Validator:
                 problems.extend(inner)
             return typed
 
-        self._compiled[shape.name] = check
+        self._compiled.register(shape.name, check)
         cell.append(_not_null(self._check(shape.member)))
         texts = _constraints(shape.member)
         return check
@@ -171,7 +172,7 @@ class Validator:
             problems.extend(bad_values)
             return typed
 
-        self._compiled[shape.name] = check
+        self._compiled.register(shape.name, check)
         cells.extend((self._check(shape.key), _not_null(self._check(shape.value))))
         return check
 
@@ -185,7 +186,6 @@ class Validator:
             _apply(constraints, typed, path, problems, sensitive)
             return typed
 
-        self._compiled[shape.name] = check
         return check
 
 

@@ -1,7 +1,7 @@
 """Turns HTTP bodies into typed parameters and results or errors into the answers AWS would send.
 
-Two protocols are ours: JSON 1.1 (SageMaker, Glue) and query (STS). Errors are also written in S3's XML,
-because throttling, denials and scripted failures apply to the services behind the fall-through too.
+Two protocols are ours: JSON (SageMaker, Glue, Application Auto Scaling) and query (STS, IAM); CloudWatch has both. Errors are
+also written in S3's XML, because throttling, denials and scripted failures apply to the services behind the fall-through too.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from botocore.model import OperationModel, Shape
 
+from local_aws.compiled import Compiled
 from local_aws.errors import AwsError
 from local_aws.validate import ConstraintViolationError, UnserializableError, Validator
 
@@ -53,19 +54,21 @@ def load_query(body: bytes) -> dict[str, str]:
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
-def validated(model: OperationModel, raw: Mapping[str, Any]) -> dict[str, Any]:
+def validated(model: OperationModel, raw: Mapping[str, Any], protocol: Protocol) -> dict[str, Any]:
     """Typed parameters of a request; raises AwsError in AWS's words. `raw` is the JSON or the flat query."""
     service = model.service_model.service_name
     if model.input_shape is None:
         return {}
-    query = model.service_model.metadata["protocol"] == "query"
+    query = protocol == "query"
     try:
         value = _nested(model.input_shape, raw, "") if query else raw
         return _validators.setdefault(service, Validator())(model.input_shape, value)
     except UnserializableError as error:
         raise AwsError("SerializationException", str(error)) from error
     except ConstraintViolationError as error:
-        raise AwsError("ValidationError" if query else "ValidationException", str(error)) from error
+        # A service that once spoke query keeps that protocol's codes in JSON.
+        keeps = query or "awsQueryCompatible" in model.service_model.metadata
+        raise AwsError("ValidationError" if keeps else "ValidationException", str(error)) from error
 
 
 def _nested(shape: Shape, flat: Mapping[str, str], prefix: str) -> dict[str, Any]:
@@ -96,12 +99,18 @@ def _query_scalar(type_name: str, text: str) -> Any:
             return int(text) if type_name in ("integer", "long") else float(text)
         except ValueError:
             return text
+    if type_name == "timestamp":
+        try:
+            moment = datetime.fromisoformat(text)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except ValueError:
+            return text
     return text == "true" if type_name == "boolean" and text in ("true", "false") else text
 
 
-def answer(model: OperationModel, result: Mapping[str, Any], request_id: str) -> Answer:
+def answer(model: OperationModel, result: Mapping[str, Any], request_id: str, protocol: Protocol) -> Answer:
     """The successful answer: members that the output shape lacks are dropped, None counts as absent."""
-    if model.service_model.metadata["protocol"] == "query":
+    if protocol == "query":
         return _query_answer(model, result, request_id)
     body = {} if model.output_shape is None else _output_writer(model)(result)
     return Answer(200, _headers(_JSON, request_id), _encode(body).encode())
@@ -130,20 +139,21 @@ def _headers(content_type: str, request_id: str) -> tuple[tuple[str, str], ...]:
 
 
 Writer = Callable[[Any], Any]
-_writers: dict[tuple[str, str], Writer] = {}
+_writers = Compiled[Writer]()
 
 
 def _output_writer(model: OperationModel) -> Writer:
     """The compiled writer of an operation's output; compiled once, because Describe is the hot path."""
     shape: Shape = model.output_shape
-    key = (model.service_model.service_name, shape.name)
-    return _writers.get(key) or _writer(key[0], shape)
+    return _writer(model.service_model.service_name, shape)
 
 
 def _writer(service: str, shape: Shape) -> Writer:
     key = (service, shape.name)
-    if (known := _writers.get(key)) is not None:
-        return known
+    return _writers.get(key, lambda: _compile(key, shape))
+
+
+def _compile(key: tuple[str, str], shape: Shape) -> Writer:
     if shape.type_name == "structure" and not shape.metadata.get("document"):
         return _structure_writer(key, shape)
     if shape.type_name == "list":
@@ -160,21 +170,21 @@ def _structure_writer(key: tuple[str, str], shape: Shape) -> Writer:
         return {name: members[name](entry) for name, entry in value.items() if entry is not None and name in members}
 
     # Registered before its members are compiled: shapes contain themselves.
-    _writers[key] = write
+    _writers.register(key, write)
     members.update((name, _writer(key[0], member)) for name, member in shape.members.items())
     return write
 
 
 def _list_writer(key: tuple[str, str], shape: Shape) -> Writer:
     cell: list[Writer] = []
-    _writers[key] = write = lambda value: [cell[0](entry) for entry in value]
+    write = _writers.register(key, lambda value: [cell[0](entry) for entry in value])
     cell.append(_writer(key[0], shape.member))
     return write
 
 
 def _map_writer(key: tuple[str, str], shape: Shape) -> Writer:
     cell: list[Writer] = []
-    _writers[key] = write = lambda value: {name: cell[0](entry) for name, entry in value.items()}
+    write = _writers.register(key, lambda value: {name: cell[0](entry) for name, entry in value.items()})
     cell.append(_writer(key[0], shape.value))
     return write
 

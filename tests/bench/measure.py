@@ -24,7 +24,7 @@ from sagemaker_gitops.kube.session import open_session
 from tests.system.stack import OPERATOR_USER, ROLE
 
 WRITERS = 16
-TRAININGRUNS = "/apis/sagemaker-gitops.dev/v1alpha1/namespaces/{namespace}/trainingruns"
+OBJECTS = "/apis/sagemaker-gitops.dev/v1alpha1/namespaces/{namespace}/{plural}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +50,29 @@ def percentiles(values: list[float]) -> dict[str, float]:
 class Server:
     """The API server, spoken to directly with bounded concurrency: kubectl would be slower than what is measured."""
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, plural: str = "trainingruns") -> None:
         credentials = from_kubeconfig(kubeconfig, "")
+        self.plural = plural
         self.url = credentials.server.rstrip("/")
         self.session: aiohttp.ClientSession = open_session(credentials, connections=WRITERS)
 
+    def _path(self, namespace: str) -> str:
+        return OBJECTS.format(namespace=namespace, plural=self.plural)
+
     async def create(self, manifest: dict[str, Any]) -> float:
-        """POST a TrainingRun; the wall-clock time of the answer."""
-        path = TRAININGRUNS.format(namespace=manifest["metadata"]["namespace"])
+        """POST an object; the wall-clock time of the answer."""
+        path = self._path(manifest["metadata"]["namespace"])
         async with self.session.post(self.url + path, json=manifest) as response:
             assert response.status == 201, await response.text()
             return time.time()
 
     async def every(self, namespace: str) -> list[dict[str, Any]]:
-        async with self.session.get(self.url + TRAININGRUNS.format(namespace=namespace)) as response:
+        async with self.session.get(self.url + self._path(namespace)) as response:
             found: list[dict[str, Any]] = (await response.json())["items"]
             return found
 
     async def patch_status(self, namespace: str, name: str, status: dict[str, Any]) -> None:
-        path = f"{TRAININGRUNS.format(namespace=namespace)}/{name}/status"
+        path = f"{self._path(namespace)}/{name}/status"
         headers = {"Content-Type": "application/merge-patch+json"}
         async with self.session.patch(self.url + path, data=json.dumps({"status": status}), headers=headers) as response:
             assert response.status == 200, await response.text()

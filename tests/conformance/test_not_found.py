@@ -18,6 +18,10 @@ pytestmark = pytest.mark.live
 ABSENT = "conformance-absent"
 TRAINING = ("ValidationException", r"^Requested resource not found")
 PROCESSING = ("ValidationException", r"^Could not find requested job")
+TRANSFORM = ("ValidationException", r"^Could not find requested job with name")
+CONFIG = ("ValidationException", r"^Could not find endpoint configuration ")
+ENDPOINT = ("ValidationException", r"^Could not find endpoint ")
+RUNTIME = ("ValidationError", r"^Endpoint .* of account \d{12} not found\.$")
 MODEL = ("ValidationException", r"^Could not find model ")
 NOT_EXIST = ("ValidationException", r" does not exist\.$")
 GLUE = ("EntityNotFoundException", r".")
@@ -29,6 +33,16 @@ CASES: list[tuple[str, str, dict[str, Any], tuple[str, str]]] = [
     ("sagemaker", "describe_processing_job", {"ProcessingJobName": ABSENT}, PROCESSING),
     ("sagemaker", "stop_processing_job", {"ProcessingJobName": ABSENT}, PROCESSING),
     ("sagemaker", "delete_processing_job", {"ProcessingJobName": ABSENT}, PROCESSING),
+    ("sagemaker", "describe_transform_job", {"TransformJobName": ABSENT}, TRANSFORM),
+    ("sagemaker", "stop_transform_job", {"TransformJobName": ABSENT}, TRANSFORM),
+    ("sagemaker", "describe_endpoint_config", {"EndpointConfigName": ABSENT}, CONFIG),
+    ("sagemaker", "delete_endpoint_config", {"EndpointConfigName": ABSENT}, CONFIG),
+    ("sagemaker", "create_endpoint", {"EndpointName": ABSENT, "EndpointConfigName": ABSENT}, CONFIG),
+    ("sagemaker", "describe_endpoint", {"EndpointName": ABSENT}, ENDPOINT),
+    ("sagemaker", "update_endpoint", {"EndpointName": ABSENT, "EndpointConfigName": ABSENT}, ENDPOINT),
+    ("sagemaker", "delete_endpoint", {"EndpointName": ABSENT}, ENDPOINT),
+    ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": ABSENT, "Body": b"x"}, RUNTIME),
+    ("sagemaker-runtime", "invoke_endpoint_async", {"EndpointName": ABSENT, "InputLocation": "s3://bucket/x"}, RUNTIME),
     ("sagemaker", "describe_model", {"ModelName": ABSENT}, MODEL),
     ("sagemaker", "delete_model", {"ModelName": ABSENT}, MODEL),
     ("sagemaker", "describe_model_package", {"ModelPackageName": ABSENT}, NOT_EXIST),
@@ -40,6 +54,9 @@ CASES: list[tuple[str, str, dict[str, Any], tuple[str, str]]] = [
     ("sagemaker", "list_tags", {"ResourceArn": "<training-job>"}, TRAINING),
     ("sagemaker", "list_tags", {"ResourceArn": "<processing-job>"}, PROCESSING),
     ("sagemaker", "list_tags", {"ResourceArn": "<model>"}, MODEL),
+    ("sagemaker", "list_tags", {"ResourceArn": "<transform-job>"}, TRANSFORM),
+    ("sagemaker", "list_tags", {"ResourceArn": "<endpoint-config>"}, CONFIG),
+    ("sagemaker", "list_tags", {"ResourceArn": "<endpoint>"}, ENDPOINT),
     ("sagemaker", "list_tags", {"ResourceArn": "<model-package-group>"}, NOT_EXIST),
     ("glue", "get_job", {"JobName": ABSENT}, GLUE),
     ("glue", "update_job", {"JobName": ABSENT, "JobUpdate": {}}, GLUE),

@@ -16,9 +16,13 @@ from sagemaker_gitops.api.parse import read
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.core.errors import Finding, InvalidResource
+from sagemaker_gitops.core.kinds.training_run.champion import reevaluation
 from sagemaker_gitops.core.kinds.training_run.facts import (
     Absent,
     Active,
+    Champion,
+    ChampionFact,
+    ChampionPending,
     Evaluation,
     Failed,
     FailureClass,
@@ -28,6 +32,8 @@ from sagemaker_gitops.core.kinds.training_run.facts import (
     JobType,
     Leftover,
     Missing,
+    NoChampion,
+    NoSuchVariant,
     Package,
     Refused,
     Slot,
@@ -40,7 +46,7 @@ from sagemaker_gitops.core.kinds.training_run.facts import (
 )
 from sagemaker_gitops.core.kinds.training_run.plan import plan
 from sagemaker_gitops.core.kinds.training_run.requests import job_outputs
-from sagemaker_gitops.core.kinds.training_run.run import Progress, Run, input_uris, steps_of, walk
+from sagemaker_gitops.core.kinds.training_run.run import Attempt, Progress, Run, input_uris, steps_of, walk
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.kinds.training_run.situation import Pass, build_run
 from sagemaker_gitops.core.kinds.training_run.status import recorded_active, recorded_steps
@@ -98,6 +104,13 @@ class World:
         except (AssertionError, InvalidResource):
             return None
 
+    def second(self) -> tuple[Attempt, JobFact | None] | None:
+        """The champion's evaluation, when the run has come to it."""
+        run, progress = self.run(), self.progress()
+        if run is None or progress is None:
+            return None
+        return reevaluation(run, progress, self.facts.champion, self.facts.jobs, recorded_steps(self.snapshot.status))
+
     def progress(self) -> Progress | None:
         run = self.run()
         return walk(run, self.facts.jobs, recorded_steps(self.snapshot.status)) if run else None
@@ -153,7 +166,12 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         spec["evaluate"] = {"processing": {"image": IMAGE, "entryPoint": "evaluate.py", "channels": ["test" if prepared else "raw"]}}
     spec["gates"] = draw(_gates("accuracy"))
-    if any("champion" in gate for gate in spec["gates"]) or draw(st.booleans()):
+    rivals = [gate["champion"] for gate in spec["gates"] if "champion" in gate]
+    endpoint = draw(st.booleans())
+    for rival in rivals:
+        rival |= {"endpointRef": {"name": "digits"}} if endpoint else {}
+        rival |= {"reevaluate": draw(st.booleans())} if "evaluate" in spec else {}
+    if (rivals and not endpoint) or draw(st.booleans()):
         spec["register"] = {"group": "digits"} | draw(_optional(approval=st.sampled_from(["Auto", "Manual"])))
     return spec | draw(
         _optional(
@@ -185,6 +203,18 @@ ANY_FACT: st.SearchStrategy[JobFact] = st.one_of(
     st.just(Absent()),
     st.builds(Foreign, st.just("somebody else")),
 )
+CHAMPIONS: st.SearchStrategy[ChampionFact] = st.one_of(
+    st.just(NoChampion()),
+    st.just(ChampionPending("nobody has looked")),
+    st.just(NoSuchVariant("there is no such variant")),
+    st.builds(
+        Champion,
+        st.just("digits/7"),
+        st.sampled_from(["arn:aws:x", "arn:aws:x", ""]),
+        st.sampled_from(["s3://team-a-ml/champion/model.tar.gz", "s3://team-a-ml/other/model.tar.gz", "s3://elsewhere/model.tar.gz", ""]),
+        st.dictionaries(st.sampled_from(["accuracy", "recall"]), st.floats()),
+    ),
+)
 METRICS = st.dictionaries(st.sampled_from(["accuracy", "recall"]), st.floats())
 
 
@@ -202,6 +232,8 @@ def _job_facts(draw: st.DrawFn, world: World) -> Mapping[str, JobFact]:
         fact = draw(st.one_of(ANY_FACT, st.just(Unstarted(NOW - timedelta(seconds=60)))) if glue else ANY_FACT)
         jobs[attempt.aws_name] = replace(fact, outputs=job_outputs(run, attempt)) if isinstance(fact, Succeeded) else fact
         progress = walk(run, jobs, recorded)
+    while (second := reevaluation(run, progress, world.facts.champion, jobs, recorded)) is not None and second[1] is None:
+        jobs[second[0].aws_name] = draw(ANY_FACT)
     return jobs
 
 
@@ -210,7 +242,8 @@ def _leftovers(draw: st.DrawFn, world: World) -> dict[str, Leftover]:
     progress = world.progress()
     if progress is None:
         return {}
-    named = {attempt.aws_name for attempt, _ in (*progress.done, *((progress.current,) if progress.current else ()))}
+    second = world.second()
+    named = {attempt.aws_name for attempt, _ in (*progress.done, *(due for due in (progress.current, second) if due is not None))}
     found = {
         name: Leftover(type_, draw(st.one_of(BUSY, FAILED, st.just(Absent()))), attempted)
         for name, (type_, _, attempted) in recorded_active(world.snapshot.status).items()
@@ -235,15 +268,15 @@ def facts_of(draw: st.DrawFn, snapshot: Snapshot, spec: TrainingRunSpec, now: da
     facts = replace(facts, source=source, inputs=Missing("input", "is not there") if missing == "input" else inputs)
     if missing == "request":
         return replace(facts, request_findings=(Finding("train", "is wrong"),))
-    world = World(snapshot, spec, facts, now)
-    facts = replace(facts, jobs=_job_facts(draw, world))
+    facts = replace(facts, champion=draw(CHAMPIONS))
+    facts = replace(facts, jobs=_job_facts(draw, World(snapshot, spec, facts, now)))
     facts = replace(facts, leftovers=_leftovers(draw, World(snapshot, spec, facts, now)))
     if spec.register_ is not None:
         package = st.builds(Package, st.just("arn:aws:x"), st.just("digits"), st.integers(1, 99), st.just("Approved"), METRICS)
-        champion, registered = draw(st.none() | package), draw(st.none() | package)
-        facts = replace(facts, champion=champion, registered=registered, group_exists=draw(st.booleans()))
-    evaluation = draw(st.none() | st.builds(Evaluation, METRICS, TEXT))
-    return replace(facts, evaluation=evaluation, slot=Slot(draw(st.sampled_from([0, 0, 0, 0, 2])), 4))
+        registered = draw(st.none() | package)
+        facts = replace(facts, registered=registered, group_exists=draw(st.booleans()))
+    evaluation, second = (draw(st.none() | st.builds(Evaluation, METRICS, TEXT)) for _ in range(2))
+    return replace(facts, evaluation=evaluation, champion_evaluation=second, slot=Slot(draw(st.sampled_from([0, 0, 0, 0, 2])), 4))
 
 
 @st.composite

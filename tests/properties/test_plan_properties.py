@@ -132,7 +132,8 @@ def test_what_is_refused_touches_nothing(world: World) -> None:
 def test_beside_what_runs_nothing_starts(world: World, busy: Active | Unknown) -> None:
     """A job that runs, or is in a state that nobody knows, or is not ours, never leads to a create; nor does one of an earlier spec."""
     progress = world.progress()
-    current = progress.current[1] if progress and progress.current else None
+    due = (progress.current if progress else None) or world.second()
+    current = due[1] if due else None
     made = world.plan()
     if isinstance(current, Active | Unknown | Foreign) or any(
         isinstance(left.fact, Active | Unknown) for left in world.facts.leftovers.values()

@@ -85,6 +85,14 @@ class PackageBlock(Block):
     metrics: dict[str, float] = Field(default_factory=dict)
 
 
+class ChampionBlock(PackageBlock):
+    """The newest approved package of register.group, or with `endpoint` the status of the ModelEndpoint that the gates name."""
+
+    version: int = 0
+    artifact: str = "s3://team-a-ml/artifacts/champion/model.tar.gz"
+    endpoint: dict[str, Any] | None = None
+
+
 class EvaluationBlock(Block):
     """evaluation.json as read: its document, or why it could not be read."""
 
@@ -132,10 +140,11 @@ class Given(Block):
     source_refused: MissingBlock | None = None
     inputs: dict[str, InputBlock] = Field(default_factory=dict)
     input_missing: MissingBlock | None = None
-    jobs: dict[Literal["prepare", "train", "evaluate"], Attempts] = Field(default_factory=dict)
+    jobs: dict[Literal["prepare", "train", "evaluate", "evaluate-champion"], Attempts] = Field(default_factory=dict)
     leftovers: dict[str, LeftoverBlock] = Field(default_factory=dict)
     evaluation: EvaluationBlock | None = None
-    champion: PackageBlock | None = None
+    champion: ChampionBlock | None = None
+    champion_evaluation: EvaluationBlock | None = None
     registered: PackageBlock | None = None
     group_exists: bool = False
     request_findings: tuple[tuple[str, str], ...] = ()

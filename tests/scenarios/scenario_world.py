@@ -11,11 +11,14 @@ from sagemaker_gitops.api.parse import read
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.core.errors import Finding, InvalidResource
+from sagemaker_gitops.core.kinds.training_run.champion import endpoint_name, reevaluation, serving, variant_name
 from sagemaker_gitops.core.kinds.training_run.deletion import plan_deletion
 from sagemaker_gitops.core.kinds.training_run.evaluation import flatten
 from sagemaker_gitops.core.kinds.training_run.facts import (
     Absent,
     Active,
+    Champion,
+    ChampionFact,
     Evaluation,
     Failed,
     FailureClass,
@@ -25,6 +28,7 @@ from sagemaker_gitops.core.kinds.training_run.facts import (
     JobType,
     Leftover,
     Missing,
+    NoChampion,
     Package,
     Refused,
     Slot,
@@ -37,14 +41,14 @@ from sagemaker_gitops.core.kinds.training_run.facts import (
 )
 from sagemaker_gitops.core.kinds.training_run.plan import plan
 from sagemaker_gitops.core.kinds.training_run.requests import job_outputs
-from sagemaker_gitops.core.kinds.training_run.run import input_uris, walk
+from sagemaker_gitops.core.kinds.training_run.run import EVALUATE_CHAMPION, input_uris, walk
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.kinds.training_run.situation import Pass, build_run
 from sagemaker_gitops.core.kinds.training_run.status import recorded_facts, recorded_steps
 from sagemaker_gitops.core.plan import Plan
 from sagemaker_gitops.core.resource import FINALIZER, GROUP, REPOSITORY, REVISION, Key, Snapshot
 from sagemaker_gitops.core.tenancy import Bound, Unbound
-from tests.scenarios.scenario_files import BASES, FactBlock, Given, Scenario, merged
+from tests.scenarios.scenario_files import BASES, EvaluationBlock, FactBlock, Given, Scenario, merged
 
 KEY = Key("TrainingRun", "team-a", "digits")
 SETTINGS = Settings(install="test")
@@ -89,16 +93,16 @@ def _plan(given: Given, snapshot: Snapshot, now: datetime) -> Plan:
 def _facts(given: Given, snapshot: Snapshot, spec: TrainingRunSpec, now: datetime) -> TrainingRunFacts:
     if len(given.tenants) != 1:
         return TrainingRunFacts(Unbound(given.tenants))
-    champion, registered = (_package(block, spec) for block in (given.champion, given.registered))
     facts = TrainingRunFacts(
         binding=Bound(given.tenants[0], read(TenantSpec, merged(BASES["tenant"], given.tenant))),
         source=_source(given, snapshot, spec),
         inputs=_inputs(given, spec),
         leftovers=_leftovers(given, snapshot),
-        evaluation=_evaluation(given),
-        champion=champion,
+        evaluation=_evaluation(given.evaluation),
+        champion=_champion(given, spec),
+        champion_evaluation=_evaluation(given.champion_evaluation),
         group_exists=given.group_exists,
-        registered=registered,
+        registered=_package(given.registered, spec),
         request_findings=tuple(Finding(path, message) for path, message in given.request_findings),
         slot=Slot(given.slot.ahead, given.slot.limit) if given.slot else Slot(0, 0),
     )
@@ -122,9 +126,24 @@ def _inputs(given: Given, spec: TrainingRunSpec) -> Mapping[str, InputVersion] |
     return {name: InputVersion(uri, **held[name]) for name, uri in input_uris(spec).items()}
 
 
-def _evaluation(given: Given) -> Evaluation | None:
-    block = given.evaluation
+def _evaluation(block: EvaluationBlock | None) -> Evaluation | None:
     return Evaluation(flatten(block.document), block.problem) if block is not None else None
+
+
+def _champion(given: Given, spec: TrainingRunSpec) -> ChampionFact:
+    """As aws/kinds/evidence.py finds it; the numbers of a registered champion are the block's."""
+    block, name = given.champion, endpoint_name(spec)
+    if name is None:
+        package = _package(block, spec)
+        label = f"{package.group}/{package.version}" if package else ""
+        return Champion(label, package.arn, block.artifact, package.metrics) if package and block else NoChampion()
+    endpoint = None
+    if block is not None:
+        assert block.endpoint is not None, "the gates name a ModelEndpoint: give its status"
+        key = Key("ModelEndpoint", KEY.namespace, name)
+        endpoint = Snapshot(key, "uid", "1", 1, False, (), {}, {}, {}, block.endpoint)
+    found = serving(name, variant_name(spec), endpoint)
+    return replace(found, metrics=block.metrics) if isinstance(found, Champion) and block and found.package_arn else found
 
 
 def _package(block: Any, spec: TrainingRunSpec) -> Package | None:
@@ -170,6 +189,14 @@ def _with_jobs(given: Given, here: Pass) -> TrainingRunFacts:
         asked[attempt.step.name] = attempt.number
         jobs[attempt.aws_name] = fact
         progress = walk(run, jobs, recorded)
+    found = reevaluation(run, progress, facts.champion, jobs, recorded)
+    if found is not None and progress.current is None:
+        attempt, known = found[0], told.get(EVALUATE_CHAMPION, ())
+        fact = fact_of(known[0]) if known else proven.get(attempt.aws_name, Unseen())
+        if isinstance(fact, Succeeded) and not fact.outputs:
+            fact = replace(fact, outputs=job_outputs(run, attempt))
+        jobs[attempt.aws_name] = fact
+        asked[EVALUATE_CHAMPION] = 1
     unasked = {step: len(known) for step, known in given.jobs.items() if asked.get(step, 0) < len(known)}
     assert not unasked, f"the run never comes to these attempts: {unasked}"
     return replace(facts, jobs=jobs)

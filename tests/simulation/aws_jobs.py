@@ -58,7 +58,7 @@ def moment(seconds: float) -> Any:
 
 
 class Jobs:
-    """Both kinds of SageMaker job, and ListTags for them."""
+    """Both kinds of SageMaker job, and their tags."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -74,7 +74,6 @@ class Jobs:
             "sagemaker:StopProcessingJob": lambda p: self._stop("ProcessingJob", p),
             "sagemaker:ListTrainingJobs": lambda p: self._list("TrainingJob", p),
             "sagemaker:ListProcessingJobs": lambda p: self._list("ProcessingJob", p),
-            "sagemaker:ListTags": self._list_tags,
         }
 
     def _create(self, type_: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,7 +174,7 @@ class Jobs:
                 summaries.append({f"{type_}Name": work.name, f"{type_}Status": work.status(seen), "CreationTime": moment(work.created)})
         return {f"{type_}Summaries": summaries[::-1]}
 
-    def _list_tags(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def list_tags(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         path, _, name = parameters["ResourceArn"].rpartition(":")[2].partition("/")
         work, _ = self._view("TrainingJob" if path == "training-job" else "ProcessingJob", name)
         return {"Tags": [{"Key": key, "Value": value} for key, value in work.tags.items()]}

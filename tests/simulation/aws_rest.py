@@ -1,4 +1,4 @@
-"""The model registry, S3 and CloudWatch Logs, as far as a TrainingRun uses them.
+"""The model registry, endpoints, S3 and CloudWatch Logs, as far as a TrainingRun uses them.
 
 Sources: Amazon SageMaker API Reference (CreateModelPackage: ClientToken; a repeated one with other parameters is a
 ConflictException), Amazon S3 API Reference (strongly consistent since 2020).
@@ -7,12 +7,16 @@ ConflictException), Amazon S3 API Reference (strongly consistent since 2020).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sagemaker_gitops.core.kinds.model_endpoint.serving import endpoint_name
+from sagemaker_gitops.core.naming import owner_tags
+from sagemaker_gitops.core.resource import Key
 from tests.simulation.aws import Context, Handler, Refused
-from tests.simulation.aws_jobs import moment
+from tests.simulation.aws_jobs import Jobs, moment
+from tests.simulation.scenarios import INSTALL
 
 
 @dataclass(slots=True)
@@ -94,6 +98,31 @@ class Registry:
             "ModelApprovalStatus": package.parameters["ModelApprovalStatus"],
             "CustomerMetadataProperties": package.parameters["CustomerMetadataProperties"],
         }
+
+
+class Hosting:
+    """Endpoints that have served all along: one for every ModelEndpoint of the scenario, ours by its tags."""
+
+    def __init__(self, jobs: Jobs, endpoints: Sequence[Mapping[str, Any]]) -> None:
+        self._jobs = jobs
+        owners = [Key(body["kind"], body["metadata"]["namespace"], body["metadata"]["name"]) for body in endpoints]
+        self._owners = {endpoint_name(INSTALL, owner): owner for owner in owners}
+
+    def handlers(self) -> dict[str, Handler]:
+        return {"sagemaker:DescribeEndpoint": self._describe, "sagemaker:ListTags": self._list_tags}
+
+    def _describe(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        name = parameters["EndpointName"]
+        if name not in self._owners:
+            raise Refused("ValidationException", f'Could not find endpoint "{name}".')
+        return {"EndpointName": name, "EndpointStatus": "InService", "LastModifiedTime": moment(0.0), "ProductionVariants": []}
+
+    def _list_tags(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        owner = self._owners.get(parameters["ResourceArn"].rpartition("/")[2])
+        if owner is None:
+            return self._jobs.list_tags(parameters)
+        tags = owner_tags(INSTALL, owner, step="endpoint", key="k", attempt=1, revision="")
+        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
 
 class Storage:

@@ -66,7 +66,7 @@ class FakeKube:
         return None if found is None else snapshot_of(found)
 
     def apply(self, manifest: Body) -> None:
-        """kubectl apply: create, or replace spec (or data) and annotations."""
+        """kubectl apply: create, or replace spec (or data) and annotations. A status is that of an object nobody here reconciles."""
         given = manifest["metadata"]
         key = Key(manifest["kind"], given.get("namespace", ""), given["name"])
         held = self.objects.get(key)
@@ -74,7 +74,8 @@ class FakeKube:
         if held is None:
             self._uids += 1
             metadata = {**given, "uid": f"uid-{self._uids}", "generation": 1}
-            self._store("ADDED", key, {"kind": key.kind, "metadata": metadata, **content})
+            status = {"status": manifest["status"]} if "status" in manifest else {}
+            self._store("ADDED", key, {"kind": key.kind, "metadata": metadata, **content, **status})
             return
         edited = any(held.get(name) != content.get(name) for name in ("spec", "data"))
         metadata = {**held["metadata"], "annotations": dict(given.get("annotations") or {})}

@@ -25,9 +25,9 @@ from sagemaker_gitops.wiring import StoreReferences, active_jobs, training_run_r
 from tests.simulation.aws import FakeAws
 from tests.simulation.clock import VirtualClock, drive
 from tests.simulation.kube import FakeKube
+from tests.simulation.scenarios import INSTALL as INSTALL
 
-INSTALL = "simulation"
-WATCHED = ("Tenant", "ConfigMap", "TrainingRun")
+WATCHED = ("Tenant", "ConfigMap", "ModelEndpoint", "TrainingRun")
 
 
 class Process:

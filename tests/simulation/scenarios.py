@@ -13,11 +13,12 @@ from tests.simulation.aws import Ending
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+INSTALL = "simulation"
 KEY = Key("TrainingRun", "team-a", "digits")
 ACCOUNT = "123456789012"
 IMAGE = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/team-a/train:1"
 FOREVER = 1e7
-SECONDS = {"prepare": 60.0, "train": 100.0, "evaluate": 40.0}
+SECONDS = {"prepare": 60.0, "train": 100.0, "evaluate": 40.0, "evaluate-champion": 40.0}
 CAPACITY = "CapacityError: Unable to provision requested ML compute capacity."
 BROKEN = "AlgorithmError: ExecuteUserScriptError: division by zero, exit code: 1"
 
@@ -77,6 +78,28 @@ def whole(depth: int = 1) -> dict[str, Any]:
     }
 
 
+def challenging() -> dict[str, Any]:
+    """The whole of it, judged against the model that serves, which is evaluated on the same test data."""
+    champion = {"endpointRef": {"name": "digits"}, "goal": "Maximize", "reevaluate": True}
+    return whole() | {"gates": [{"metric": "accuracy", "champion": champion}]}
+
+
+ENDPOINT: Body = {
+    "kind": "ModelEndpoint",
+    "metadata": {"name": "digits", "namespace": "team-a"},
+    "spec": {},
+    "status": {
+        "phase": "InService",
+        "liveConfig": "c7",
+        "lastGood": {
+            "config": "c7",
+            "models": ["m"],
+            "variants": [{"name": "all", "model": "serve:1", "artifact": "s3://team-a-ml/models/model.tar.gz"}],
+        },
+    },
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """Something a user does, `after` seconds from the moment when AWS had accepted `count` calls of `operation`."""
@@ -91,7 +114,8 @@ class Act:
 class Scenario:
     """`versions` are the manifests in the order in which they are applied; the last one is what remains.
 
-    `endings` says how a job (step, attempt) goes; `endless` are the depths whose training never ends by itself.
+    `endings` says how a job (step, attempt) goes; `endless` are the depths whose training never ends by itself. `others` are objects
+    that nobody here reconciles.
     """
 
     name: str
@@ -102,6 +126,7 @@ class Scenario:
     deletes: bool = False
     remains: bool = True
     may_be_stopped: bool = False
+    others: Sequence[Body] = ()
 
     def ending(self, tags: Mapping[str, str], parameters: Mapping[str, Any]) -> Ending:
         step = tags[TAG_STEP]
@@ -127,6 +152,7 @@ def _replace(manifest: Body) -> Callable[[World], None]:
 FIRST, SECOND = training_run(train_only(1)), training_run(train_only(2))
 SUSPENDED = training_run({**train_only(1), "suspend": True})
 RETRIED = training_run(train_only(1, retry={"maxAttempts": 3, "onErrors": ["CapacityError"]}))
+CHALLENGER, CHALLENGED = training_run(challenging()), (ENDPOINT,)
 WHOLE, WHOLE_EDITED, AGAIN = training_run(whole(1)), training_run(whole(2)), training_run(whole(1), **{RERUN: "2"})
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -159,6 +185,14 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario("whole-edited", [WHOLE, WHOLE_EDITED], [Act("CreateTrainingJob", 1, 5.0, _apply(WHOLE_EDITED))], endless=frozenset({"1"})),
         Scenario("whole-glue-deleted", [WHOLE], [Act("StartJobRun", 1, 5.0, _delete)], deletes=True, remains=False),
         Scenario("whole-rerun", [WHOLE, AGAIN], [Act("CreateModelPackage", 1, 30.0, _apply(AGAIN))]),
+        Scenario("whole-champion", [CHALLENGER], others=CHALLENGED),
+        Scenario("whole-champion-fails", [CHALLENGER], endings={("evaluate-champion", "1"): BROKEN}, others=CHALLENGED),
+        Scenario(
+            "whole-champion-rebuilt",
+            [CHALLENGER],
+            [Act("CreateProcessingJob", 2, 5.0, lambda world: world.rebuild())],
+            others=CHALLENGED,
+        ),
         Scenario("whole-rebuilt", [WHOLE], [Act("CreateTrainingJob", 1, 5.0, lambda world: world.rebuild())]),
     )
 }

@@ -15,7 +15,7 @@ from sagemaker_gitops.core.resource import FINALIZER, PAUSE, RERUN, Key
 from tests.simulation.aws import Context, FakeAws
 from tests.simulation.aws_glue import Glue
 from tests.simulation.aws_jobs import Jobs, Work
-from tests.simulation.aws_rest import Registry, Storage
+from tests.simulation.aws_rest import Hosting, Registry, Storage
 from tests.simulation.clock import Agenda, VirtualClock
 from tests.simulation.gate import Crash, Gate
 from tests.simulation.kube import FakeKube
@@ -52,7 +52,7 @@ class World:
         )
         self.context.objects["team-a-ml", "raw/data.csv"] = b"1,2\n"
         self.jobs, self.glue, self.registry = Jobs(self.context), Glue(self.context), Registry(self.context)
-        services = (self.jobs, self.glue, self.registry, Storage(self.context))
+        services = (self.jobs, self.glue, self.registry, Storage(self.context), Hosting(self.jobs, scenario.others))
         handlers = {name: handler for service in services for name, handler in service.handlers().items()}
         self.aws = FakeAws(self.context, self.gate, handlers, strict=strict)
         self.kube = FakeKube(self.gate, self._watch_event, self._removed)
@@ -73,7 +73,7 @@ class World:
 
     def run(self) -> None:
         """Until nothing is left to do, or time is up (which is a violation)."""
-        for body in (TENANT, CODE, self.manifest):
+        for body in (TENANT, CODE, *self.scenario.others, self.manifest):
             self.kube.apply(body)
         for start, length in self.schedule.breaks:
             self.agenda.add(start, self._break_watch)
@@ -137,7 +137,7 @@ class World:
         """The cluster is lost and made again from its manifests, and the operator with it."""
         self.kube.rebuild()
         self._doomed = self.process is not None
-        for body in (TENANT, CODE, self.manifest):
+        for body in (TENANT, CODE, *self.scenario.others, self.manifest):
             self.kube.apply(body)
 
     def works(self) -> list[Work]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from sagemaker_gitops.cli.sandbox import Sandbox
+from tests.system.endpoints import Endpoints
 from tests.system.stack import Stack
 
 
@@ -22,3 +23,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """API server, local AWS and operator."""
     with Sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
         yield Stack(sandbox)
+
+
+@pytest.fixture
+def endpoints(stack: Stack) -> Endpoints:
+    return Endpoints(stack)

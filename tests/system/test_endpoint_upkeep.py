@@ -14,16 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.system.stack import Stack, condition
-from tests.system.test_model_endpoint import Endpoints, _serves
+from tests.system.endpoints import Endpoints, serves
+from tests.system.stack import condition
 
 UPDATES = ("UpdateEndpoint", "UpdateEndpointWeightsAndCapacities")
 OURS = "sagemaker-gitops.dev/"
-
-
-@pytest.fixture
-def endpoints(stack: Stack) -> Endpoints:
-    return Endpoints(stack)
 
 
 def variant(name: str, version: int = 1) -> dict[str, Any]:
@@ -65,7 +60,7 @@ def events(endpoints: Endpoints, name: str, reason: str) -> list[dict[str, Any]]
 @pytest.mark.capability("F1")
 def test_an_edit_of_tags_is_tag_calls_only(endpoints: Endpoints) -> None:
     """aws-controllers-k8s/community#1732 and #1731: nothing is created or updated; somebody's own tag stays."""
-    endpoints.register("tagged", _serves(1))
+    endpoints.register("tagged", serves(1))
     endpoints.apply("tagged", variant("tagged"), tags={"project": "digits", "owner": "anna"})
     endpoints.in_service("tagged")
     found = arns(endpoints, "tagged")
@@ -89,7 +84,7 @@ def test_an_edit_of_tags_is_tag_calls_only(endpoints: Endpoints) -> None:
 
 def test_a_commit_without_a_change_of_content_writes_no_tag(endpoints: Endpoints) -> None:
     """A thousand endpoints times every commit would be a storm."""
-    endpoints.register("commits", _serves(1))
+    endpoints.register("commits", serves(1))
     endpoints.apply("commits", variant("commits"))
     endpoints.in_service("commits")
     for commit in ("aaaa", "bbbb"):
@@ -101,7 +96,7 @@ def test_a_commit_without_a_change_of_content_writes_no_tag(endpoints: Endpoints
 
 def test_tags_that_somebody_removed_come_back(endpoints: Endpoints) -> None:
     """No event and no LastModifiedTime tells of it: its turn comes with the watch over drift."""
-    endpoints.register("stripped", _serves(1))
+    endpoints.register("stripped", serves(1))
     endpoints.apply("stripped", variant("stripped"), tags={"project": "digits"})
     endpoints.in_service("stripped")
     arn = endpoints.status("stripped")["arn"]
@@ -112,7 +107,7 @@ def test_tags_that_somebody_removed_come_back(endpoints: Endpoints) -> None:
 
 def test_an_endpoint_without_owner_tags_is_not_managed_any_more(endpoints: Endpoints) -> None:
     """Stalled with the way out; given back, it goes on. Nothing is updated or deleted meanwhile."""
-    endpoints.register("disowned", _serves(1))
+    endpoints.register("disowned", serves(1))
     endpoints.apply("disowned", variant("disowned"), deletionPolicy="Delete")
     endpoints.in_service("disowned")
     arn = endpoints.status("disowned")["arn"]
@@ -127,7 +122,7 @@ def test_an_endpoint_without_owner_tags_is_not_managed_any_more(endpoints: Endpo
 
 def test_reported_drift_is_degraded_and_left_alone(endpoints: Endpoints) -> None:
     """driftPolicy Report: one Event that says what differs, no update; Repair puts it right."""
-    endpoints.register("reported", _serves(1))
+    endpoints.register("reported", serves(1))
     endpoints.apply("reported", variant("reported"), driftPolicy="Report")
     name = endpoints.in_service("reported")["endpointName"]
     changed = [{"VariantName": "all", "DesiredWeight": 0.25, "DesiredInstanceCount": 2}]
@@ -144,7 +139,7 @@ def test_reported_drift_is_degraded_and_left_alone(endpoints: Endpoints) -> None
 
 def test_a_deleted_endpoint_is_reported_and_made_again_on_demand(endpoints: Endpoints) -> None:
     """failure-modes.md E1: its config and model are found, so only the endpoint is made."""
-    endpoints.register("lost", _serves(4))
+    endpoints.register("lost", serves(4))
     endpoints.apply("lost", variant("lost"), driftPolicy="Report")
     name = endpoints.in_service("lost")["endpointName"]
     endpoints.stack.client("sagemaker").delete_endpoint(EndpointName=name)
@@ -191,7 +186,7 @@ def names_allowed(endpoints: Endpoints) -> Iterator[None]:
 @pytest.mark.usefixtures("names_allowed")
 def test_an_endpoint_of_somebody_else_is_adopted_on_demand_and_never_deleted(endpoints: Endpoints) -> None:
     """aws-controllers-k8s/community#1965: equal content is taken over without an update; its endpoint and config outlive the object."""
-    endpoints.register("adopted", _serves(6))
+    endpoints.register("adopted", serves(6))
     foreign_endpoint(endpoints, "adopt-legacy", "adopted")
     sagemaker = endpoints.stack.client("sagemaker")
     endpoints.apply("adopted", variant("adopted"), endpointName="adopt-legacy", deletionPolicy="Delete")
@@ -206,7 +201,7 @@ def test_an_endpoint_of_somebody_else_is_adopted_on_demand_and_never_deleted(end
     assert endpoints.stack.created_by(adopt) == Counter()
     assert not {call for call in endpoints.stack.calls_for("adopted") if call in UPDATES}
     assert endpoints.status("adopted")["liveConfig"] == "adopt-legacy-config"
-    endpoints.register("adopted", _serves(9))
+    endpoints.register("adopted", serves(9))
     endpoints.apply("adopted", variant("adopted", 2), endpointName="adopt-legacy", deletionPolicy="Delete", adopt="Always")
     status = endpoints.in_service("adopted", "2")
     assert status["history"][0] | {"servedUntil": ""} == {"config": "adopt-legacy-config", "models": [], "adopted": True, "servedUntil": ""}
@@ -222,7 +217,7 @@ def test_an_endpoint_of_somebody_else_is_adopted_on_demand_and_never_deleted(end
 @pytest.mark.capability("F1")
 def test_our_own_endpoint_of_another_cluster_is_taken_over_without_an_update(endpoints: Endpoints) -> None:
     """Acceptance 20, aws-controllers-k8s/community#1381: namespace, name and kind agree, and the spec names it."""
-    endpoints.register("moved", _serves(6))
+    endpoints.register("moved", serves(6))
     owner = {"install": "old-cluster", "namespace": endpoints.stack.namespace, "name": "moved", "kind": "ModelEndpoint"}
     foreign_endpoint(endpoints, "adopt-moved", "moved", owner)
 
@@ -252,8 +247,8 @@ def test_an_endpoint_name_that_the_tenant_does_not_allow_is_refused(endpoints: E
 @pytest.mark.capability("F10")
 def test_an_artifact_that_changed_under_its_approval_is_not_served(endpoints: Endpoints) -> None:
     """sagemaker-custom-project-templates#15: the approval was of another object; what serves goes on, and the old object back is served."""
-    endpoints.register("swapped", _serves(1))
-    endpoints.register("swapped", _serves(2))
+    endpoints.register("swapped", serves(1))
+    endpoints.register("swapped", serves(2))
     endpoints.apply("swapped", variant("swapped"))
     status = endpoints.in_service("swapped", "1")
     bucket, _, key = status["variants"][0]["artifact"].removeprefix("s3://").partition("/")
@@ -277,7 +272,7 @@ def test_an_artifact_that_changed_under_its_approval_is_not_served(endpoints: En
 @pytest.mark.capability("F10")
 def test_rejecting_the_last_approved_version_keeps_production_up(endpoints: Endpoints) -> None:
     """sagemaker-custom-project-templates#16: rejecting falls back; with nothing to fall back to, it is said and what serves goes on."""
-    first, second = endpoints.register("rejected", _serves(1)), endpoints.register("rejected", _serves(2))
+    first, second = endpoints.register("rejected", serves(1)), endpoints.register("rejected", serves(2))
     endpoints.apply("rejected", {"name": "all", "model": {"package": {"group": "rejected", "approved": "Latest"}}})
     endpoints.in_service("rejected", "2")
     endpoints.approve(second, "Rejected")
@@ -304,7 +299,7 @@ def unpark(endpoints: Endpoints, name: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.capability("A7", "F14")
 def test_outside_its_window_an_endpoint_is_parked_and_unpark_brings_it_back(endpoints: Endpoints) -> None:
     """aws-controllers-k8s/community#1635: the endpoint goes, config and models stay, and nothing but the endpoint is made again."""
-    endpoints.register("windowed", _serves(5))
+    endpoints.register("windowed", serves(5))
     endpoints.apply("windowed", variant("windowed"), activeWindow=window_around(True))
     served = endpoints.in_service("windowed")
     endpoints.apply("windowed", variant("windowed"), activeWindow=window_around(False))
@@ -338,7 +333,7 @@ def test_outside_its_window_an_endpoint_is_parked_and_unpark_brings_it_back(endp
 def test_an_endpoint_that_nobody_asks_is_parked_and_one_that_is_asked_is_not(endpoints: Endpoints) -> None:
     """amazon-sagemaker-feedback#155: by its invocations in CloudWatch; a new model does not wake it."""
     for name in ("idle", "asked"):
-        endpoints.register(name, _serves(1))
+        endpoints.register(name, serves(1))
         endpoints.apply(name, {"name": "all", "model": {"package": {"group": name, "approved": "Latest"}}}, idle={"parkAfter": "1m"})
     endpoints.in_service("idle"), endpoints.in_service("asked")
 
@@ -349,7 +344,7 @@ def test_an_endpoint_that_nobody_asks_is_parked_and_one_that_is_asked_is_not(end
     eventually(parked, "it was not parked", 200)
     assert endpoints.status("asked")["phase"] == "InService"
     assert "DeleteEndpoint" not in endpoints.stack.calls_for("asked")
-    endpoints.register("idle", _serves(2))
+    endpoints.register("idle", serves(2))
     endpoints.stack.quiet()
     assert endpoints.status("idle")["phase"] == "Parked"
     assert unpark(endpoints, "idle").returncode == 0

@@ -2,163 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import json
-import tarfile
-import threading
 import time
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.system.stack import Stack, condition
-
-IMAGE = "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
-SERVES = """
-def model_fn(folder):
-    return VALUE
-def input_fn(body, content_type):
-    return body
-def predict_fn(data, model):
-    return model
-def output_fn(prediction, accept):
-    return str(prediction), "text/csv"
-"""
-BROKEN = "def model_fn(folder):\n    raise ValueError('no such model')\n"
-ENVIRONMENT = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
-CREATES = ("sagemaker:CreateModel", "sagemaker:CreateEndpointConfig", "sagemaker:CreateEndpoint")
-
-
-class Endpoints:
-    """Model packages made by hand, and ModelEndpoints that serve them."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-
-    def artifact(self, script: str) -> str:
-        """A model archive in S3 whose code answers as `script` says."""
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-            entry = tarfile.TarInfo("code/inference.py")
-            entry.size = len(script.encode())
-            archive.addfile(entry, io.BytesIO(script.encode()))
-        key = f"models/{uuid.uuid4().hex[:8]}/model.tar.gz"
-        self.stack.client("s3").put_object(Bucket="team-a-ml", Key=key, Body=packed.getvalue())
-        return f"s3://team-a-ml/{key}"
-
-    def register(self, group: str, script: str, approval: str = "Approved") -> str:
-        """A new version; its ARN."""
-        sagemaker = self.stack.client("sagemaker")
-        if not sagemaker.list_model_package_groups(NameContains=group)["ModelPackageGroupSummaryList"]:
-            sagemaker.create_model_package_group(ModelPackageGroupName=group)
-        container = {"Image": IMAGE, "ModelDataUrl": self.artifact(script), "Environment": ENVIRONMENT}
-        arn: str = sagemaker.create_model_package(
-            ModelPackageGroupName=group,
-            ModelApprovalStatus=approval,
-            InferenceSpecification={
-                "Containers": [container],
-                "SupportedContentTypes": ["text/csv"],
-                "SupportedResponseMIMETypes": ["text/csv"],
-            },
-        )["ModelPackageArn"]
-        return arn
-
-    def approve(self, arn: str, status: str) -> None:
-        self.stack.client("sagemaker").update_model_package(ModelPackageArn=arn, ModelApprovalStatus=status)
-
-    def apply(self, name: str, *variants: Mapping[str, Any], **spec: Any) -> None:
-        self.stack.apply(
-            {
-                "apiVersion": "sagemaker-gitops.dev/v1alpha1",
-                "kind": "ModelEndpoint",
-                "metadata": {"name": name, "namespace": self.stack.namespace},
-                "spec": {"variants": list(variants), **spec},
-            }
-        )
-
-    def get(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.stack.sandbox.kubectl("get", "mep", name, "-n", self.stack.namespace, "-o", "json"))
-        return found
-
-    def status(self, name: str) -> dict[str, Any]:
-        return dict(self.get(name).get("status", {}))
-
-    def until(self, name: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 60.0) -> dict[str, Any]:
-        """The status once it is about the present spec and holds what is asked."""
-        deadline = time.monotonic() + seconds
-        while True:
-            found = self.get(name)
-            status: dict[str, Any] = found.get("status", {})
-            if status.get("observedGeneration") == found["metadata"]["generation"] and holds(status):
-                return status
-            assert time.monotonic() < deadline, json.dumps(status, indent=1)
-            time.sleep(0.1)
-
-    def in_service(self, name: str, live: str | None = None) -> dict[str, Any]:
-        def holds(status: dict[str, Any]) -> bool:
-            return status.get("phase") == "InService" and (live is None or status.get("live") == live)
-
-        return self.until(name, holds)
-
-    def ask(self, name: str) -> str:
-        runtime = self.stack.client("sagemaker-runtime")
-        body: bytes = runtime.invoke_endpoint(EndpointName=self.status(name)["endpointName"], ContentType="text/csv", Body=b"1")[
-            "Body"
-        ].read()
-        return body.decode().strip()
-
-    @contextmanager
-    def asking(self, name: str) -> Iterator[Counter[str]]:
-        """A client that never stops asking: what it was answered, or "failed"."""
-        endpoint, runtime, answers, over = (
-            self.status(name)["endpointName"],
-            self.stack.client("sagemaker-runtime"),
-            Counter[str](),
-            threading.Event(),
-        )
-
-        def ask() -> None:
-            while not over.wait(0.02):
-                try:
-                    answer = runtime.invoke_endpoint(EndpointName=endpoint, ContentType="text/csv", Body=b"1")["Body"].read()
-                    answers[answer.decode().strip()] += 1
-                except ClientError:
-                    answers["failed"] += 1
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        try:
-            yield answers
-        finally:
-            over.set()
-            thread.join(10)
-
-    def delete(self, name: str) -> None:
-        self.stack.sandbox.kubectl("delete", "mep", name, "-n", self.stack.namespace, "--timeout=60s")
-
-
-@pytest.fixture
-def endpoints(stack: Stack) -> Endpoints:
-    return Endpoints(stack)
-
-
-def _serves(value: int) -> str:
-    return SERVES.replace("VALUE", str(value))
-
-
-def _latest(group: str) -> dict[str, Any]:
-    return {"package": {"group": group, "approved": "Latest"}}
+from tests.system.endpoints import BROKEN, CREATES, IMAGE, Endpoints, latest, serves
+from tests.system.stack import condition
 
 
 @pytest.mark.capability("F1")
 def test_an_endpoint_serves_and_is_ready(endpoints: Endpoints) -> None:
     """One model, config and endpoint; Ready; the package, its artifact and who approved it are in status."""
-    arn = endpoints.register("serves", _serves(7))
+    arn = endpoints.register("serves", serves(7))
 
     def serve() -> None:
         endpoints.apply("serves", {"name": "all", "model": {"package": {"group": "serves", "version": 1}}})
@@ -174,8 +31,8 @@ def test_an_endpoint_serves_and_is_ready(endpoints: Endpoints) -> None:
 @pytest.mark.capability("F2", "F4")
 def test_a_change_of_weights_or_counts_makes_no_new_config(endpoints: Endpoints) -> None:
     """UpdateEndpointWeightsAndCapacities alone; what AWS reports is what the spec says."""
-    endpoints.register("shares", _serves(1))
-    endpoints.register("shares", _serves(2))
+    endpoints.register("shares", serves(1))
+    endpoints.register("shares", serves(2))
 
     def variants(first: float, count: int) -> list[dict[str, Any]]:
         blue = {
@@ -201,10 +58,10 @@ def test_a_change_of_weights_or_counts_makes_no_new_config(endpoints: Endpoints)
 @pytest.mark.capability("F10", "F15")
 def test_an_approval_changes_what_serves_and_a_rejection_goes_back(endpoints: Endpoints) -> None:
     """approved: Latest follows the registry by event; no request fails meanwhile; the old model is not made again."""
-    endpoints.register("follows", _serves(1))
-    endpoints.apply("follows", {"name": "all", "model": _latest("follows")})
+    endpoints.register("follows", serves(1))
+    endpoints.apply("follows", {"name": "all", "model": latest("follows")})
     endpoints.in_service("follows", "1")
-    second = endpoints.register("follows", _serves(2), "PendingManualApproval")
+    second = endpoints.register("follows", serves(2), "PendingManualApproval")
     with endpoints.asking("follows") as answers:
         assert endpoints.ask("follows") == "1"
         endpoints.approve(second, "Approved")
@@ -224,7 +81,7 @@ def test_an_approval_changes_what_serves_and_a_rejection_goes_back(endpoints: En
 @pytest.mark.capability("F10")
 def test_an_unapproved_model_is_never_served(endpoints: Endpoints) -> None:
     """A pin to a version that nobody approved waits, neither moving nor broken, and goes on when it is approved."""
-    arn = endpoints.register("unapproved", _serves(3), "PendingManualApproval")
+    arn = endpoints.register("unapproved", serves(3), "PendingManualApproval")
     endpoints.apply("unapproved", {"name": "all", "model": {"package": {"group": "unapproved", "version": 1}}})
     status = endpoints.until("unapproved", lambda status: condition(status, "Ready").get("reason") == "AwaitingApproval")
     assert "unapproved/1 is PendingManualApproval" in condition(status, "Ready")["message"]
@@ -237,7 +94,7 @@ def test_an_unapproved_model_is_never_served(endpoints: Endpoints) -> None:
 @pytest.mark.capability("F15")
 def test_a_version_that_does_not_start_is_rolled_back_and_not_tried_again(endpoints: Endpoints) -> None:
     """InService on the old config is no success: RolledBack, Stalled, the version that serves is named, every request is answered."""
-    endpoints.register("rolls", _serves(1))
+    endpoints.register("rolls", serves(1))
     endpoints.register("rolls", BROKEN)
     endpoints.apply("rolls", {"name": "all", "model": {"package": {"group": "rolls", "version": 1}}})
     good = endpoints.in_service("rolls")
@@ -256,7 +113,7 @@ def test_a_version_that_does_not_start_is_rolled_back_and_not_tried_again(endpoi
 
 def test_an_endpoint_of_somebody_else_is_left_alone(endpoints: Endpoints) -> None:
     """The name is taken: Stalled with the owner, nothing is updated or deleted."""
-    endpoints.register("foreign", _serves(1))
+    endpoints.register("foreign", serves(1))
     endpoints.apply("foreign", {"name": "all", "model": {"package": {"group": "foreign", "version": 1}}}, deletionPolicy="Delete")
     name = endpoints.in_service("foreign")["endpointName"]
     sagemaker = endpoints.stack.client("sagemaker")
@@ -269,7 +126,7 @@ def test_an_endpoint_of_somebody_else_is_left_alone(endpoints: Endpoints) -> Non
 
 def test_retain_leaves_the_endpoint_serving_and_is_the_default(endpoints: Endpoints) -> None:
     """A pruned manifest must not take production down; applied again, the object finds its endpoint."""
-    endpoints.register("retained", _serves(5))
+    endpoints.register("retained", serves(5))
     variant = {"name": "all", "model": {"package": {"group": "retained", "version": 1}}}
     endpoints.apply("retained", variant)
     name = endpoints.in_service("retained")["endpointName"]
@@ -286,7 +143,7 @@ def test_retain_leaves_the_endpoint_serving_and_is_the_default(endpoints: Endpoi
 
 def test_delete_removes_endpoint_configs_and_models(endpoints: Endpoints) -> None:
     """Nothing that costs or clutters stays."""
-    endpoints.register("removed", _serves(5))
+    endpoints.register("removed", serves(5))
     endpoints.apply("removed", {"name": "all", "model": {"package": {"group": "removed", "version": 1}}}, deletionPolicy="Delete")
     status = endpoints.in_service("removed")
     endpoints.delete("removed")
@@ -298,7 +155,7 @@ def test_delete_removes_endpoint_configs_and_models(endpoints: Endpoints) -> Non
 
 def test_a_wiped_status_is_made_again_and_a_deleted_endpoint_comes_back(endpoints: Endpoints) -> None:
     """Status is a view of AWS; an endpoint that somebody deleted by hand is drift."""
-    endpoints.register("drifts", _serves(4))
+    endpoints.register("drifts", serves(4))
     endpoints.apply("drifts", {"name": "all", "model": {"package": {"group": "drifts", "version": 1}}})
     name = endpoints.in_service("drifts")["endpointName"]
 
@@ -316,7 +173,7 @@ def test_a_wiped_status_is_made_again_and_a_deleted_endpoint_comes_back(endpoint
 
 def test_shares_that_somebody_changed_are_put_right_without_any_event(endpoints: Endpoints) -> None:
     """The drift watch finds it in one list; nothing is described in a loop."""
-    endpoints.register("touched", _serves(4))
+    endpoints.register("touched", serves(4))
     endpoints.apply("touched", {"name": "all", "model": {"package": {"group": "touched", "version": 1}}})
     name = endpoints.in_service("touched")["endpointName"]
     sagemaker = endpoints.stack.client("sagemaker")

@@ -127,12 +127,12 @@ def test_deletion_stops_what_runs_and_leaves_nothing(stack: Stack) -> None:
 
 
 def test_retain_deletes_the_object_and_touches_nothing(stack: Stack) -> None:
-    """deletionPolicy: Retain makes no AWS call at all."""
+    """deletionPolicy: Retain makes no AWS call at all. The sweep may list meanwhile: it asks for all runs of the tenant."""
     stack.run("retained", files={"train.py": "import time\ntime.sleep(20)\n"}, deletionPolicy="Retain")
     stack.wait_for_call("retained", "CreateTrainingJob")
     before = stack.calls_for("retained")
     stack.delete("retained")
-    assert stack.calls_for("retained") == before
+    assert [call for call in stack.calls_for("retained")[len(before) :] if not call.startswith("List")] == []
 
 
 @pytest.mark.parametrize(

@@ -41,13 +41,30 @@ class ServingVariant(Model):
     """Image that runs. Example: sha256:9f86d081..."""
 
 
+class ServedVariant(Model):
+    """What one variant of an endpoint config serves, whatever the spec says by now."""
+
+    name: Word
+    """Name of the variant. Example: blue."""
+    model: Cell
+    """What it serves: package version or image. Example: digits/7."""
+    package_arn: Arn | None = None
+    """Model package. Example: arn:aws:sagemaker:eu-central-1:123456789012:model-package/digits/7."""
+    artifact: Uri | None = None
+    """The model's archive. Example: s3://team-a-ml/artifacts/.../model.tar.gz."""
+    weight: Word | None = None
+    """Its share when it was last settled. Example: "0.9"."""
+
+
 class PastConfig(Model):
-    """An endpoint config that served earlier and is kept to go back to."""
+    """An endpoint config that served and is kept to go back to."""
 
     config: AwsName
     """Name of the endpoint config. Example: team-a-digits-config-k5tq3vwx2a."""
     models: Annotated[tuple[AwsName, ...], Items(VARIANT_LIMIT)]
     """Names of its models. Example: [team-a-digits-model-k5tq3vwx2a]."""
+    variants: Annotated[tuple[ServedVariant, ...], Items(VARIANT_LIMIT, kind="map")] | None = None
+    """What its variants serve: champion gates of TrainingRuns compare with it. Example: [{name: blue, model: digits/7}]."""
     served_until: Time | None = None
     """When another took its place. Example: "2026-11-21T10:00:00Z"."""
     adopted: StrictBool | None = None
@@ -143,6 +160,38 @@ class Cost(Model):
     """Why there is no figure. Example: no price of ml.g5.xlarge in eu-central-1 is known."""
 
 
+class TestedVariant(Model):
+    """What one variant did in the smoke test."""
+
+    name: Word
+    """Name of the variant. Example: blue."""
+    status: StrictInt | None = None
+    """HTTP status that its model answered with. Example: 200."""
+    latency: Word | None = None
+    """Time until its whole answer was there. Example: 0.021s."""
+
+
+class SmokeTestResult(Model):
+    """The last smoke test: of which version, and what came out."""
+
+    key: Word
+    """Stands for endpoint config, payload and expectation: the same test is not made twice. Example: k5tq3vwx2a."""
+    config: AwsName
+    """Endpoint config that is tested. Example: team-a-digits-config-k5tq3vwx2a."""
+    state: Word
+    """Running, Passed or Failed. Example: Passed."""
+    endpoint: AwsName | None = None
+    """Endpoint that exists only for the test; absent once it is gone. Example: team-a-digits-4k2mzq-smoke."""
+    started_at: Time | None = None
+    """When the test was begun. Example: "2026-11-21T10:00:00Z"."""
+    finished_at: Time | None = None
+    """When the verdict was clear. Example: "2026-11-21T10:06:00Z"."""
+    message: Message | None = None
+    """What was wrong, with the name of the log. Example: variant blue answered 500 instead of 200."""
+    variants: Annotated[tuple[TestedVariant, ...], Items(VARIANT_LIMIT, kind="map")] | None = None
+    """What each variant did. Example: [{name: blue, status: 200, latency: 0.021s}]."""
+
+
 class ModelEndpointStatus(Status):
     """What serves, what is wanted, and why they differ. Written by the operator only."""
 
@@ -170,6 +219,8 @@ class ModelEndpointStatus(Status):
     """The variants in the order of the spec. Example: [{name: blue, model: digits/7}]."""
     update: Update | None = None
     """The last change that was asked for. Example: {config: team-a-digits-config-k5tq3vwx2a, outcome: Succeeded}."""
+    smoke_test: SmokeTestResult | None = None
+    """The last smoke test. Example: {config: team-a-digits-config-k5tq3vwx2a, state: Passed}."""
     last_good: PastConfig | None = None
     """Endpoint config that last served well. Example: {config: team-a-digits-config-k5tq3vwx2a, models: []}."""
     history: Annotated[tuple[PastConfig, ...], Items(PAST_CONFIG_LIMIT)] | None = None

@@ -74,3 +74,16 @@ class ActiveWindow(Model):
     """When it closes, on the next day where it is not later than from; of a time that comes twice, the second. Example: "19:00"."""
     time_zone: TimeZone
     """Whose clocks. Example: Europe/Zurich."""
+
+
+def _not_with_a_queue(field: str, name: str) -> Rule:
+    message = f"an asynchronous endpoint would lose the requests in its queue: leave {field} out, or async"
+    return Rule(
+        f"!has(self.{field}) || !has(self.async)",
+        message,
+        lambda spec: getattr(spec, name) is None or spec.async_ is None,
+        f".{field}",
+    )
+
+
+REST_RULES = (_not_with_a_queue("idle", "idle"), _not_with_a_queue("activeWindow", "active_window"))

@@ -107,6 +107,14 @@ KmsKeyArn = Annotated[
         256,
     ),
 ]
+TopicArn = Annotated[
+    str,
+    Text(
+        rf"{_ARN}:sns:[a-z0-9-]{{5,20}}:[0-9]{{12}}:[A-Za-z0-9_-]{{1,256}}",
+        "must be the ARN of a standard SNS topic such as arn:aws:sns:eu-central-1:123456789012:team-a-answers",
+        320,
+    ),
+]
 SubnetId = Annotated[str, Text(r"subnet-[0-9a-f]{8,17}", "must be the id of a subnet such as subnet-0a1b2c3d4e5f60718", 32)]
 SecurityGroupId = Annotated[str, Text(r"sg-[0-9a-f]{8,17}", "must be the id of a security group such as sg-0a1b2c3d4e5f60718", 32)]
 GlueVersion = Annotated[str, Text(r"[0-9]\.[0-9]", 'must be a Glue version in quotes, such as "5.0"', 3)]
@@ -151,6 +159,9 @@ GroupName = Annotated[
     str,
     Text(r"[A-Za-z0-9](?:-*[A-Za-z0-9]){0,62}", "must be the name of a model package group: at most 63 letters, digits and hyphens", 63),
 ]
+VariantName = Annotated[
+    str, Text(r"[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}", "must be the name of a variant: at most 63 letters, digits and hyphens", 63)
+]
 Version = Annotated[str, Text(r"[0-9A-Za-z][0-9A-Za-z._-]*", "must be a version such as 1.4-2", 32)]
 PyVersion = Annotated[str, Text(r"py[0-9]{1,3}", "must be a Python version in SageMaker's form, such as py3 or py310", 8)]
 FrameworkName = Annotated[
@@ -163,6 +174,9 @@ FilePath = Annotated[
         "must be the path of a file inside the source, such as train.py or src/train.py: no leading / or dot, no ..",
         255,
     ),
+]
+ConfigMapKey = Annotated[
+    str, Text(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", "must be a key of a ConfigMap, such as sample.csv: letters, digits and -_.", 253)
 ]
 ContentType = Annotated[
     str,

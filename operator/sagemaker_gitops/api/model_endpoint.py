@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictInt
 
 from sagemaker_gitops.api.base import Items, Model, Rule, Text, exactly_one
-from sagemaker_gitops.api.endpoint_upkeep import ActiveWindow, AdoptPolicy, DriftPolicy, EndpointName, Idle
+from sagemaker_gitops.api.endpoint_modes import SERVERLESS_RULES, Async, Serverless, SmokeTest
+from sagemaker_gitops.api.endpoint_upkeep import REST_RULES, ActiveWindow, AdoptPolicy, DriftPolicy, EndpointName, Idle
 from sagemaker_gitops.api.fields import (
     TAG_RULE,
     Count,
@@ -22,6 +23,7 @@ from sagemaker_gitops.api.fields import (
     RoleArn,
     S3Uri,
     Tags,
+    VariantName,
     duration_type,
     reserved_tags,
 )
@@ -32,12 +34,10 @@ DEFAULT_ENDPOINT_DELETION_POLICY: DeletionPolicy = "Retain"
 DEFAULT_ROLLBACK_LIMIT = 3
 DEFAULT_WEIGHT = 1.0
 DEFAULT_WAIT_INTERVAL = 600  # seconds
+PIPELINE_LIMIT = 15  # CreateModel's Containers
 
 RolloutType = Literal["AllAtOnce", "Canary", "Linear", "Rolling"]
 WaitInterval = Annotated[int, duration_type(1, 3600)]  # WaitIntervalInSeconds
-VariantName = Annotated[
-    str, Text(r"[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}", "must be the name of a variant: at most 63 letters, digits and hyphens", 63)
-]
 AlarmName = Annotated[str, Text(r"[^\x00-\x1f\x7f]{1,255}", "must be the name of a CloudWatch alarm", 255)]
 Percent = Annotated[str, Text(r"(?:[1-9]|[1-9][0-9]|100)%", "must be a percentage from 1% to 100%, such as 10%", 4)]
 
@@ -62,29 +62,46 @@ class TrainingRunRef(Model):
     """Name of the TrainingRun. Example: digits."""
 
 
-class ModelReference(Model):
-    """Which model a variant serves."""
+_ARTIFACT_RULE = Rule(
+    "has(self.image) || !(has(self.artifact) || has(self.environment))",
+    "artifact and environment belong to image: a package and a TrainingRun bring their own",
+    lambda model: model.image is not None or (model.artifact is None and not model.environment),
+    ".image",
+)
 
-    rules = (
-        exactly_one("package", "trainingRunRef", "image"),
-        Rule(
-            "has(self.image) || !(has(self.artifact) || has(self.environment))",
-            "artifact and environment belong to image: a package and a TrainingRun bring their own",
-            lambda model: model.image is not None or (model.artifact is None and not model.environment),
-            ".image",
-        ),
-    )
+
+class Container(Model):
+    """One link of an inference pipeline."""
+
+    rules = (exactly_one("package", "image"), _ARTIFACT_RULE)
 
     package: Package | None = None
-    """A version of the model registry. Example: {group: digits, version: 7}."""
-    training_run_ref: TrainingRunRef | None = None
-    """The model that the newest successful run of a TrainingRun registered, as soon as it is approved. Example: {name: digits}."""
+    """A version of the model registry, with all its containers. Example: {group: digits, version: 7}."""
     image: ImageUri | None = None
     """Your own serving image, instead of a registered model. Example: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/serve:1."""
     artifact: S3Uri | None = None
     """The model.tar.gz that the image serves. Example: s3://team-a-ml/models/digits/model.tar.gz."""
     environment: Environment = Field(default_factory=dict)
     """Environment variables of the serving container; never secrets. Example: {SAGEMAKER_PROGRAM: inference.py}."""
+
+
+class ModelReference(Container):
+    """Which model a variant serves."""
+
+    rules = (exactly_one("package", "trainingRunRef", "image", "containers"), _ARTIFACT_RULE)
+
+    training_run_ref: TrainingRunRef | None = None
+    """The model that the newest successful run of a TrainingRun registered, as soon as it is approved. Example: {name: digits}."""
+    containers: Annotated[tuple[Container, ...], Items(PIPELINE_LIMIT, min_items=2)] | None = None
+    """An inference pipeline: each container's answer is the next one's request, the last one's is the caller's. Example: [{image:
+    .../scale:1}, {package: {group: digits, version: 7}}].
+    """
+
+    @property
+    def links(self) -> tuple[tuple[str, Container], ...]:
+        """The model itself and every container of its pipeline, with their paths below the model."""
+        pipeline = ((f".containers[{index}]", container) for index, container in enumerate(self.containers or ()))
+        return ("", self), *pipeline
 
 
 class HostingResources(Model):
@@ -99,6 +116,15 @@ class HostingResources(Model):
 class Variant(Model):
     """One model behind the endpoint."""
 
+    rules = (
+        Rule(
+            "!(has(self.resources) && has(self.serverless))",
+            "resources and serverless exclude each other: an instance type and a count mean nothing without machines",
+            lambda variant: variant.resources is None or variant.serverless is None,
+            ".serverless",
+        ),
+    )
+
     name: VariantName
     """Name of the variant; callers can address it (TargetVariant). Example: blue."""
     model: ModelReference
@@ -107,6 +133,10 @@ class Variant(Model):
     """Its share of the requests, relative to the other variants. Example: 0.9. Left out: 1."""
     resources: HostingResources | None = None
     """Its machines. Example: {instanceType: ml.m5.large, instanceCount: 2}."""
+    serverless: Serverless | None = None
+    """No machines: AWS brings the computing power, and nothing is paid while nobody asks. An endpoint that has machines cannot become
+    serverless (AWS refuses it). Example: {memorySizeInMB: 2048, maxConcurrency: 5}.
+    """
 
 
 class Rollout(Model):
@@ -189,6 +219,8 @@ class ModelEndpointSpec(Model):
             lambda spec: any(variant.weight is None or variant.weight > 0 for variant in spec.variants),
             ".variants",
         ),
+        *SERVERLESS_RULES,
+        *REST_RULES,
         TAG_RULE,
     )
     checks = (reserved_tags, _owned_members)
@@ -204,6 +236,14 @@ class ModelEndpointSpec(Model):
     data_capture: DataCapture | None = None
     """Records requests and answers under the Tenant's artifactPrefix. Example: {initialSamplingPercentage: 100, captureModes: [Input,
     Output]}.
+    """
+    async_: Async | None = Field(default=None, alias="async")
+    """Answers are written to S3, and callers do not wait for them (InvokeEndpointAsync only). Example: {output: s3://team-a-ml/answers/}.
+    Left out: callers wait for their answer.
+    """
+    smoke_test: SmokeTest | None = None
+    """A call that a new version must pass before it serves. Example: {payload: {configMapRef: {name: digits-sample, key: sample.csv}},
+    expect: {status: 200, maxLatency: 2s}}. Left out: what starts, serves.
     """
     rollback: Rollback | None = None
     """Earlier versions that stay ready. Example: {historyLimit: 3}. Left out: 3."""

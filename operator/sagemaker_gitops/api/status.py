@@ -33,6 +33,7 @@ Cell = Annotated[str, Prose(255)]
 Column = Annotated[str, Prose(128)]
 ANY_KEY = r"[ -~]{1,255}"
 StepData = Annotated[dict[str, Uri], Entries(20, ANY_KEY, "keys are names of data", 63, code_only=True)]
+RunFacts = Annotated[dict[str, Digest], Entries(40, ANY_KEY, "keys are names", 255, code_only=True)]
 Whole = Annotated[StrictInt, Field(ge=0)]
 
 
@@ -57,11 +58,11 @@ class Step(Model):
     """One step of the run."""
 
     name: Word
-    """Name of the step: prepare, train, evaluate, gate or register. Example: train."""
+    """Name of the step: prepare, train, evaluate, evaluate-champion, gate or register. Example: train."""
     type: Word
     """What carries it out. Example: TrainingJob."""
     state: Word
-    """Pending, InProgress, Succeeded, Failed or Stopped. Example: InProgress."""
+    """Pending, InProgress, Succeeded, Failed, Stopped, or Skipped when there is nothing to do. Example: InProgress."""
     attempt: Whole | None = None
     """Number of the attempt, from 1. Example: 1."""
     aws_name: AwsName | None = None
@@ -163,6 +164,8 @@ class PastRun(Model):
     """Its main metric. Example: accuracy=0.972."""
     champion: Column | None = None
     """What the champion had. Example: "0.965"."""
+    champion_model: Cell | None = None
+    """The champion that it was compared with. Example: digits/7."""
     gate: Word | None = None
     """What the gates said. Example: Passed."""
     model: Cell | None = None
@@ -171,6 +174,12 @@ class PastRun(Model):
     """Git revision. Example: 4f2c9e1."""
     trigger: Cell | None = None
     """Why it ran. Example: spec."""
+    parameters: RunFacts | None = None
+    """Parameters and hyperparameters it ran with. Example: {n_estimators: "200"}."""
+    metrics: RunFacts | None = None
+    """Numbers that its steps reported. Example: {"validation:accuracy": "0.972"}."""
+    inputs: RunFacts | None = None
+    """Input name and digest of the object versions it read. Example: {raw: 9f86d081...}."""
 
 
 class Leftover(Model):
@@ -227,7 +236,9 @@ class TrainingRunStatus(Status):
     metric: Column | None = None
     """Main metric. Example: accuracy=0.972."""
     champion: Column | None = None
-    """The same metric of the model that is approved now. Example: "0.965"."""
+    """The same metric of the champion, when the gates were judged. Example: "0.965"."""
+    champion_model: Cell | None = None
+    """The champion that the gates compared with: package version or image. Example: digits/7."""
     gate: Word | None = None
     """What the gates said: Passed or Rejected. Example: Passed."""
     model: Cell | None = None

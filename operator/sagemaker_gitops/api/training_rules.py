@@ -13,7 +13,7 @@ from sagemaker_gitops.api.base import Path, Problem, Rule, dotted
 from sagemaker_gitops.api.fields import TAG_RULE, reserved_tags
 
 if TYPE_CHECKING:
-    from sagemaker_gitops.api.training_run import Gate, TrainingRunSpec
+    from sagemaker_gitops.api.training_run import Champion, Gate, TrainingRunSpec
 
 # Names that the operator gives to channels of its own, or that would hide a folder of the container contract.
 RESERVED_NAMES = ("code", "model", "evaluation", "output", "checkpoints", "config")
@@ -42,6 +42,11 @@ def file_steps(spec: TrainingRunSpec) -> dict[str, str]:
     if spec.evaluate:
         named[".evaluate.processing.entryPoint"] = spec.evaluate.processing.entry_point
     return {path: name for path, name in named.items() if name}
+
+
+def champions(spec: TrainingRunSpec) -> list[Champion]:
+    """What the champion gates compare with: all the same model, as a rule below demands."""
+    return [gate.champion for gate in spec.gates if gate.champion is not None]
 
 
 def champion_goal(spec: TrainingRunSpec, gate: Gate) -> Literal["Maximize", "Minimize"] | None:
@@ -146,9 +151,26 @@ RULES: tuple[Rule, ...] = (
         ".gates",
     ),
     Rule(
-        "!has(self.gates) || has(self.register) || !self.gates.exists(g, has(g.champion))",
-        "a champion gate needs register.group: the champion is the newest approved package of that group",
-        lambda spec: spec.register_ is not None or not any(gate.champion for gate in spec.gates),
+        "!has(self.gates) || has(self.register) || !self.gates.exists(g, has(g.champion) && !has(g.champion.endpointRef))",
+        "a champion gate needs champion.endpointRef, or register.group, of which the newest approved package is the champion",
+        lambda spec: spec.register_ is not None or all(champion.endpoint_ref for champion in champions(spec)),
+        ".gates",
+    ),
+    Rule(
+        "!has(self.gates) || has(self.evaluate) || !self.gates.exists(g, has(g.champion) && has(g.champion.reevaluate)"
+        " && g.champion.reevaluate)",
+        "champion.reevaluate needs evaluate, which is then run with the champion's model too",
+        lambda spec: spec.evaluate is not None or not any(champion.reevaluate for champion in champions(spec)),
+        ".gates",
+    ),
+    Rule(
+        "!has(self.gates) || self.gates.all(a, !has(a.champion) || self.gates.all(b, !has(b.champion)"
+        " || (has(a.champion.endpointRef) == has(b.champion.endpointRef)"
+        " && (!has(a.champion.endpointRef) || a.champion.endpointRef.name == b.champion.endpointRef.name)"
+        " && has(a.champion.variant) == has(b.champion.variant)"
+        " && (!has(a.champion.variant) || a.champion.variant == b.champion.variant))))",
+        "a run has one champion: give every champion gate the same endpointRef and variant",
+        lambda spec: len({(champion.endpoint_ref and champion.endpoint_ref.name, champion.variant) for champion in champions(spec)}) <= 1,
         ".gates",
     ),
     Rule(

@@ -22,6 +22,7 @@ from sagemaker_gitops.api.fields import (
     S3Archive,
     Sha256,
     Tags,
+    VariantName,
 )
 from sagemaker_gitops.api.steps import Evaluate, Goal, Input, Network, Prepare, Train
 
@@ -66,9 +67,39 @@ class Source(Model):
     """Archive in S3. Example: {uri: s3://team-a-ml/sources/4f2c9e1.tar.gz, sha256: ...}."""
 
 
-class Champion(Model):
-    """The model to beat: the newest approved package of register.group. No approved package yet: the gate passes."""
+class EndpointRef(Model):
+    """A ModelEndpoint of this namespace."""
 
+    name: ObjectName
+    """Name of the ModelEndpoint. Example: digits."""
+
+
+class Champion(Model):
+    """The model to beat: what a ModelEndpoint serves, or else the newest approved package of register.group. While there is none, the gate
+    passes.
+    """
+
+    rules = (
+        Rule(
+            "!has(self.variant) || has(self.endpointRef)",
+            "variant belongs to a ModelEndpoint: add endpointRef",
+            lambda champion: champion.variant is None or champion.endpoint_ref is not None,
+            ".variant",
+        ),
+    )
+
+    endpoint_ref: EndpointRef | None = None
+    """ModelEndpoint whose live model is the champion: what really serves, not what is wanted. Example: {name: digits}. Left out: the newest
+    approved package of register.group.
+    """
+    variant: VariantName | None = None
+    """Variant of the ModelEndpoint whose model is the champion. Example: blue. Left out: the one with the largest live share, of equal ones
+    the first.
+    """
+    reevaluate: Flag | None = None
+    """true: evaluate is run once more with the champion's model, on the same test data. Example: true. Left out: the champion's numbers are
+    those that were registered with it.
+    """
     min_delta: Annotated[float, Number(0.0)] | None = None
     """How much better the new model must be. Example: 0.01. Left out: 0, as good is good enough."""
     goal: Goal | None = None
@@ -97,7 +128,7 @@ class Gate(Model):
     value: Annotated[float, Number()] | None = None
     """Fixed bound. Example: 0.95."""
     champion: Champion | None = None
-    """Compare with the model that is approved now, instead of value. Example: {minDelta: 0.0}."""
+    """Compare with the model that serves or is approved now, instead of value. Example: {endpointRef: {name: digits}, reevaluate: true}."""
 
 
 class Register(Model):

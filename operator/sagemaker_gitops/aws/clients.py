@@ -22,13 +22,15 @@ import botocore.parsers
 from botocore import xform_name
 
 from sagemaker_gitops.aws.credentials import Sessions, ThreadCredentials
-from sagemaker_gitops.aws.errors import CREDENTIAL_CODES, failure, unanswered
+from sagemaker_gitops.aws.errors import CREDENTIAL_CODES, failure, redacted, unanswered
 from sagemaker_gitops.aws.limits import Limits
-from sagemaker_gitops.aws.port import Scope
-from sagemaker_gitops.core.errors import AwsFailure, Category
+from sagemaker_gitops.aws.port import SECONDS, Scope
+from sagemaker_gitops.core.errors import AwsFailure, Category, ModelFailure
 
 THREADS = 32
 BODY_LIMIT, CHUNK = 64 * 1024 * 1024, 1024 * 1024
+RUNTIME = "sagemaker-runtime"
+RUNTIME_KEPT = 4096  # bytes of a model's answer that the operator keeps: it reads no more, and there may be any number
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 CONFIG = botocore.config.Config(
     connect_timeout=5,
@@ -37,6 +39,7 @@ CONFIG = botocore.config.Config(
     max_pool_connections=THREADS,
     user_agent_extra="sagemaker-gitops",
 )
+RUNTIME_CONFIG = CONFIG.merge(botocore.config.Config(read_timeout=70))  # AWS gives a model 60 s
 
 
 # No answer, or one that botocore cannot read.
@@ -120,7 +123,8 @@ class Clients:
         try:
             self._credentials.use(self._session(scope))
             self._check_account(scope)
-            answer = self._send(self._client(scope.region, service), service, operation, parameters)
+            kept = RUNTIME_KEPT if service == RUNTIME else BODY_LIMIT
+            answer = self._send(self._client(scope.region, service), service, operation, parameters, kept)
         except AwsFailure as error:
             if error.code in CREDENTIAL_CODES:
                 self._sessions_of(scope.region).drop(scope)
@@ -161,10 +165,13 @@ class Clients:
                 message=f"role {scope.role_arn} is in account {known}, the Tenant says {scope.account}",
             )
 
-    def _send(self, client: Any, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def _send(self, client: Any, service: str, operation: str, parameters: Mapping[str, Any], kept: int = BODY_LIMIT) -> dict[str, Any]:
+        started = self.monotonic()
         try:
             answer: dict[str, Any] = getattr(client, xform_name(operation))(**parameters)
         except botocore.exceptions.ClientError as error:
+            if service == RUNTIME and "OriginalStatusCode" in error.response:
+                raise _model_answered(error.response, self.monotonic() - started) from error
             raise _answered(service, operation, error) from error
         except botocore.exceptions.ParamValidationError as error:
             raise failure(service, operation, "ParamValidation", str(error), 400) from error
@@ -174,8 +181,8 @@ class Clients:
         if service != "s3" and headers.get("content-type", "").startswith("text/html"):
             raise unanswered(service, operation, ValueError("a web page instead of AWS's answer: is there a proxy in between?"))
         if hasattr(answer.get("Body"), "read"):
-            answer["Body"] = _read(answer["Body"], service, operation)
-        return answer
+            answer["Body"] = _read(answer["Body"], service, operation, kept)
+        return answer | {SECONDS: self.monotonic() - started} if service == RUNTIME else answer
 
     def _client(self, region: str, service: str, *, base: bool = False) -> Any:
         key = (region, service, base)
@@ -184,7 +191,8 @@ class Clients:
                 session = boto3.session.Session(region_name=region)
                 if not base:
                     session._session._credentials = self._credentials
-                self._clients[key] = session.client(service, endpoint_url=self.endpoint_url or None, config=CONFIG)
+                config = RUNTIME_CONFIG if service == RUNTIME else CONFIG
+                self._clients[key] = session.client(service, endpoint_url=self.endpoint_url or None, config=config)
             return self._clients[key]
 
     def _sessions_of(self, region: str) -> Sessions:
@@ -240,13 +248,21 @@ def _answered(service: str, operation: str, error: Any) -> AwsFailure:
     )
 
 
-def _read(body: Any, service: str, operation: str) -> bytes:
-    """Until its end: only there does botocore compare length and checksum."""
-    content = bytearray()
+def _model_answered(response: Mapping[str, Any], seconds: float) -> ModelFailure:
+    """InvokeEndpoint's ModelError: the model's own status, and what AWS says of it."""
+    message = str(response.get("OriginalMessage") or response.get("Error", {}).get("Message", ""))
+    request_id = str(response.get("ResponseMetadata", {}).get("RequestId", ""))
+    return ModelFailure(redacted(message), int(response["OriginalStatusCode"]), seconds, request_id)
+
+
+def _read(body: Any, service: str, operation: str, kept: int) -> bytes:
+    """Until its end: only there does botocore compare length and checksum. At most `kept` bytes of it are given back."""
+    content, length = bytearray(), 0
     try:
         while chunk := body.read(CHUNK):
-            content += chunk
-            if len(content) > BODY_LIMIT:
+            content += chunk[: kept - len(content)]
+            length += len(chunk)
+            if length > BODY_LIMIT:
                 raise failure(service, operation, "BodyTooLarge", f"the answer is larger than {BODY_LIMIT} bytes", 400)
     except (botocore.exceptions.BotoCoreError, OSError) as error:
         raise unanswered(service, operation, error) from error

@@ -53,6 +53,11 @@ RULES: tuple[Rule, ...] = (
     Rule(Category.NOT_FOUND, "NoSuchKey"),
     Rule(Category.NOT_FOUND, "NoSuchBucket"),
     Rule(Category.NOT_FOUND, "404"),
+    # SageMaker Runtime; its ModelError is no failure of AWS (clients.py)
+    Rule(Category.NOT_FOUND, "ValidationError", "not found", "Invoke"),
+    Rule(Category.TERMINAL, "ValidationError"),
+    Rule(Category.TRANSIENT, "ModelNotReadyException"),
+    Rule(Category.TRANSIENT, "InternalDependencyException"),
     # CloudWatch Logs
     Rule(Category.NOT_FOUND, "ResourceNotFoundException"),
     # Everybody
@@ -137,4 +142,4 @@ def unanswered(service: str, operation: str, error: BaseException) -> AwsFailure
 
 def mutates(operation: str) -> bool:
     """Whether a call changes something at AWS."""
-    return not operation.startswith(("Describe", "Get", "List", "Head", "Receive", "Search", "Filter"))
+    return not operation.startswith(("Describe", "Get", "List", "Head", "Receive", "Search", "Filter", "Invoke"))

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+SECONDS = "Seconds"
+"""Member that an answer of sagemaker-runtime has besides AWS's own: how long it took until its last byte, the wait for a token left out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:

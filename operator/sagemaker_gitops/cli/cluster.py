@@ -90,17 +90,17 @@ class FilesOverCluster:
     files: Iterable[Manifest] = ()
     _tenants: dict[str, Bound] = field(default_factory=dict)
     _labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    _runs: dict[Key, Snapshot] = field(default_factory=dict)
+    _objects: dict[Key, Snapshot] = field(default_factory=dict)
 
     async def read(self) -> None:
-        """Fetch what is asked for without waiting later: Tenants, namespace labels, and who runs now."""
+        """Fetch what is asked for without waiting later: Tenants, namespace labels, who runs now and what serves."""
         snapshots = [
             *await self.cluster.every("Tenant"),
             *(as_snapshot(item) for item in self.files if item.kind == "Tenant" and item.ours),
         ]
         self._tenants = {bound.name: bound for bound in map(tenant_of, snapshots) if bound is not None}
         self._labels = {item.key.name: item.labels for item in await self.cluster.every("Namespace")}
-        self._runs = {item.key: item for item in await self.cluster.every("TrainingRun")}
+        self._objects = {item.key: item for kind in ("TrainingRun", "ModelEndpoint") for item in await self.cluster.every(kind)}
 
     def tenants(self) -> list[Bound]:
         return list(self._tenants.values())
@@ -119,10 +119,10 @@ class FilesOverCluster:
         return ConfigMap(files | {k: base64.b64decode(t) for k, t in (found.spec.get("binaryData") or {}).items()}, found.annotations)
 
     def running(self, kind: str) -> list[Key]:
-        return [key for key, item in self._runs.items() if key.kind == kind and item.status.get("phase") in ACTIVE_PHASES]
+        return [key for key, item in self._objects.items() if key.kind == kind and item.status.get("phase") in ACTIVE_PHASES]
 
     def object(self, key: Key) -> Snapshot | None:
-        return self._runs.get(key)
+        return self._objects.get(key)
 
     def exists(self, key: Key) -> bool:
         return True

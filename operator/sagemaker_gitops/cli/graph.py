@@ -1,41 +1,39 @@
-"""`graph`: the steps of a TrainingRun and what flows between them, as text or Mermaid; with states when the object has a status."""
+"""`graph`: the steps of a TrainingRun and what flows between them, as text or Mermaid; with states when the object has a status.
+
+With ModelEndpoints among the files there is one more picture, from the runs to what serves (graph_serving.py).
+"""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from sagemaker_gitops.api.parse import ValidationFailed, read
-from sagemaker_gitops.api.training_run import TrainingRunSpec
+from sagemaker_gitops.api.training_run import Gate, TrainingRunSpec
 from sagemaker_gitops.cli.errors import CommandError
 from sagemaker_gitops.cli.files import Manifest, load, of_kind
+from sagemaker_gitops.cli.graph_serving import Node, serving_nodes
 from sagemaker_gitops.cli.output import add_output, show
+from sagemaker_gitops.core.kinds.training_run.champion import reevaluates
 
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A step, or an input under the name inputs.<name>; `reads` names the nodes it reads from."""
-
-    name: str
-    label: str
-    reads: tuple[str, ...] = ()
-    state: str = ""
+SERVING = "what serves"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="file, folder, kustomization, or - (kubectl get tr NAME -o yaml | graph -)"
-    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="file, folder, kustomization, or - (kubectl get tr,mep -o yaml | graph -)")
     parser.add_argument("--format", choices=("text", "mermaid"), default="text")
     add_output(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    runs = of_kind(load(options.paths), "TrainingRun")
-    if not runs:
-        raise CommandError("there is no TrainingRun in what was given")
+    manifests = load(options.paths)
+    runs, endpoints = of_kind(manifests, "TrainingRun"), of_kind(manifests, "ModelEndpoint")
+    if not runs and not endpoints:
+        raise CommandError("there is no TrainingRun and no ModelEndpoint in what was given")
     graphs = {str(manifest.key): nodes_of(manifest) for manifest in runs}
+    if endpoints:
+        graphs[SERVING] = serving_nodes(runs, endpoints)
     draw = mermaid if options.format == "mermaid" else text
     data = {key: [asdict(node) for node in nodes] for key, nodes in graphs.items()}
     show(options.output, data, "\n".join(draw(key, nodes) for key, nodes in graphs.items()))
@@ -67,14 +65,20 @@ def nodes_of(manifest: Manifest) -> list[Node]:
     if spec.evaluate is not None:
         step("evaluate", "evaluate (Processing job)", ("train", *sources(spec.evaluate.processing.channels)))
     if spec.gates:
-        metrics = ", ".join(
-            f"{gate.metric} {gate.operator} {gate.value:g}" if gate.value is not None else f"{gate.metric} vs champion"
-            for gate in spec.gates
-        )
-        step("gate", f"gate ({metrics})", ("evaluate" if spec.evaluate else "train",))
+        last: tuple[str, ...] = ("evaluate" if spec.evaluate else "train",)
+        if reevaluates(spec) and spec.evaluate is not None:
+            step("evaluate-champion", "evaluate-champion (Processing job)", sources(spec.evaluate.processing.channels))
+            last += ("evaluate-champion",)
+        step("gate", f"gate ({', '.join(map(_condition, spec.gates))})", last)
     if spec.register_ is not None:
         step("register", f"register ({spec.register_.group})", ("gate" if spec.gates else "evaluate" if spec.evaluate else "train",))
     return nodes
+
+
+def _condition(gate: Gate) -> str:
+    if gate.champion is None:
+        return f"{gate.metric} {gate.operator} {gate.value:g}"
+    return f"{gate.metric} vs {f'ModelEndpoint {gate.champion.endpoint_ref.name}' if gate.champion.endpoint_ref else 'champion'}"
 
 
 def _states(status: object) -> dict[str, str]:

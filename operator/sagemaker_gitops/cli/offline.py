@@ -16,7 +16,7 @@ from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.cli.files import Manifest, is_name, of_kind
 from sagemaker_gitops.core import tenancy
 from sagemaker_gitops.core.errors import Finding, InvalidResource
-from sagemaker_gitops.core.kinds.model_endpoint import effective as hosting
+from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
 from sagemaker_gitops.core.kinds.training_run.facts import InputVersion, Source
 from sagemaker_gitops.core.kinds.training_run.run import Run, entry_points, input_uris
@@ -118,10 +118,22 @@ def lint_endpoint(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[F
     if len(bound) != 1:
         return findings
     try:
-        effective = hosting.effective_of(spec, bound[0].spec)
+        return findings + _absent_payload(manifest, spec, everything) + findings_of(spec, bound[0], {})
     except InvalidResource as error:
         return findings + error.findings
-    return findings + tenancy.findings(bound[0].name, bound[0].spec, hosting.wanted_of(spec, effective, {}))
+
+
+def _absent_payload(manifest: Manifest, spec: ModelEndpointSpec, everything: Sequence[Manifest]) -> tuple[Finding, ...]:
+    """A key that the ConfigMap of the smoke test does not have, where that is among the files."""
+    if spec.smoke_test is None:
+        return ()
+    wanted = spec.smoke_test.payload.config_map_ref
+    found = [item for item in of_kind(everything, "ConfigMap") if (item.namespace, item.name) == (manifest.namespace, wanted.name)]
+    if not found or wanted.key in found[0].files:
+        return ()
+    held = ", ".join(sorted(found[0].files)[:10]) or "nothing"
+    path = "spec.smokeTest.payload.configMapRef.key"
+    return (Finding(path, f"ConfigMap {wanted.name} has no {wanted.key}, it holds {held}"),)
 
 
 def _tenant(manifest: Manifest) -> Bound | None:

@@ -111,7 +111,9 @@ def _described(made: Plan) -> dict[str, Any]:
 def _step(step: Mapping[str, Any], called: set[str]) -> dict[str, str]:
     """`what` becomes of it: reused when AWS has it already, "would run" when it starts now, "runs later" when it waits for others."""
     name = step.get("awsName", "")
-    what = {"Pending": "runs later", "InProgress": "runs already", "Succeeded": "reused"}.get(step["state"], "ended")
+    what = {"Pending": "runs later", "InProgress": "runs already", "Succeeded": "reused", "Skipped": "not needed"}.get(
+        step["state"], "ended"
+    )
     return {"name": step["name"], "what": "would run" if name and name in called else what, "state": step["state"], "awsName": name}
 
 
@@ -125,6 +127,7 @@ def _text(item: dict[str, Any]) -> str:
     if item.get("findings"):
         return "\n".join([item["run"], *(f"  {finding}" for finding in item["findings"])])
     lines = [f"{item['run']}: {item['phase']} ({item['reason']}) {item['message']}"]
-    lines += [f"  {step['name']:<9} {step['what']:<12} {step['state']:<11} {step['awsName']}".rstrip() for step in item["steps"]]
+    width = max((9, *(len(step["name"]) for step in item["steps"])))
+    lines += [f"  {step['name']:<{width}} {step['what']:<12} {step['state']:<11} {step['awsName']}".rstrip() for step in item["steps"]]
     lines += [f"  would call {call}" for call in item["calls"]] or ["  would call nothing"]
     return "\n".join(lines + ([item["diff"]] if item["diff"] else []))

@@ -14,6 +14,7 @@ from sagemaker_gitops.cli.output import add_output, show
 from sagemaker_gitops.cli.progress import say
 from sagemaker_gitops.core.actions import Action, AwsRequest
 from sagemaker_gitops.core.kinds.training_run.preview import preview
+from sagemaker_gitops.core.kinds.training_run.run import EVALUATE_CHAMPION
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +29,8 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError("there is no TrainingRun in what was given")
     rendered = [entry for manifest in runs for entry in _rendered(manifest, manifests)]
     say("note: hashes in names stand for input versions that only S3 knows; the operator's names will differ")
+    if any(entry["step"] == EVALUATE_CHAMPION for entry in rendered):
+        say("note: the archive of the champion is known when the gates are judged; artifactPrefix/champion/model.tar.gz stands for it")
     show(options.output, rendered, yaml.safe_dump_all(rendered, sort_keys=False, width=140).rstrip())
     return 0
 

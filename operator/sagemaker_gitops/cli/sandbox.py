@@ -45,6 +45,7 @@ class Sandbox:
     """A running sandbox in `folder`. Use as a context manager; its end ends every process."""
 
     folder: Path
+    operator_settings: Mapping[str, str] = field(default_factory=lambda: dict(OPERATOR_SETTINGS))
     children: Children = field(init=False)
     aws_url: str = ""
     kubectl_path: str = "kubectl"
@@ -136,7 +137,7 @@ class Sandbox:
     def start_operator(self) -> None:
         """The operator logs in with rights of its own (manifests/base/rbac.yaml), never as admin."""
         environment = {
-            **OPERATOR_SETTINGS,
+            **self.operator_settings,
             "KUBECONFIG": self._kubeconfig_of("operator"),
             "AWS_ENDPOINT_URL": self.aws_url,
             "AWS_ACCESS_KEY_ID": "LOCALOPERATOR",
@@ -201,7 +202,7 @@ class Sandbox:
             "AWS_ACCESS_KEY_ID": "LOCALADMIN",
             "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_DEFAULT_REGION": REGION,
-            "SAGEMAKER_GITOPS_INSTALL_ID": OPERATOR_SETTINGS["SAGEMAKER_GITOPS_INSTALL_ID"],
+            "SAGEMAKER_GITOPS_INSTALL_ID": self.operator_settings["SAGEMAKER_GITOPS_INSTALL_ID"],
         }
 
 

@@ -46,6 +46,22 @@ class AwsFailure(Exception):
         self.ambiguous = ambiguous
 
 
+class ModelFailure(AwsFailure):
+    """Not AWS but a model behind an endpoint answered with an error: `status` is its own HTTP status, after `seconds`."""
+
+    def __init__(self, message: str, status: int, seconds: float, request_id: str = "") -> None:
+        super().__init__(
+            Category.TERMINAL,
+            service="sagemaker-runtime",
+            operation="InvokeEndpoint",
+            code="ModelError",
+            message=message,
+            request_id=request_id,
+        )
+        self.status = status
+        self.seconds = seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing wrong with a resource: where, what, and how to mend it. The same words in API server, lint and status."""

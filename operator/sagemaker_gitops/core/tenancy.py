@@ -45,6 +45,7 @@ class Wanted:
     security_group_ids: Sequence[tuple[str, str]] = ()
     endpoint_names: Sequence[tuple[str, str]] = ()
     runtimes: Sequence[tuple[str, int]] = ()
+    topic_arns: Sequence[tuple[str, str]] = ()
 
 
 def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Finding, ...]:
@@ -52,13 +53,14 @@ def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Find
     allow = tenant.allow
     return (
         *_not_allowed(tenant_name, "executionRoleArns", wanted.role_arns, allow.execution_role_arns),
-        *_outside_prefixes(tenant_name, wanted.s3_uris, allow.s3_prefixes),
+        *outside_prefixes(tenant_name, wanted.s3_uris, allow.s3_prefixes),
         *_not_allowed(tenant_name, "kmsKeyArns", wanted.kms_key_arns, allow.kms_key_arns),
         *_not_allowed(tenant_name, "images", wanted.images, allow.images),
         *_not_allowed(tenant_name, "instanceTypes", wanted.instance_types, allow.instance_types),
         *_not_allowed(tenant_name, "subnetIds", wanted.subnet_ids, allow.subnet_ids),
         *_not_allowed(tenant_name, "securityGroupIds", wanted.security_group_ids, allow.security_group_ids),
         *_not_allowed(tenant_name, "endpointNames", wanted.endpoint_names, allow.endpoint_names),
+        *_foreign_topics(tenant_name, tenant, wanted.topic_arns),
         *_missing_requirements(tenant_name, tenant, wanted),
         *_over_limits(tenant_name, tenant, wanted),
     )
@@ -71,7 +73,7 @@ def _not_allowed(tenant: str, field: str, values: Iterable[tuple[str, str]], pat
             yield Finding(path, f'"{value}" is not allowed: Tenant {tenant} allows {field} {_listed(allowed)}')
 
 
-def _outside_prefixes(tenant: str, uris: Iterable[tuple[str, str]], prefixes: Iterable[str]) -> Iterator[Finding]:
+def outside_prefixes(tenant: str, uris: Iterable[tuple[str, str]], prefixes: Iterable[str]) -> Iterator[Finding]:
     """Bucket equality and whole path segments: s3://b/team-a-evil/ is not under s3://b/team-a."""
     allowed = tuple(prefix if prefix.endswith("/") else prefix + "/" for prefix in prefixes)
     for path, uri in uris:
@@ -79,6 +81,13 @@ def _outside_prefixes(tenant: str, uris: Iterable[tuple[str, str]], prefixes: It
         dotted = "/../" in whole or "/./" in whole
         if dotted or not any(whole.startswith(prefix) for prefix in allowed):
             yield Finding(path, f'"{uri}" is not allowed: Tenant {tenant} allows s3Prefixes {_listed(allowed)}')
+
+
+def _foreign_topics(tenant: str, spec: TenantSpec, arns: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+    """An SNS topic is told where answers are and what failed: it must be in the Tenant's own account and region."""
+    for path, arn in arns:
+        if arn.split(":")[3:5] != [spec.region, spec.account]:
+            yield Finding(path, f'"{arn}" is not allowed: Tenant {tenant} allows SNS topics of account {spec.account} in {spec.region}')
 
 
 def _missing_requirements(tenant: str, spec: TenantSpec, wanted: Wanted) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Rules between the members of CreateEndpointConfig that no service model holds.
 
 Sources: API reference of CreateEndpointConfig, ProductionVariant and its parts; developer guide, "Serverless Inference"
-(exclusions). AWS's own wording is known for ManagedInstanceScaling only.
+(feature exclusions) and "Deployment guardrails" (exclusions). AWS's own wording is known for ManagedInstanceScaling only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from local_aws.sagemaker.words import validation
 
 _MEMORY_STEP = 1024
 _UNSUPPORTED = ("ShadowProductionVariants", "ExplainerConfig", "CrossRegionTrafficConfig")
-_UNSUPPORTED_IN_VARIANT = ("InstancePools", "AcceleratorPartitionLayouts", "CapacityReservationConfig")
+_UNSUPPORTED_IN_VARIANT = (
+    "InstancePools",
+    "VariantInstanceProvisionTimeoutInSeconds",
+    "AcceleratorType",
+    "AcceleratorPartitionLayouts",
+    "CapacityReservationConfig",
+)
+_OF_INSTANCES = ("VolumeSizeInGB", "CoreDumpConfig", "EnableSSMAccess", "RoutingConfig", "InferenceAmiVersion")
 
 
 def check(request: Mapping[str, Any]) -> None:
@@ -33,6 +40,33 @@ def check(request: Mapping[str, Any]) -> None:
         _check_async(request)
     if "DataCaptureConfig" in request:
         _check_destination("DataCaptureConfig.DestinationS3Uri", request["DataCaptureConfig"]["DestinationS3Uri"])
+
+
+def check_models(request: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]) -> None:
+    """What a serverless variant can't run; `models` are DescribeModel's answers by name. Raises AwsError."""
+    for variant in request["ProductionVariants"]:
+        model = models[variant["ModelName"]]
+        if "ServerlessConfig" not in variant:
+            continue
+        excluded = [member for member in ("VpcConfig", "EnableNetworkIsolation") if model.get(member)]
+        if len(model.get("Containers", ())) > 1:
+            excluded.append("Containers (an inference pipeline)")
+        if excluded:
+            name = variant["ModelName"]
+            raise validation(f"{excluded[0]} of model {name} is not supported for serverless production variant {variant['VariantName']}.")
+
+
+def check_update(old: Mapping[str, Any], new: Mapping[str, Any], deployment: Mapping[str, Any] | None) -> None:
+    """What no update of an endpoint can do; `old` and `new` are DescribeEndpointConfig's answers. Raises AwsError."""
+    before, after = ({variant["VariantName"]: variant for variant in config["ProductionVariants"]} for config in (old, new))
+    for name in sorted(before.keys() & after.keys()):
+        if "ServerlessConfig" in after[name] and "ServerlessConfig" not in before[name]:
+            raise validation(f"Production variant {name} runs on instances and can't be updated to ServerlessConfig.")
+    if "RollingUpdatePolicy" in (deployment or {}):
+        if any("ServerlessConfig" in variant for variant in (*before.values(), *after.values())):
+            raise validation("RollingUpdatePolicy is not supported for serverless production variants.")
+        if max(len(before), len(after)) > 1:
+            raise validation("RollingUpdatePolicy is not supported for endpoints with several production variants.")
 
 
 def _check_names(variants: list[Mapping[str, Any]]) -> None:
@@ -61,10 +95,11 @@ def _check_variant(variant: Mapping[str, Any]) -> None:
 def _check_serverless(request: Mapping[str, Any], names: list[str]) -> None:
     if len(request["ProductionVariants"]) > 1:
         raise validation("An endpoint configuration with ServerlessConfig can have only one production variant.")
-    for member in ("DataCaptureConfig", "AsyncInferenceConfig", "KmsKeyId", "VpcConfig"):
-        if member in request:
+    variant = request["ProductionVariants"][0]
+    for member in ("DataCaptureConfig", "AsyncInferenceConfig", "VpcConfig", "EnableNetworkIsolation", *_OF_INSTANCES):
+        if request.get(member) or variant.get(member):
             raise validation(f"{member} is not supported for serverless production variant {names[0]}.")
-    config = request["ProductionVariants"][0]["ServerlessConfig"]
+    config = variant["ServerlessConfig"]
     if config["MemorySizeInMB"] % _MEMORY_STEP:
         raise validation(f"MemorySizeInMB of {names[0]} must be a multiple of {_MEMORY_STEP}, but is {config['MemorySizeInMB']}.")
     if config.get("ProvisionedConcurrency", 0) > config["MaxConcurrency"]:
@@ -75,6 +110,8 @@ def _check_async(request: Mapping[str, Any]) -> None:
     if len(request["ProductionVariants"]) > 1:
         raise validation("An endpoint configuration with AsyncInferenceConfig can have only one production variant.")
     output = request["AsyncInferenceConfig"]["OutputConfig"]
+    if "S3OutputPath" not in output:
+        raise validation("AsyncInferenceConfig.OutputConfig.S3OutputPath is required in this local AWS.")
     for member in ("S3OutputPath", "S3FailurePath"):
         if member in output:
             _check_destination(f"AsyncInferenceConfig.OutputConfig.{member}", output[member])

@@ -76,8 +76,8 @@ class EndpointConfigs:
             check_pass_role(self._services.world, call.caller, request["ExecutionRoleArn"])
         name = request["EndpointConfigName"]
         self._configs.check_free(name.lower())
-        for variant in request["ProductionVariants"]:
-            self._models.get(variant["ModelName"])
+        models = {variant["ModelName"]: self._models.get(variant["ModelName"]).body for variant in request["ProductionVariants"]}
+        config_check.check_models(request, models)
         config = EndpointConfig(self._arn(name), request, self._services.now())
         self._configs.add(config)
         self._tags.put(config.arn, wanted)

@@ -10,7 +10,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,7 +43,10 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container of a model. `role` None: it gets no credentials (no role, or EnableNetworkIsolation)."""
+    """One container of a model. `role` None: it has no role to get credentials of; `isolated`: it gets none.
+
+    `additional` are its AdditionalModelDataSources by channel.
+    """
 
     name: str
     image: str
@@ -51,6 +54,7 @@ class Container:
     environment: Mapping[str, str]
     role: str | None
     isolated: bool
+    additional: Mapping[str, Data] = field(default_factory=dict)
 
     @property
     def submit_directory(self) -> str:
@@ -69,9 +73,12 @@ class Container:
             return self.image
 
 
-def containers(world: World, model: Mapping[str, Any]) -> list[Container]:
-    """The containers of a model as DescribeModel shows it, in the order in which a request goes through them."""
-    role, isolated = model.get("ExecutionRoleArn"), bool(model.get("EnableNetworkIsolation"))
+def containers(world: World, model: Mapping[str, Any], *, isolated: bool = False) -> list[Container]:
+    """The containers of a model as DescribeModel shows it, in the order in which a request goes through them.
+
+    `isolated`: the endpoint configuration isolates them, whatever the model says.
+    """
+    role, isolated = model.get("ExecutionRoleArn"), isolated or bool(model.get("EnableNetworkIsolation"))
     if "PrimaryContainer" in model:
         named = [("primary", model["PrimaryContainer"])]
     else:
@@ -90,13 +97,19 @@ def _completed(world: World, definition: Mapping[str, Any]) -> Mapping[str, Any]
 
 
 def _container(name: str, definition: Mapping[str, Any], role: str | None, isolated: bool) -> Container:
-    return Container(name, definition["Image"], _data(definition), definition.get("Environment", {}), role, isolated)
+    additional = {source["ChannelName"]: _source(source["S3DataSource"]) for source in definition.get("AdditionalModelDataSources", ())}
+    environment = definition.get("Environment", {})
+    return Container(name, definition["Image"], _data(definition), environment, role, isolated, additional)
+
+
+def _source(source: Mapping[str, Any]) -> Data:
+    return Data(source["S3Uri"], source["CompressionType"] == "Gzip", source["S3DataType"] == "S3Prefix")
 
 
 def _data(definition: Mapping[str, Any]) -> Data | None:
     source = definition.get("ModelDataSource", {}).get("S3DataSource")
     if source is not None:
-        return Data(source["S3Uri"], source["CompressionType"] == "Gzip", source["S3DataType"] == "S3Prefix")
+        return _source(source)
     url = definition.get("ModelDataUrl")
     return None if not url else Data(url, packed=True, prefix=False)
 
@@ -111,6 +124,10 @@ def fill(world: World, store: storage.Storage, container: Container, root: Path)
     shutil.copyfile(_SERVER, root / "serve" / _SERVER.name)
     if container.data is not None:
         _fetch(world, store, container, container.data, root / "model")
+    for channel, data in container.additional.items():
+        folder = root / "additional-model-data-sources" / channel
+        folder.mkdir(parents=True, exist_ok=True)
+        _fetch(world, store, container, data, folder)
     if container.submit_directory.startswith("s3://"):
         _fetch(world, store, container, Data(container.submit_directory, packed=True, prefix=False), root / "code")
 

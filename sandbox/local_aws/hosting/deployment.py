@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from local_aws.clock import Timer
-from local_aws.hosting import pace, words
+from local_aws.hosting import pace, watch, words
 from local_aws.hosting.container import StartError
 from local_aws.hosting.endpoint import Endpoint, Pending
 from local_aws.hosting.fleet import Fleet
@@ -122,7 +122,7 @@ class Deployment:
         """Watch the alarms until that AWS time, then go on."""
         if self._over:
             return
-        if self._alarmed():
+        if watch.ringing(self._services.world, self._rollout.alarms):
             self._fail(None)
             return
         left = until - self._services.world.clock.time()
@@ -132,14 +132,6 @@ class Deployment:
         world = self._services.world
         poll = pace.at_least(world.clock, world.settings["endpoints.alarmPollSeconds"], _WALL_SECONDS) if self._rollout.alarms else left
         self._starters.after(min(left, poll), lambda: self._bake(until))
-
-    def _alarmed(self) -> bool:
-        """Whether an alarm of the rollback configuration is in ALARM; an alarm that does not exist never is."""
-        if not self._rollout.alarms:
-            return False
-        cloudwatch = self._services.world.client("cloudwatch")
-        answer = cloudwatch.describe_alarms(AlarmNames=list(self._rollout.alarms), AlarmTypes=["MetricAlarm", "CompositeAlarm"])
-        return any(alarm["StateValue"] == "ALARM" for alarm in (*answer["MetricAlarms"], *answer["CompositeAlarms"]))
 
     def _time_out(self) -> None:
         self._fail(None)

@@ -80,6 +80,12 @@ class Endpoint:
         """The fleet that answers invocations; None while there is none, and once the deletion has begun."""
         return None if self.status == "Deleting" else self.live
 
+    @property
+    def asynchronous(self) -> bool:
+        """Whether the fleet that serves has an AsyncInferenceConfig."""
+        fleet = self.serving
+        return fleet is not None and "AsyncInferenceConfig" in fleet.config.body
+
     def fleets(self) -> list[Fleet]:
         """What runs: the fleet that serves and the one of a deployment on its way."""
         with self.lock:

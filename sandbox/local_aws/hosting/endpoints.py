@@ -7,11 +7,11 @@ next Describe.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from local_aws.hosting import config_check, rollout, scalable, scaling, watch, words
 from local_aws.hosting import fleet as fleets
-from local_aws.hosting import rollout, scaling, words
 from local_aws.hosting.configs import EndpointConfigs
 from local_aws.hosting.deployment import Deployment, Starters
 from local_aws.hosting.endpoint import BUSY, Endpoint, Pending
@@ -28,7 +28,7 @@ _MAINTENANCE: Final = "EndpointSystemUpdate"
 
 
 class Endpoints:
-    """All endpoints of one world."""
+    """All endpoints of one world; `watchers` are told of every change and must return at once."""
 
     def __init__(self, starters: Starters, tag_store: tags.Tags, models: Models, configs: EndpointConfigs) -> None:
         self._starters = starters
@@ -36,6 +36,7 @@ class Endpoints:
         self._tags = tag_store
         self._models = models
         self._configs = configs
+        self.watchers: list[Callable[[Endpoint], None]] = []
         self._endpoints: store.Store[Endpoint] = store.Store(
             lambda name: words.endpoint_absent(self._arn(name)), lambda endpoint: words.endpoint_taken(endpoint.arn)
         )
@@ -103,10 +104,15 @@ class Endpoints:
         request = call.params
         endpoint = self._stable(request["EndpointName"])
         fleet = self._fleet(request["EndpointConfigName"], endpoint.title)
+        # Before the lock is taken: other services are asked, and they ask for endpoints.
+        scalable.check_update(self._services.world, endpoint.title, self._live(endpoint), fleet)
+        config = endpoint.last_deployment if request.get("RetainDeploymentConfig") else request.get("DeploymentConfig")
+        roles = [variant.role for variant in fleet.variants.values() if variant.role is not None]
+        watch.check(self._services.world, rollout.alarms(config), roles)
         with endpoint.lock:
             old = self._live(endpoint)
             capture = _retain(request, endpoint, old, fleet)
-            config = endpoint.last_deployment if request.get("RetainDeploymentConfig") else request.get("DeploymentConfig")
+            config_check.check_update(old.config.body, fleet.config.body, config)
             plan = _plan(config, fleet)
             fleet.reserve()
             endpoint.pending = Pending(fleet, self._services.now(), rolling=plan.rolling)
@@ -127,6 +133,7 @@ class Endpoints:
 
     def delete(self, call: Call) -> dict[str, Any]:
         endpoint = self._stable(call.params["EndpointName"])
+        scalable.release(self._services.world, call.caller, endpoint.title, endpoint.live)
         with endpoint.lock:
             self._not_busy(endpoint)
             endpoint.become("Deleting", self._services.now())
@@ -174,6 +181,8 @@ class Endpoints:
     def _changed(self, endpoint: Endpoint, detail_type: str) -> None:
         detail = endpoint.detail(self._tags.get(endpoint.arn))
         self._services.events.publish("aws.sagemaker", detail_type, [endpoint.arn], detail)
+        for watcher in self.watchers:
+            watcher(endpoint)
 
 
 def _plan(config: Mapping[str, Any] | None, fleet: Fleet) -> rollout.Rollout:

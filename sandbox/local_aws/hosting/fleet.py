@@ -13,8 +13,10 @@ from typing import Any, Final
 from uuid import uuid4
 
 from local_aws.hosting import container as containers
+from local_aws.hosting import words
 from local_aws.hosting.configs import EndpointConfig
-from local_aws.hosting.model_server import ModelServer, Place
+from local_aws.hosting.model_server import LOG_GROUP, ModelServer, Place
+from local_aws.hosting.on_demand import OnDemand
 from local_aws.hosting.variant import Numbers, Variant
 from local_aws.sagemaker.models import Models
 from local_aws.services import Services
@@ -61,6 +63,8 @@ class Fleet:
         """End the payment, give the instances back, and stop every process once no request is under way; returns at once."""
         for variant in self.variants.values():
             self._charge(variant)
+            if variant.on_demand is not None:
+                variant.on_demand.close()
         with self._lock:
             self._paid_until.clear()
             self._draining = True
@@ -96,13 +100,16 @@ class Fleet:
         """The variant has `numbers` from now on: what it cost until now is charged with the old count."""
         self._charge(variant)
         variant.current = numbers.copy()
+        if variant.on_demand is not None:
+            variant.on_demand.changed()
 
     def accrued(self) -> list[tuple[str, str, int, float]]:
-        """(name, instance type, count, AWS seconds) of what runs and has not been charged yet."""
+        """(name, instance type or memory, count, AWS seconds) of what runs and has not been charged yet."""
         now = self._services.world.clock.time()
         with self._lock:
             marks = dict(self._paid_until)
-        return [
+        serverless = [each for variant in self.variants.values() if variant.on_demand is not None for each in variant.on_demand.accrued()]
+        return serverless + [
             (f"{self._endpoint}/{variant.name}", variant.instance_type, variant.current.count, now - marks[variant.name])
             for variant in self.variants.values()
             if variant.instance_type is not None and variant.name in marks
@@ -112,6 +119,9 @@ class Fleet:
         now = self._services.world.clock.time()
         with self._lock:
             self._paid_until = {name: now for name, variant in self.variants.items() if variant.instance_type is not None}
+        for variant in self.variants.values():
+            if variant.on_demand is not None:
+                variant.on_demand.idle()
 
     def _charge(self, variant: Variant) -> None:
         now = self._services.world.clock.time()
@@ -145,26 +155,38 @@ class Fleet:
 def build(services: Services, models: Models, config: EndpointConfig, endpoint: str) -> Fleet:
     """A fleet that does not run yet. Could not find model, when one of the configuration has been deleted."""
     described = {request["VariantName"]: models.get(request["ModelName"]).body for request in config.variants}
+    isolated = bool(config.body.get("EnableNetworkIsolation"))
     folder = services.world.folder / "endpoints" / f"{next(_numbers):06d}-{endpoint}"
     variants = {
         request["VariantName"]: Variant(
             config.title,
             request,
-            _servers(services, request, described[request["VariantName"]], endpoint, folder),
+            _servers(services, request, described[request["VariantName"]], endpoint, folder, isolated=isolated),
             services.now(),
             direct=described[request["VariantName"]].get("InferenceExecutionConfig", {}).get("Mode") == "Direct",
         )
         for request in config.variants
     }
+    for variant in variants.values():
+        if variant.instance_type is None:
+            variant.on_demand = OnDemand(services, f"{endpoint}/{variant.name}", variant.servers, variant.serverless)
     return Fleet(services, config, variants, endpoint)
 
 
-def _servers(services: Services, request: Mapping[str, Any], model: Mapping[str, Any], endpoint: str, folder: Path) -> list[ModelServer]:
-    instance = f"i-{uuid4().hex[:17]}"
+def _servers(
+    services: Services, request: Mapping[str, Any], model: Mapping[str, Any], endpoint: str, folder: Path, *, isolated: bool
+) -> list[ModelServer]:
+    variant = request["VariantName"]
+    prefix = f"{variant}/i-{uuid4().hex[:17]}"
     startup = request.get("ContainerStartupHealthCheckTimeoutInSeconds", services.world.settings["endpoints.startupSeconds"])
+
+    def unhealthy(container: str) -> str:
+        return words.not_healthy(container, variant)
+
     servers = []
-    for container in containers.containers(services.world, model):
-        place = Place(endpoint, request["VariantName"], instance, folder / request["VariantName"] / container.name)
+    for container in containers.containers(services.world, model, isolated=isolated):
+        at = folder / variant / container.name
+        place = Place(f"{endpoint}/{variant}", f"{LOG_GROUP}/{endpoint}", prefix, at, unhealthy)
         servers.append(ModelServer(services, container, place, startup))
     return servers
 

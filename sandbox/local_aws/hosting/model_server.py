@@ -9,7 +9,7 @@ import http.client
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -46,21 +46,27 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Whose container it is, and the folder that it may use."""
+    """Where a container runs: its folder, its log group, and the beginning of its log stream's name.
 
-    endpoint: str
-    variant: str
-    instance: str
+    `unhealthy` makes the reason of a container, by name, that does not answer /ping.
+    """
+
+    owner: str
+    group: str
+    prefix: str
     folder: Path
+    unhealthy: Callable[[str], str]
 
     def stream(self, container: str) -> str:
         """The log stream; AWS adds the container's name only where a model has several."""
-        name = f"{self.variant}/{self.instance}"
-        return name if container == "primary" else f"{name}/{container}"
+        return self.prefix if container == "primary" else f"{self.prefix}/{container}"
 
 
 class ModelServer:
-    """`launch`, then `wait` until it serves; `call` any number of times from any thread; `stop` once."""
+    """`launch`, then `wait` until it serves; `call` any number of times from any thread; `stop` once.
+
+    Between two calls it may be put to `sleep`, and `ensure` starts it again.
+    """
 
     def __init__(self, services: Services, container: Container, place: Place, startup: float) -> None:
         self._services = services
@@ -78,12 +84,15 @@ class ModelServer:
         self._serving = False
         self._stopped = False
         self._filled = False
+        self._wanted = False
+        self._gone = threading.Event()
 
     def launch(self) -> None:
         """Fill the folder and start the process. StartError when it can't be started."""
         with self._lock:
             if self._stopped:
                 raise StartError(words.SERVICE_FAILED)
+            self._wanted = True
             if not self._filled:
                 self._place.folder.mkdir(parents=True, exist_ok=True)
                 containers.fill(self._services.world, self._services.storage, self.container, self._root)
@@ -114,16 +123,38 @@ class ModelServer:
             if clock.time() >= aws_limit and time.monotonic() >= wall_limit:
                 break
             self._ended.wait(_LOOK_SECONDS)
-        raise StartError(words.not_healthy(self.container.name, self._place.variant))
+        raise StartError(self._place.unhealthy(self.container.name))
 
-    def ensure(self) -> None:
-        """Start it now unless it has been started: for endpoints whose servers start at the first invocation."""
+    def ensure(self) -> bool:
+        """Start it now unless it runs; True when it had to be started. StartError when it can't be; the next call tries again."""
         if self._serving:
-            return
+            return False
         with self._first:
-            if not self._filled:
+            if self._wanted:
+                return False
+            try:
                 self.launch()
                 self.wait()
+            except StartError:
+                self.sleep()
+                raise
+            return True
+
+    def sleep(self) -> None:
+        """End the process and keep its folder; returns at once."""
+        with self._lock:
+            self._wanted = self._serving = False
+            running = self._running
+        if running is not None:
+            running.stop(_STOP_SECONDS)
+
+    def join(self, seconds: float) -> None:
+        """After `stop`: wait until the process has gone and its log has been shipped."""
+        self._gone.wait(seconds)
+
+    def parameters(self) -> bytes | None:
+        """The body of GET /execution-parameters; None when the container has no such path."""
+        return self._get("/execution-parameters")
 
     def call(self, body: bytes, headers: Mapping[str, str], timeout: float) -> Reply:
         """POST /invocations. UnreachableError when nobody answers, TimeoutError after `timeout` wall seconds."""
@@ -151,12 +182,17 @@ class ModelServer:
             running.stop(_STOP_SECONDS)
 
     def _healthy(self) -> bool:
+        return self._get("/ping") is not None
+
+    def _get(self, path: str) -> bytes | None:
         connection = http.client.HTTPConnection(_HOST, self._port, timeout=_PING_SECONDS)
         try:
-            connection.request("GET", "/ping")
-            return connection.getresponse().status == 200
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            body = answer.read()
+            return body if answer.status == 200 else None
         except (OSError, http.client.HTTPException):
-            return False
+            return None
         finally:
             connection.close()
 
@@ -170,24 +206,25 @@ class ModelServer:
 
     def _follow(self) -> None:
         if self._followed is None:
-            group = f"{LOG_GROUP}/{self._place.endpoint}"
             stream = self._place.stream(self.container.name)
-            self._followed = self._services.logs.follow(self._place.folder / "log", group, stream)
+            self._followed = self._services.logs.follow(self._place.folder / "log", self._place.group, stream)
 
     def _exited(self, outcome: Exit, ended: threading.Event) -> None:
         ended.set()
         with self._lock:
+            if ended is not self._ended:
+                return  # put to sleep, and started again before it had ended
             serving, self._serving, self._running = self._serving, False, None
             stopped = self._stopped
         if stopped:
             self._clean_up()
         elif serving:
-            _log.warning("a container of %s/%s ended: %s", self._place.endpoint, self._place.variant, outcome)
+            _log.warning("a container of %s ended: %s", self._place.owner, outcome)
             self._restart_later()
 
     def _restart_later(self) -> None:
         world = self._services.world
-        thread = threading.Thread(target=self._restart, name=f"restart-{self._place.endpoint}", daemon=True)
+        thread = threading.Thread(target=self._restart, name=f"restart-{self._place.owner}", daemon=True)
         world.clock.call_later(world.settings["endpoints.restartSeconds"], thread.start)
 
     def _restart(self) -> None:
@@ -196,7 +233,7 @@ class ModelServer:
             self.wait()
         except StartError:
             with self._lock:
-                again = not self._stopped
+                again = self._wanted and not self._stopped
             if again:
                 self._restart_later()
 
@@ -206,3 +243,4 @@ class ModelServer:
         if self._identity is not None:
             self._services.world.identity.revoke(self._identity.access_key_id)
         self._services.discard(self._root)
+        self._gone.set()

@@ -6,6 +6,7 @@ of the runtime whose path is here can be served; a handler decides.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -68,10 +69,15 @@ def validated(model: OperationModel, raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def answer(model: OperationModel, result: Mapping[str, Any], request_id: str) -> Answer:
-    """The successful answer: members in headers, the payload as it is; an operation without payload answers nothing more."""
+    """The successful answer: members in headers, and the payload as it is or, without one, the other members as JSON."""
     headers = [("x-amzn-RequestId", request_id)]
     for name, member in model.output_shape.members.items():
         if member.serialization.get("location") == "header" and result.get(name) is not None:
             headers.append((member.serialization["name"], str(result[name])))
-    body = result.get(model.output_shape.serialization.get("payload", ""), b"")
-    return Answer(int(result.get("StatusCode", 200)), tuple(headers), body)
+    status = int(model.http.get("responseCode", 200))
+    payload = model.output_shape.serialization.get("payload")
+    if payload is not None:
+        return Answer(status, tuple(headers), result.get(payload, b""))
+    plain = [name for name, member in model.output_shape.members.items() if "location" not in member.serialization]
+    body = json.dumps({name: result[name] for name in plain if result.get(name) is not None})
+    return Answer(status, (*headers, ("Content-Type", "application/json")), body.encode())

@@ -40,17 +40,21 @@ class Rollout:
 def plan(config: Mapping[str, Any] | None, counts: Sequence[int]) -> Rollout:
     """The steps for a fleet whose variants have `counts` instances; all at once without a config. AwsError when refused."""
     config = config or {}
-    alarms = tuple(alarm["AlarmName"] for alarm in config.get("AutoRollbackConfiguration", {}).get("Alarms", ()))
     if "BlueGreenUpdatePolicy" in config and "RollingUpdatePolicy" in config:
         raise validation("Only one of BlueGreenUpdatePolicy and RollingUpdatePolicy can be specified.")
     if "RollingUpdatePolicy" in config:
         policy = config["RollingUpdatePolicy"]
         share = _share(policy["MaximumBatchSize"], "MaximumBatchSize", counts)
         steps = _linear(share, policy["WaitIntervalInSeconds"], _wait(policy), "WaitIntervalInSeconds")
-        return Rollout(steps, True, _limit(policy, steps), alarms)
+        return Rollout(steps, True, _limit(policy, steps), alarms(config))
     policy = config.get("BlueGreenUpdatePolicy", {})
     steps = _blue_green(policy, counts)
-    return Rollout(steps, False, _limit(policy, steps), alarms)
+    return Rollout(steps, False, _limit(policy, steps), alarms(config))
+
+
+def alarms(config: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The names in AutoRollbackConfiguration."""
+    return tuple(alarm["AlarmName"] for alarm in (config or {}).get("AutoRollbackConfiguration", {}).get("Alarms", ()))
 
 
 def _blue_green(policy: Mapping[str, Any], counts: Sequence[int]) -> tuple[Step, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from local_aws.hosting.async_inference import AsyncInference
 from local_aws.hosting.capture import Capture
 from local_aws.hosting.configs import EndpointConfigs
 from local_aws.hosting.costs import LiveCost
@@ -29,8 +30,9 @@ SETTINGS: Final = {
     "endpoints.startupSeconds": 480.0,
     "endpoints.startupWallSeconds": 20.0,
     "endpoints.invocationWallSeconds": 60.0,
+    "endpoints.serverlessIdleSeconds": 300.0,
+    "endpoints.backlogSeconds": 60.0,
     "endpoints.alarmPollSeconds": 5.0,
-    "endpoints.metricSeconds": 5.0,
     "endpoints.captureSeconds": 5.0,
     "endpoints.captureRecords": 1000.0,
     "endpoints.silentRollback": 0.0,
@@ -50,14 +52,16 @@ def operations(services: Services, tag_store: Tags, models: Models) -> Operation
     configs = EndpointConfigs(services, tag_store, models)
     endpoints = Endpoints(starters, tag_store, models, configs)
     world.cost = LiveCost(services.cost, endpoints.all)
-    meter, capture = Meter(services), Capture(services)
+    meter, capture = Meter(services.metrics, world.clock), Capture(services)
     invocations = Invocations(services, endpoints, meter, capture)
+    asynchronous = AsyncInference(services, invocations)
+    endpoints.watchers.append(asynchronous.changed)
 
     def close() -> None:
         pool.shutdown(wait=False, cancel_futures=True)
+        asynchronous.close()
         endpoints.close()
-        meter.flush()
         capture.flush()
 
     world.on_close(close)
-    return {**configs.operations(), **endpoints.operations(), **invocations.operations()}
+    return {**configs.operations(), **endpoints.operations(), **invocations.operations(), **asynchronous.operations()}

@@ -5,14 +5,17 @@ However many instances a variant has, here one process per container serves it.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from local_aws.hosting.container import Container
 from local_aws.hosting.model_server import ModelServer
+from local_aws.hosting.on_demand import OnDemand
 
 
 @dataclass(slots=True)
@@ -53,6 +56,7 @@ class Variant:
         self.desired = Numbers(request["InitialVariantWeight"], request.get("InitialInstanceCount", 0), request.get("ServerlessConfig"))
         self.current = self.desired.copy()
         self.status: Status | None = None
+        self.on_demand: OnDemand | None = None
         self._images = [_deployed(server.container, resolved) for server in servers]
 
     @property
@@ -67,10 +71,20 @@ class Variant:
         return self.servers[0].container.role
 
     def server(self, hostname: str | None) -> Sequence[ModelServer]:
-        """The containers that a request goes through; empty when a direct variant has none of that name."""
-        if not self.direct or hostname is None:
-            return self.servers
+        """The containers that a request goes through; empty when `hostname` does not fit: Direct needs one that exists,
+        Serial none.
+        """
+        if not self.direct:
+            return self.servers if hostname is None else ()
         return [server for server in self.servers if server.container.name == hostname]
+
+    def admit(self) -> AbstractContextManager[None]:
+        """Around each invocation. ThrottlingException when a serverless variant has as many as it may."""
+        return contextlib.nullcontext() if self.on_demand is None else self.on_demand.request()
+
+    def serverless(self) -> Mapping[str, int]:
+        """The ServerlessConfig in force; empty for a variant on instances."""
+        return self.current.serverless or {}
 
     def summary(self, share: float = 1.0, *, pending: bool = False) -> dict[str, Any]:
         """ProductionVariantSummary; `share` is the part of the instances that count as current (a rolling update)."""

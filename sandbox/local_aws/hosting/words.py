@@ -69,8 +69,40 @@ def no_target_variant(variant: str, name: str, account: str) -> AwsError:
     return runtime_refusal(f"Variant {variant} of endpoint {name} of account {account} not found.")
 
 
+def no_target_container(hostname: str | None, variant: str) -> AwsError:
+    """Direct mode without a TargetContainerHostname or with an unknown one, Serial with one; AWS's wording was not found."""
+    if hostname is None:
+        return runtime_refusal(f"Variant {variant} runs its containers in Direct mode: TargetContainerHostname is required.")
+    return runtime_refusal(f"Variant {variant} has no container {hostname} that can be invoked directly.")
+
+
 def no_target_model(name: str) -> AwsError:
     return runtime_refusal(f"Endpoint {name} is not a multi-model endpoint and does not support target model header.")
+
+
+def throttled() -> AwsError:
+    """More concurrent requests than a serverless variant's MaxConcurrency; the code is AWS's, the text was not found."""
+    message = "Rate exceeded: the endpoint has reached its maximum number of concurrent invocations."
+    return AwsError("ThrottlingException", message, members={"Message": message})
+
+
+def too_large(body: bytes, limit: int) -> AwsError:
+    """A request body over the limit, in the words of a constraint violation as AWS shows it for a Java buffer."""
+    shown = f"java.nio.HeapByteBuffer[pos=0 lim={len(body)} cap={len(body)}]"
+    return runtime_refusal(
+        f"1 validation error detected: Value '{shown}' at 'body' failed to satisfy constraint: "
+        f"Member must have length less than or equal to {limit}"
+    )
+
+
+def only_async(name: str) -> AwsError:
+    """InvokeEndpoint on an asynchronous endpoint; AWS's wording was not found."""
+    return runtime_refusal(f"Endpoint {name} is an asynchronous inference endpoint: invoke it with InvokeEndpointAsync.")
+
+
+def not_async(name: str) -> AwsError:
+    """InvokeEndpointAsync on another endpoint; AWS's wording was not found."""
+    return runtime_refusal(f"Endpoint {name} has no AsyncInferenceConfig and does not support asynchronous invocations.")
 
 
 def unavailable() -> AwsError:

@@ -17,8 +17,9 @@ from local_aws.world import World
 
 def operations(world: World) -> Operations:
     """Every SageMaker operation that this local AWS carries out itself."""
-    # Imported here: hosting uses modules of this package, whichever of the two is imported first.
+    # Imported here: they use modules of this package, whichever is imported first.
     from local_aws.hosting import service as hosting
+    from local_aws.transform.jobs import TransformJobs
 
     shared = services.of(world)
     tag_store = Tags()
@@ -30,4 +31,5 @@ def operations(world: World) -> Operations:
         **models.operations(),
         **ModelPackages(shared, tag_store).operations(),
         **hosting.operations(shared, tag_store, models),
+        **TransformJobs(shared, tag_store, models).operations(),
     }

@@ -14,7 +14,7 @@ from typing import Any
 
 from local_aws.lifecycle import JobFailedError
 from local_aws.sagemaker import words
-from local_aws.storage import InvalidPathError, S3Uri, Storage, StorageError, parse, relative_name
+from local_aws.storage import InvalidPathError, S3Uri, Storage, StorageError, inside, parse, relative_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class Reader:
 
     def _manifest(self, uri: str, folder: Path) -> int:
         try:
-            prefix, *names = json.loads(self.storage.read(self._located(uri)))
-            base = self._located(prefix["prefix"])
-        except (ValueError, TypeError, KeyError) as error:
-            raise JobFailedError(words.client_error(f"Data download failed:Invalid manifest file {uri}: {error}")) from error
-        keys = {base.key + str(name): str(name) for name in names}
-        return self.storage.fetch_keys(base.bucket, keys, folder)
+            found = manifest(self.storage, self._located(uri))
+        except ValueError as error:
+            raise JobFailedError(words.client_error(f"Data download failed:{error}")) from error
+        for location, name in found.items():
+            self.storage.fetch(parse(location), inside(folder, name))
+        return len(found)
 
     def _located(self, uri: str) -> S3Uri:
         try:
@@ -71,6 +71,16 @@ class Reader:
         if error.code in {"NoSuchBucket", "NoSuchKey"}:
             return words.no_objects(uri, self.region, self.role_arn)
         return f"{error.code}: {error.message} (accessing {uri})"
+
+
+def manifest(storage: Storage, location: S3Uri) -> dict[str, str]:
+    """URI -> name of every object that a manifest file lists: `[{"prefix": "s3://b/p/"}, "name", ...]`. ValueError for any other."""
+    try:
+        prefix, *names = json.loads(storage.read(location))
+        base = parse(prefix["prefix"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"Invalid manifest file {location}: {error}") from error
+    return {str(S3Uri(base.bucket, base.key + str(name))): str(name) for name in names}
 
 
 def channel_source(channel: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""Models: CreateModel, DescribeModel, ListModels, DeleteModel. A record and its checks; nothing runs."""
+"""Models: CreateModel, DescribeModel, ListModels, DeleteModel. A record; nothing runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from local_aws import storage
 from local_aws.permissions import check_pass_role
-from local_aws.sagemaker import store, tags, words
+from local_aws.sagemaker import model_check, store, tags, words
 from local_aws.sagemaker.training import PRINCIPAL
 from local_aws.service import Call, Operations
 from local_aws.services import Services
@@ -60,7 +60,7 @@ class Models:
 
     def create(self, call: Call) -> dict[str, Any]:
         request, world = call.params, self._services.world
-        _check(request)
+        model_check.check(request)
         wanted = tags.requested(request.get("Tags"))
         if "ExecutionRoleArn" in request:
             check_pass_role(world, call.caller, request["ExecutionRoleArn"])
@@ -93,7 +93,7 @@ class Models:
         return f"arn:aws:sagemaker:{world.region}:{world.account}:model/{name}"
 
     def _check_data(self, container: Mapping[str, Any]) -> None:
-        url = container.get("ModelDataUrl")
+        url = container.get("ModelDataUrl") or container.get("ModelDataSource", {}).get("S3DataSource", {}).get("S3Uri")
         if not url:
             return
         try:
@@ -106,11 +106,3 @@ class Models:
 
 def _container(container: Mapping[str, Any]) -> dict[str, Any]:
     return {"Mode": "SingleModel", "Environment": {}, **container}
-
-
-def _check(request: Mapping[str, Any]) -> None:
-    if ("PrimaryContainer" in request) == ("Containers" in request):
-        raise words.validation("Exactly one of PrimaryContainer and Containers must be specified.")
-    for container in (request.get("PrimaryContainer"), *request.get("Containers", ())):
-        if container is not None and ("Image" in container) == ("ModelPackageName" in container):
-            raise words.validation("A container must have exactly one of Image and ModelPackageName.")

@@ -24,19 +24,22 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     NoEndpoint,
     Resolved,
 )
+from sagemaker_gitops.core.kinds.model_endpoint.requests import create_models
 from sagemaker_gitops.core.kinds.model_endpoint.tagging import tagged_key
 from tests.unit.aws.aws_adapter_fakes import Answer, FakeAws, refused, scope
-from tests.unit.core.test_endpoint_plan import NOW, TENANT, model
+from tests.unit.core.endpoint_case import NOW, TENANT, model
 from tests.unit.core.test_endpoint_tags_and_drift import Tagged
 
 SCOPE = scope(account="123456789012", region="eu-central-1", kind="ModelEndpoint")
+
+NOWHERE: Any = None  # these sights read no other object
 
 
 class Seen(Tagged):
     """A case that is looked at."""
 
     def look(self, aws: FakeAws, *, anew: bool = False, **status: Any) -> Look:
-        return Look(aws, SCOPE, replace(self.snapshot, status=status), self.serving(), NOW, anew)
+        return Look(aws, SCOPE, replace(self.snapshot, status=status), self.serving(), NOW, NOWHERE, anew)
 
     def facts(self, **changes: Any) -> ModelEndpointFacts:
         return ModelEndpointFacts(TENANT, {"all": model()}, self.live(**changes))
@@ -131,7 +134,7 @@ def test_the_config_of_somebody_else_is_compared_once() -> None:
     def answer(operation: str, parameters: Mapping[str, Any]) -> Answer:
         if operation == "DescribeEndpointConfig":
             return {"EndpointConfigName": "theirs", "ProductionVariants": variants}
-        (wanted,) = case.serving().create_models()
+        (wanted,) = create_models(case.serving())
         return {**wanted.parameters, "ModelName": "theirs"}
 
     other = case.facts(config="theirs")
@@ -159,13 +162,18 @@ def test_a_config_that_is_gone_is_not_equal() -> None:
     assert asyncio.run(alias(case.look(aws), case.facts(config="theirs"))).alias is None
 
 
+def package() -> Resolved:
+    (link,) = model().containers
+    return Resolved("digits/7", (replace(link, package_arn="arn:package/digits/7"),), "arn:package/digits/7")
+
+
 class Packaged(Seen):
     """A case whose model is a registered one; S3 and the SageMaker model answer."""
 
     def see(self, endpoint: EndpointFact, *, s3: Answer, tags: Answer, **status: Any) -> tuple[Resolved, list[str]]:
         aws = FakeAws(lambda operation, parameters: s3 if operation == "HeadObject" else tags)
-        registered = replace(model(), package_arn="arn:package/digits/7")
-        look = Look(aws, SCOPE, replace(self.snapshot, status=status), self.serving(registered), NOW)
+        registered = package()
+        look = Look(aws, SCOPE, replace(self.snapshot, status=status), self.serving(registered), NOW, NOWHERE)
         facts = asyncio.run(artifacts(look, ModelEndpointFacts(TENANT, {"all": registered}, endpoint)))
         found = facts.models["all"]
         assert isinstance(found, Resolved)
@@ -177,13 +185,14 @@ def test_artifacts_are_looked_at_when_a_config_is_about_to_be_made() -> None:
     case = Packaged()
     head, gone = {"ETag": '"abc"'}, refused(Category.NOT_FOUND)
     found, calls = case.see(NoEndpoint(), s3=head, tags=gone)
-    assert (found.looked_at, found.etag, found.served_etag, calls) == (True, "abc", "", ["ListTags", "HeadObject"])
+    assert (found.containers[0].looked_at, found.etag, found.served_etag) == (True, "abc", "")
+    assert calls == ["HeadObject", "ListTags"]
     found, _ = case.see(NoEndpoint(), s3=head, tags={"Tags": [{"Key": "sagemaker-gitops.dev/artifact-etag", "Value": "old"}]})
     assert (found.etag, found.served_etag) == ("abc", "old")
     known = {"artifacts": [{"packageArn": "arn:package/digits/7"}]}
     found, calls = case.see(case.live(config="another"), s3=gone, tags=gone, **known)
-    assert (found.looked_at, found.etag, calls) == (True, None, ["HeadObject"])
-    serving = case.serving(replace(model(), package_arn="arn:package/digits/7")).config_name
+    assert (found.containers[0].looked_at, found.containers[0].etag, calls) == (True, None, ["HeadObject"])
+    serving = case.serving(package()).config_name
     for endpoint in (case.live(config=serving), case.live(config="another", state=EndpointState.BUSY, raw="Updating")):
         assert case.see(endpoint, s3=head, tags=gone)[1] == []
 

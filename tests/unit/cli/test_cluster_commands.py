@@ -54,6 +54,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]
     server.bodies = {
         f"{GROUP}/tenants": (200, EMPTY),
         f"{GROUP}/trainingruns": (200, EMPTY),
+        f"{GROUP}/modelendpoints": (200, EMPTY),
         "/api/v1/namespaces": (200, EMPTY),
     }
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()

@@ -16,6 +16,15 @@ metadata: {name: digits, namespace: team-a}
 spec:
   variants: [{name: all, model: {package: {group: digits, version: 1}}, resources: {instanceType: ml.m5.large}}]
 """
+SAMPLE = """---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: digits-sample, namespace: team-a}
+data: {sample.csv: "1,2"}
+"""
+SERVERLESS = ENDPOINT.replace("resources: {instanceType: ml.m5.large}", "serverless: {memorySizeInMB: 2048, maxConcurrency: 5}")
+TESTED = ENDPOINT + "  smokeTest: {payload: {configMapRef: {name: digits-sample, key: sample.csv}}}\n"
+TOPIC = "arn:aws:sns:eu-central-1:999999999999:a"
 RUN = """
 apiVersion: sagemaker-gitops.dev/v1alpha1
 kind: TrainingRun
@@ -39,9 +48,10 @@ def _lint(folder: Path, text: str) -> int:
     return main(["lint", str(path), TENANT])
 
 
-def test_a_good_endpoint_lints_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("text", [ENDPOINT, SERVERLESS, TESTED, TESTED + SAMPLE, ENDPOINT + "  async: {}\n"])
+def test_a_good_endpoint_lints_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     """Nothing on stdout, and it was looked at."""
-    assert _lint(tmp_path, ENDPOINT) == 0
+    assert _lint(tmp_path, text) == 0
     said = capsys.readouterr()
     assert said.out.strip() == ""
     assert "2 checked, 0 to mend" in said.err
@@ -53,6 +63,13 @@ def test_a_good_endpoint_lints_clean(tmp_path: Path, capsys: pytest.CaptureFixtu
         (ENDPOINT.replace("version: 1", "approved: Newest"), "spec.variants[0].model.package.approved"),
         (ENDPOINT.replace("group: digits, version: 1", "group: digits"), "exactly one of version or approved must be given"),
         (ENDPOINT.replace("ml.m5.large", "ml.p4d.24xlarge"), "Tenant team-a allows instanceTypes [ml.m5.*]"),
+        (
+            SERVERLESS + "  dataCapture: {initialSamplingPercentage: 100, captureModes: [Input]}\n",
+            "spec.dataCapture: AWS Serverless Inference captures no data",
+        ),
+        (ENDPOINT + "  async: {output: s3://elsewhere/}\n", "spec.async.output"),
+        (ENDPOINT + f"  async: {{errorTopicArn: '{TOPIC}'}}\n", "spec.async.errorTopicArn"),
+        (TESTED.replace("key: sample.csv", "key: other.csv") + SAMPLE, "ConfigMap digits-sample has no other.csv, it holds sample.csv"),
     ],
 )
 def test_a_mistake_in_an_endpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:

@@ -18,8 +18,10 @@ from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains
 from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, wanted_of
 from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, ForeignEndpoint, ModelEndpointFacts, NoEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
+from sagemaker_gitops.core.kinds.model_endpoint.requests import create_config, create_models
 from sagemaker_gitops.core.plan import After, Plan
-from tests.unit.core.test_endpoint_plan import KEY, NOW, SETTINGS, TENANT, deletion, model, operations, reasons
+from tests.unit.core.endpoint_case import KEY, NOW, SETTINGS, TENANT, model, operations, reasons
+from tests.unit.core.test_endpoint_plan import deletion
 from tests.unit.core.test_endpoint_tags_and_drift import Tagged
 
 NAME = "digits-prod"
@@ -155,9 +157,9 @@ def test_the_adopted_config_stays_in_history() -> None:
 def described(case: Tagged) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """What AWS would describe of the wanted content under other names."""
     serving = case.serving()
-    config = {key: value for key, value in serving.create_config().parameters.items() if key != "Tags"}
+    config = {key: value for key, value in create_config(serving).parameters.items() if key != "Tags"}
     variants = [{**item, "ModelName": "their-model", "InitialInstanceCount": 7} for item in config["ProductionVariants"]]
-    (parameters,) = [item.parameters for item in serving.create_models()]
+    (parameters,) = [item.parameters for item in create_models(serving)]
     container = {**parameters["PrimaryContainer"], "Mode": "SingleModel", "Environment": {}, "ModelDataSource": {"S3DataSource": {}}}
     answer = {key: value for key, value in parameters.items() if key != "Tags"}
     answer |= {"ModelName": "their-model", "ModelArn": "arn", "PrimaryContainer": container, "EnableNetworkIsolation": False}

@@ -8,16 +8,23 @@ import pytest
 
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import AwsRequest
-from sagemaker_gitops.core.kinds.model_endpoint.facts import AwaitingApproval, NoEndpoint, Resolved
+from sagemaker_gitops.core.kinds.model_endpoint.facts import AwaitingApproval, Container, NoEndpoint, Resolved
 from sagemaker_gitops.core.plan import After, OnEvent
-from tests.unit.core.test_endpoint_plan import UPDATES, Case, model, operations, reasons
+from tests.unit.core.endpoint_case import IMAGE, Case, operations, reasons
 
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:model-package/digits/"
 
 
-def package(version: int = 7, etag: str | None = "one", **changes: str) -> Resolved:
-    found = replace(model(version), package_arn=f"{ARN}{version}", looked_at=True, etag=etag)
-    return replace(found, artifact=changes["artifact"]) if "artifact" in changes else replace(found, served_etag=changes.get("served", ""))
+UPDATES = ["CreateModel", "CreateEndpointConfig", "UpdateEndpoint"]
+
+
+def link(version: int = 7, etag: str | None = "one", artifact: str = "") -> Container:
+    uri = artifact or f"s3://team-a-ml/models/{version}/model.tar.gz"
+    return Container(IMAGE, uri, {}, f"{ARN}{version}", looked_at=True, etag=etag)
+
+
+def package(version: int = 7, etag: str | None = "one", artifact: str = "", served: str = "") -> Resolved:
+    return Resolved(f"digits/{version}", (link(version, etag, artifact),), f"{ARN}{version}", served_etag=served)
 
 
 @pytest.mark.capability("F10")
@@ -71,7 +78,7 @@ def test_a_serving_package_is_not_held_against_anything() -> None:
     """Nothing is looked at while nothing is to be made."""
     case = Case()
     case.decide(NoEndpoint(), package())
-    unseen = replace(package(etag=None), looked_at=False)
+    unseen = Resolved("digits/7", (replace(link(etag=None), looked_at=False),), f"{ARN}7")
     assert reasons(case.decide(case.live(unseen), unseen))["Ready"] == "True InService"
 
 
@@ -91,3 +98,18 @@ def test_nothing_approved_left_does_not_take_production_down_and_brings_nothing_
     nothing = AwaitingApproval("no version of digits is approved")
     assert case.decide(case.live(), nothing).actions == ()
     assert case.decide(NoEndpoint(), nothing).actions == ()
+
+
+def test_each_link_of_a_pipeline_is_bound_to_its_own_approval() -> None:
+    """The scaler changed under its version; the classifier did not."""
+    case = Case()
+    pipeline = Resolved("digits/1+digits/2", (link(1), link(2)))
+    made = case.decide(NoEndpoint(), pipeline)
+    assert [item["model"] for item in made.status["artifacts"]] == ["digits/1", "digits/2"]
+    (etag,) = [tag["Value"] for tag in made.actions[0].parameters["Tags"] if tag["Key"] == naming.TAG_ARTIFACT]  # type: ignore[union-attr]
+    assert len(etag) == 64
+    made = case.decide(NoEndpoint(), Resolved("digits/1+digits/2", (link(1, "two"), link(2))))
+    assert (made.actions, reasons(made)["Stalled"]) == ((), "True ArtifactChanged")
+    assert "digits/1 was approved as" in made.status["conditions"][0]["message"]
+    forgotten = Case().decide(NoEndpoint(), replace(pipeline, served_etag="another"))
+    assert reasons(forgotten)["Stalled"] == "True ArtifactChanged"

@@ -43,6 +43,8 @@ def test_what_is_billed_by_the_request_is_not_estimated() -> None:
     serving = case.serving()
     serverless = replace(serving, effective=replace(serving.effective, instance_types={}))
     assert "billed by the request is not estimated" in estimate(PRICES, serverless, case.live())["reason"]
+    queued = Tagged(**{"async": {}})
+    assert "is not estimated" in estimate(PRICES, queued.serving(), queued.live())["reason"]
 
 
 def test_the_status_carries_it() -> None:

@@ -28,7 +28,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.parking import at_rest
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 from sagemaker_gitops.core.resource import UNPARK
-from tests.unit.core.test_endpoint_plan import SETTINGS, TENANT, model, operations, reasons
+from tests.unit.core.endpoint_case import SETTINGS, TENANT, model, operations, reasons
 from tests.unit.core.test_endpoint_tags_and_drift import Tagged
 
 FRIDAY = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -2,111 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from sagemaker_gitops.api.endpoint_status import ModelEndpointStatus
-from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
-from sagemaker_gitops.api.parse import read
-from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion
 from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     AwaitingApproval,
-    EndpointFact,
     EndpointState,
     ForeignEndpoint,
-    LiveEndpoint,
     LiveVariant,
-    ModelEndpointFacts,
-    ModelFact,
     ModelMissing,
     NoEndpoint,
-    Resolved,
 )
-from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
-from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
-from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import After, Done, OnEvent, Plan
-from sagemaker_gitops.core.resource import FINALIZER, Key, Snapshot
-from sagemaker_gitops.core.tenancy import Bound
+from sagemaker_gitops.core.resource import FINALIZER, Snapshot
+from tests.unit.core.endpoint_case import KEY, NOW, SETTINGS, Case, model, operations, reasons
 
-NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
-BEFORE = NOW - timedelta(hours=1)
-SETTINGS = Settings(install="test")
-KEY = Key("ModelEndpoint", "team-a", "digits")
-IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/serve:1"
-TENANT = Bound(
-    "team-a",
-    read(
-        TenantSpec,
-        {
-            "namespaces": ["team-a"],
-            "account": "123456789012",
-            "region": "eu-central-1",
-            "roleArn": "arn:aws:iam::123456789012:role/team-a",
-            "allow": {
-                "executionRoleArns": ["arn:aws:iam::123456789012:role/team-a/*"],
-                "s3Prefixes": ["s3://team-a-ml/"],
-                "images": ["123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/*"],
-                "instanceTypes": ["ml.m5.*"],
-            },
-            "defaults": {
-                "executionRoleArn": "arn:aws:iam::123456789012:role/team-a/serving",
-                "artifactPrefix": "s3://team-a-ml/artifacts/",
-                "instanceTypes": {"hosting": "ml.m5.large"},
-            },
-        },
-    ),
-)
 UPDATES = ["CreateModel", "CreateEndpointConfig", "UpdateEndpoint"]
-
-
-def model(version: int = 7) -> Resolved:
-    return Resolved(f"digits/{version}", IMAGE, f"s3://team-a-ml/models/{version}/model.tar.gz")
-
-
-class Case:
-    """One object with one variant `all`; passes follow each other as statuses do."""
-
-    def __init__(self, **spec: Any) -> None:
-        package = {"package": {"group": "digits", "approved": "Latest"}}
-        self.spec = read(ModelEndpointSpec, {"variants": [{"name": "all", "model": package}]} | spec)
-        self.snapshot = Snapshot(KEY, "u", "1", 1, finalizers=(FINALIZER,))
-
-    def config(self, found: ModelFact | None = None) -> str:
-        """The name of the config for a model."""
-        facts = ModelEndpointFacts(TENANT, {"all": found or model()})
-        return build_serving(Pass(self.snapshot, self.spec, facts, SETTINGS, NOW)).config_name
-
-    def decide(self, endpoint: EndpointFact, found: ModelFact | None = None) -> Plan:
-        """The plan, whose status is the next pass's."""
-        facts = ModelEndpointFacts(TENANT, {"all": found or model()}, endpoint)
-        made = plan(self.snapshot, self.spec, facts, SETTINGS, NOW)
-        read(ModelEndpointStatus, {name: value for name, value in made.status.items() if value is not None})
-        self.snapshot = replace(self.snapshot, status=made.status)
-        return made
-
-    def live(self, found: ModelFact | None = None, **changes: Any) -> LiveEndpoint:
-        fields: dict[str, Any] = {
-            "state": EndpointState.IN_SERVICE,
-            "raw": "InService",
-            "config": self.config(found),
-            "last_modified": BEFORE,
-            "variants": {"all": LiveVariant(1.0, 1)},
-        }
-        return LiveEndpoint(**fields | changes)
-
-
-def operations(made: Plan) -> list[str]:
-    return [action.operation for action in made.actions if isinstance(action, AwsRequest)]
-
-
-def reasons(made: Plan) -> dict[str, str]:
-    return {item["type"]: f"{item['status']} {item['reason']}" for item in made.status["conditions"]}
 
 
 def test_without_an_endpoint_everything_is_made() -> None:
@@ -144,6 +59,7 @@ def test_another_model_updates_in_place() -> None:
     update = made.actions[-1]
     assert isinstance(update, AwsRequest)
     assert update.parameters["RetainAllVariantProperties"] is True
+    assert update.parameters["ExcludeRetainedVariantProperties"] == [{"VariantPropertyType": "DataCaptureConfig"}]
     assert made.status["lastGood"]["config"] == case.config()
     assert made.status["update"] == {"config": case.config(model(8)), "attemptedAt": "2026-11-21T10:00:00Z", "seen": "2026-11-21T09:00:00Z"}
 

@@ -24,11 +24,10 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     Resolved,
 )
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
-from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
-from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
+from sagemaker_gitops.core.kinds.model_endpoint.requests import create_config, create_endpoint, create_models
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 from sagemaker_gitops.core.transitions import transitions
-from tests.unit.core.test_endpoint_plan import NOW, SETTINGS, TENANT, Case, model, operations, reasons
+from tests.unit.core.endpoint_case import NOW, SETTINGS, TENANT, Case, model, operations, reasons
 
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:"
 
@@ -42,17 +41,13 @@ class Tagged(Case):
         self.spec = read(ModelEndpointSpec, given)
         self.snapshot = replace(self.snapshot, generation=self.snapshot.generation + 1)
 
-    def serving(self, found: Resolved | None = None) -> Serving:
-        facts = ModelEndpointFacts(TENANT, {"all": found or model()})
-        return build_serving(Pass(self.snapshot, self.spec, facts, SETTINGS, NOW))
-
     def created(self) -> dict[str, dict[str, str]]:
         """The tags that the creating requests of now give."""
         serving = self.serving()
         requests = {
-            f"{ARN}endpoint/{serving.endpoint_name}": serving.create_endpoint(),
-            f"{ARN}endpoint-config/{serving.config_name}": serving.create_config(),
-            **{f"{ARN}model/{item.subject}": item for item in serving.create_models()},
+            f"{ARN}endpoint/{serving.endpoint_name}": create_endpoint(serving),
+            f"{ARN}endpoint-config/{serving.config_name}": create_config(serving),
+            **{f"{ARN}model/{item.subject}": item for item in create_models(serving)},
         }
         return {arn: {tag["Key"]: tag["Value"] for tag in item.parameters["Tags"]} for arn, item in requests.items()}
 

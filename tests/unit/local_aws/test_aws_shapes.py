@@ -55,13 +55,13 @@ def operations(service: str) -> Iterator[OperationModel]:
             yield operation
 
 
-@pytest.mark.parametrize("service", ["sagemaker", "glue"])
+@pytest.mark.parametrize("service", ["sagemaker", "glue", "application-autoscaling"])
 def test_json_answers_are_read_back_as_they_were_given(service: str) -> None:
     """For every operation of the service."""
     parser = create_parser("json")
     for operation in operations(service):
         given = sample(operation.output_shape)
-        sent = answer(operation, given, "id-1")
+        sent = answer(operation, given, "id-1", "json")
         response = {"status_code": sent.status, "headers": HeadersDict(dict(sent.headers)), "body": sent.body}
         parsed = parser.parse(response, operation.output_shape)
         assert parsed.pop("ResponseMetadata")["RequestId"] == "id-1"
@@ -77,7 +77,7 @@ def test_query_answers_are_read_back_as_they_were_given(operation: str) -> None:
     given = sample(known.output_shape)
     if "Credentials" in given:
         given["Credentials"]["Expiration"] = datetime(2026, 3, 29, 1, 59, 59, tzinfo=UTC)
-    sent = answer(known, given, "id-1")
+    sent = answer(known, given, "id-1", "query")
     response = {"status_code": sent.status, "headers": HeadersDict(dict(sent.headers)), "body": sent.body}
     parsed = create_parser("query").parse(response, known.output_shape)
     assert parsed.pop("ResponseMetadata")["RequestId"] == "id-1"

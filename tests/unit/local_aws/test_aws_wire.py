@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree
 
@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from local_aws.errors import AwsError
 from local_aws.model import name_members, noun, operation_model
+from local_aws.moto_backend import MotoBackend
 from local_aws.service import Call, Handler
 from local_aws.wire import load_query, validated
 
@@ -153,18 +154,15 @@ def test_moto_gaps_are_proper_errors(local: Local, service: str, call: Any) -> N
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
 
 
-def test_a_crash_inside_moto_is_an_internal_failure(local: Local) -> None:
-    """A metric percentile makes moto raise; the client sees an AWS error naming moto."""
-    client = local.client("cloudwatch")
-    query = {
-        "Id": "a",
-        "MetricStat": {"Metric": {"Namespace": "N", "MetricName": "M"}, "Period": 60, "Stat": "p99"},
-    }
-    client.put_metric_data(Namespace="N", MetricData=[{"MetricName": "M", "Value": 1.0}])
-    end = datetime.now(UTC) + timedelta(minutes=2)
-    start = end - timedelta(minutes=5)
-    with pytest.raises(ClientError, match="moto, which answers cloudwatch:GetMetricData") as caught:
-        client.get_metric_data(MetricDataQueries=[query], StartTime=start, EndTime=end)
+def test_a_crash_inside_moto_is_an_internal_failure(local: Local, moto: MotoBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client sees an AWS error naming moto."""
+
+    def crash(environ: Any, start: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(moto, "_app", crash)
+    with pytest.raises(ClientError, match="moto, which answers sns:CreateTopic") as caught:
+        local.client("sns").create_topic(Name="t")
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
 
 
@@ -177,7 +175,7 @@ def test_query_lists_and_structures_become_typed_parameters() -> None:
         b"DurationSeconds=900&Tags.member.1.Key=a&Tags.member.1.Value=1"
         b"&Tags.member.2.Key=b&Tags.member.2.Value=2"
     )
-    assert validated(model, flat) == {
+    assert validated(model, flat, "query") == {
         "RoleArn": "arn:aws:iam::123456789012:role/team",
         "RoleSessionName": "run",
         "DurationSeconds": 900,
@@ -190,7 +188,7 @@ def test_query_violations_are_a_validation_error() -> None:
     model = operation_model("sts", "AssumeRole")
     assert model is not None
     with pytest.raises(AwsError, match="at 'roleSessionName'") as caught:
-        validated(model, {"RoleArn": "arn:aws:iam::123456789012:role/team", "RoleSessionName": "a b"})
+        validated(model, {"RoleArn": "arn:aws:iam::123456789012:role/team", "RoleSessionName": "a b"}, "query")
     assert caught.value.code == "ValidationError"
 
 

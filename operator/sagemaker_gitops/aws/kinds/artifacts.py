@@ -12,28 +12,42 @@ from sagemaker_gitops.aws.storage import etag_of
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.model_endpoint.artifacts import recorded
-from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, LiveEndpoint, ModelEndpointFacts, NoEndpoint, Resolved
+from sagemaker_gitops.core.kinds.model_endpoint.facts import (
+    Container,
+    EndpointState,
+    LiveEndpoint,
+    ModelEndpointFacts,
+    NoEndpoint,
+    Resolved,
+)
 
 
 async def artifacts(look: Look, facts: ModelEndpointFacts) -> ModelEndpointFacts:
     """Nothing is read for an endpoint that serves what is wanted."""
     if facts.alias is not None or not _about_to_be_made(look, facts):
         return facts
-    seen: dict[str, Resolved] = {}
+    etags: dict[str, str | None] = {}
     models = dict(facts.models)
     for variant in look.serving.spec.variants:
         model = models[variant.name]
-        if not isinstance(model, Resolved) or not model.package_arn or not model.artifact or model.artifact.endswith("/"):
-            continue
-        if model.package_arn not in seen:
-            name = look.serving.own_model_name(variant)
-            known = bool(recorded(look.snapshot.status, model.package_arn))
-            served = "" if known else await _served_etag(look, name)
-            seen[model.package_arn] = replace(
-                model, looked_at=True, etag=await etag_of(look.aws, look.scope, model.artifact), served_etag=served
-            )
-        models[variant.name] = seen[model.package_arn]
+        if isinstance(model, Resolved) and any(map(_is_bound, model.containers)):
+            links = tuple([await _seen(look, link, etags) if _is_bound(link) else link for link in model.containers])
+            known = all(recorded(look.snapshot.status, link.package_arn) for link in links if link.looked_at)
+            served = "" if known else await _served_etag(look, look.serving.own_model_name(variant))
+            models[variant.name] = replace(model, containers=links, served_etag=served)
     return replace(facts, models=models)
+
+
+def _is_bound(link: Container) -> bool:
+    """Whether an approval speaks of the container's artifact; a folder is no object with an ETag."""
+    return bool(link.package_arn and link.artifact and not link.artifact.endswith("/"))
+
+
+async def _seen(look: Look, link: Container, etags: dict[str, str | None]) -> Container:
+    assert link.artifact is not None, "only what is bound is looked at"
+    if link.artifact not in etags:
+        etags[link.artifact] = await etag_of(look.aws, look.scope, link.artifact)
+    return replace(link, looked_at=True, etag=etags[link.artifact])
 
 
 def _about_to_be_made(look: Look, facts: ModelEndpointFacts) -> bool:

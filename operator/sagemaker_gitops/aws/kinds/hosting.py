@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sagemaker_gitops.api.model_endpoint import Container as Link
 from sagemaker_gitops.api.model_endpoint import ModelReference, Package
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.port import Aws, Scope
@@ -15,6 +16,7 @@ from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     AwaitingApproval,
+    Container,
     EndpointFact,
     EndpointState,
     ForeignEndpoint,
@@ -67,7 +69,8 @@ def _variant(item: Mapping[str, Any]) -> LiveVariant:
     return LiveVariant(
         weight=float(item.get("DesiredWeight", item.get("CurrentWeight", 0.0))),
         instances=int(item.get("DesiredInstanceCount", item.get("CurrentInstanceCount", 0))),
-        image_digest=str(images[0].get("ResolvedImage", "")).partition("@")[2],
+        image_digest=str(images[0].get("ResolvedImage", "")).partition("@")[2] if len(images) == 1 else "",
+        serverless="CurrentServerlessConfig" in item or "DesiredServerlessConfig" in item,
     )
 
 
@@ -99,7 +102,9 @@ def foreign(tags: Mapping[str, str], live: LiveEndpoint | None = None) -> Foreig
 async def resolve(aws: Aws, scope: Scope, references: References, namespace: str, model: ModelReference) -> ModelFact:
     """What a variant's model reference means now."""
     if model.image is not None:
-        return Resolved(model.image.rpartition("/")[2], model.image, model.artifact, dict(model.environment))
+        return _own_image(model.image, model.artifact, model.environment)
+    if model.containers is not None:
+        return await _pipeline(aws, scope, model.containers)
     if model.package is not None:
         return await _package(aws, scope, model.package)
     assert model.training_run_ref is not None, "the schema's exactly-one-of"
@@ -109,6 +114,29 @@ async def resolve(aws: Aws, scope: Scope, references: References, namespace: str
         return ModelMissing(f"TrainingRun {name} has not registered a model yet")
     group, _, version = registered.rpartition("/")
     return await _package(aws, scope, Package(group=group, version=int(version)))
+
+
+def _own_image(image: str, artifact: str | None, environment: Mapping[str, str]) -> Resolved:
+    return Resolved(image.rpartition("/")[2], (Container(image, artifact, dict(environment)),))
+
+
+async def _pipeline(aws: Aws, scope: Scope, links: tuple[Link, ...]) -> ModelFact:
+    """The containers of every link, in order. The first link that may not be served decides."""
+    found = []
+    for link in links:
+        if link.package is not None:
+            model = await _package(aws, scope, link.package)
+        else:
+            assert link.image is not None, "the schema's exactly-one-of"
+            model = _own_image(link.image, link.artifact, link.environment)
+        if not isinstance(model, Resolved):
+            return model
+        found.append(model)
+    return Resolved(
+        label="+".join(model.label for model in found),
+        containers=tuple(container for model in found for container in model.containers),
+        approver=", ".join(dict.fromkeys(model.approver for model in found if model.approver)),
+    )
 
 
 def registered_model(references: References, namespace: str, name: str) -> str | None:
@@ -146,14 +174,15 @@ def _as_model(described: Mapping[str, Any], label: str) -> ModelFact:
     if approval != APPROVED:
         return AwaitingApproval(f"{label} is {approval}: approve it in the registry, or choose another version")
     containers = (described.get("InferenceSpecification") or {}).get("Containers") or []
-    if len(containers) != 1:
-        return ModelMissing(f"{label} has {len(containers)} containers, one is needed")
+    if not containers:
+        return ModelMissing(f"{label} has no container: its InferenceSpecification must name the image that serves it")
     identity = (described.get("LastModifiedBy") or described.get("CreatedBy") or {}).get("IamIdentity") or {}
     return Resolved(
         label=label,
-        image=containers[0]["Image"],
-        artifact=containers[0].get("ModelDataUrl"),
-        environment=dict(containers[0].get("Environment") or {}),
+        containers=tuple(
+            Container(item["Image"], item.get("ModelDataUrl"), dict(item.get("Environment") or {}), described["ModelPackageArn"])
+            for item in containers
+        ),
         package_arn=described["ModelPackageArn"],
         approver=identity.get("Arn", ""),
     )

@@ -15,19 +15,30 @@ from sagemaker_gitops.aws.kinds.hosting import foreign, foreign_owner, look_at_e
 from sagemaker_gitops.aws.kinds.look import Look
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.sights import SIGHTS
+from sagemaker_gitops.aws.kinds.smoke import look_at_stand
 from sagemaker_gitops.aws.kinds.training_run import scope_of
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.aws.requests import validate
-from sagemaker_gitops.core import conditions, naming, tenancy
+from sagemaker_gitops.core import conditions, naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint import parking
 from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion, retains
-from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, wanted_of
-from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointFact, LiveEndpoint, ModelEndpointFacts, NoEndpoint, Quiet, Resolved
+from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of
+from sagemaker_gitops.core.kinds.model_endpoint.facts import (
+    EndpointFact,
+    LiveEndpoint,
+    ModelEndpointFacts,
+    NoEndpoint,
+    Quiet,
+    Resolved,
+    SmokeFacts,
+)
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
+from sagemaker_gitops.core.kinds.model_endpoint.requests import create_config, create_endpoint, create_models, update_endpoint
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
+from sagemaker_gitops.core.kinds.model_endpoint.smoke import recorded, stand_config, stand_name
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import OnEvent, Plan
 from sagemaker_gitops.core.resource import GROUP, Key, Snapshot
@@ -87,41 +98,47 @@ class ModelEndpointKind:
         self, snapshot: Snapshot, resource: ModelEndpointSpec | Deleting, now: datetime
     ) -> ModelEndpointFacts | Remains | None:
         key, binding = snapshot.key, binding_of(self.references, snapshot.key.namespace)
-        self._names[self._endpoint_of(snapshot)] = key
+        for name in self._names_of(snapshot):
+            self._names[name] = key
         if isinstance(resource, Deleting):
-            touches = snapshot.has_finalizer and not retains(resource.policy)
-            return await self._remains(snapshot, binding) if touches else None
+            return await self._remains(snapshot, binding, resource) if snapshot.has_finalizer else None
         if not isinstance(binding, Bound):
             return ModelEndpointFacts(binding)
         self._remember(key, resource)
-        facts = ModelEndpointFacts(binding)
-        if _forbidden(binding, resource, facts):
+        return await self._observed(snapshot, resource, binding, now)
+
+    async def _observed(self, snapshot: Snapshot, spec: ModelEndpointSpec, binding: Bound, now: datetime) -> ModelEndpointFacts:
+        """As far as what is known so far does not decide already."""
+        key, scope = snapshot.key, scope_of(binding.spec, snapshot.key)
+        stand = await look_at_stand(self.aws, scope, snapshot, self.settings.install)
+        facts = ModelEndpointFacts(binding, smoke=SmokeFacts(stand=stand))
+        if _forbidden(binding, spec, facts):
             return facts
-        scope = scope_of(binding.spec, key)
-        if parking.at_rest(snapshot, resource, now):
+        if parking.at_rest(snapshot, spec, now):
             return await self._at_rest(snapshot, scope, facts)
-        models = {
-            variant.name: await resolve(self.aws, scope, self.references, key.namespace, variant.model) for variant in resource.variants
-        }
-        facts = ModelEndpointFacts(binding, models)
-        if not all(isinstance(model, Resolved) for model in models.values()) or _forbidden(binding, resource, facts):
+        models = {variant.name: await resolve(self.aws, scope, self.references, key.namespace, variant.model) for variant in spec.variants}
+        facts = replace(facts, models=models)
+        if not all(isinstance(model, Resolved) for model in models.values()) or _forbidden(binding, spec, facts):
             return facts
-        serving = build_serving(Pass(snapshot, resource, facts, self.settings, now))
+        serving = build_serving(Pass(snapshot, spec, facts, self.settings, now))
         if snapshot.status.get("wantedConfig") != serving.config_name:
             facts = replace(facts, request_findings=_request_findings(serving))
             if facts.request_findings:
                 return facts
-        name = serving.endpoint_name
-        endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=name in self.known)
-        facts = replace(facts, endpoint=endpoint)
-        facts = replace(facts, quiet=self._quiet.pop(key, None))
-        look = Look(self.aws, scope, snapshot, serving, now, anew=key in self._suspects)
+        return await self._looked(Look(self.aws, scope, snapshot, serving, now, self.references, anew=key in self._suspects), facts)
+
+    async def _looked(self, look: Look, facts: ModelEndpointFacts) -> ModelEndpointFacts:
+        """The endpoint, and what each concern has to see."""
+        key, serving, install = look.snapshot.key, look.serving, self.settings.install
+        name, idle = serving.endpoint_name, serving.spec.idle
+        endpoint = await look_at_endpoint(self.aws, look.scope, name, install, key, proven=name in self.known)
+        facts = replace(facts, endpoint=endpoint, quiet=self._quiet.pop(key, None))
         for sight in SIGHTS:
-            facts = await sight(look, facts)
+            facts = await sight(replace(look, serving=replace(serving, alias=facts.alias or serving.alias)), facts)
         self._note(key, name, facts.endpoint)
-        if resource.idle is not None and isinstance(facts.endpoint, LiveEndpoint):
-            variants = tuple(variant.name for variant in resource.variants)
-            self._idle[key] = IdleEndpoint(key, scope, name, variants, resource.idle.park_after)
+        if idle is not None and isinstance(facts.endpoint, LiveEndpoint):
+            variants = tuple(variant.name for variant in serving.spec.variants)
+            self._idle[key] = IdleEndpoint(key, look.scope, name, variants, idle.park_after)
         return facts
 
     async def _at_rest(self, snapshot: Snapshot, scope: Scope, facts: ModelEndpointFacts) -> ModelEndpointFacts:
@@ -176,7 +193,7 @@ class ModelEndpointKind:
         self._suspects.add(key)
 
     def _remember(self, key: Key, spec: ModelEndpointSpec) -> None:
-        groups = {variant.model.package.group for variant in spec.variants if variant.model.package is not None}
+        groups = {link.package.group for variant in spec.variants for _, link in variant.model.links if link.package is not None}
         for variant in spec.variants:
             if variant.model.training_run_ref is not None:
                 registered = registered_model(self.references, key.namespace, variant.model.training_run_ref.name)
@@ -203,6 +220,10 @@ class ModelEndpointKind:
             return False
         self._quiet[key] = quiet
         return True
+
+    def _names_of(self, snapshot: Snapshot) -> tuple[str, str]:
+        """The endpoints whose events concern the object."""
+        return self._endpoint_of(snapshot), stand_name(self.settings.install, snapshot.key)
 
     def seen(self) -> Iterator[SeenEndpoint]:
         """The endpoints that this process has described, for the watch over drift."""
@@ -245,9 +266,16 @@ class ModelEndpointKind:
             message=f"{resource} {name} {why}",
         )
 
-    async def _remains(self, snapshot: Snapshot, binding: Binding) -> Remains:
-        key, scope = snapshot.key, scope_of(self._bound(snapshot).spec, snapshot.key)
-        name = self._endpoint_of(snapshot)
+    async def _remains(self, snapshot: Snapshot, binding: Binding, resource: Deleting) -> Remains | None:
+        """None when nothing has to be looked for; the stand of a smoke test goes whatever is retained."""
+        record, key = recorded(snapshot.status), snapshot.key
+        if retains(resource.policy) and not record.get("endpoint"):
+            return None
+        scope, (name, test) = scope_of(self._bound(snapshot).spec, key), self._names_of(snapshot)
+        stand = await look_at_stand(self.aws, scope, snapshot, self.settings.install) or NoEndpoint()
+        config = stand_config(key, str(record["config"])) if record.get("endpoint") and record.get("config") else ""
+        if retains(resource.policy) or isinstance(stand, LiveEndpoint):
+            return Remains(stand=stand, stand_name=test, stand_config=config)
         endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=False)
         if isinstance(endpoint, LiveEndpoint):
             return Remains(endpoint, adopted=naming.TAG_ADOPTED in (await tags_of(self.aws, scope, "endpoint", name))[1])
@@ -272,16 +300,15 @@ class ModelEndpointKind:
 def _forbidden(binding: Bound, spec: ModelEndpointSpec, facts: ModelEndpointFacts) -> bool:
     """Whether the plan will refuse with what is known: then nothing more is read."""
     try:
-        effective = effective_of(spec, binding.spec)
+        return bool(findings_of(spec, binding, facts.models))
     except InvalidResource:
         return True
-    return bool(tenancy.findings(binding.name, binding.spec, wanted_of(spec, effective, facts.models)))
 
 
 def _request_findings(serving: Serving) -> tuple[Finding, ...]:
     """Every creating request against botocore's model, before the first of them is sent."""
     return tuple(
         Finding(f"{action.operation}.{finding.path}", finding.message)
-        for action in (*serving.create_models(), serving.create_config(), serving.create_endpoint(), serving.update_endpoint())
+        for action in (*create_models(serving), create_config(serving), create_endpoint(serving), update_endpoint(serving))
         for finding in validate(action.service, action.operation, action.parameters)
     )

@@ -1,18 +1,18 @@
-"""The model registry as one run needs it: is our package there, and which approved one is the champion.
+"""The model registry as one run needs it: is our package there, which approved one is the champion, and how good was it.
 
 Source: Amazon SageMaker API Reference, ListModelPackages and DescribeModelPackage.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.aws.storage import read_json
 from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.training_run.evaluation import flatten
-from sagemaker_gitops.core.kinds.training_run.facts import Package
+from sagemaker_gitops.core.kinds.training_run.facts import Champion, Package
 from sagemaker_gitops.core.kinds.training_run.registration import PACKAGE_KEY, metrics_in
 
 PAGE = 100
@@ -58,18 +58,31 @@ async def look_up(aws: Aws, scope: Scope, group: str, key: str, created_after: A
             return Registry(True, registered, champion)
 
 
+async def measured(aws: Aws, scope: Scope, champion: Champion) -> Champion:
+    """The champion with the numbers that were registered with its package; without them when the package is gone."""
+    try:
+        package, _ = await _describe(aws, scope, champion.package_arn)
+    except AwsFailure as failure:
+        if failure.category is Category.NOT_FOUND:
+            return champion
+        raise
+    return replace(champion, metrics=package.metrics)
+
+
 async def _describe(aws: Aws, scope: Scope, arn: str) -> tuple[Package, str]:
     answer = await aws.call(scope, "sagemaker", "DescribeModelPackage", {"ModelPackageName": arn})
     metadata = answer.get("CustomerMetadataProperties") or {}
     metrics = metrics_in(metadata)
     if not metrics:
         metrics = await _evaluated(aws, scope, answer)
+    containers = (answer.get("InferenceSpecification") or {}).get("Containers") or []
     package = Package(
         arn=answer["ModelPackageArn"],
         group=answer.get("ModelPackageGroupName", ""),
         version=int(answer.get("ModelPackageVersion", 0)),
         approval=answer.get("ModelApprovalStatus", ""),
         metrics=metrics,
+        artifact=containers[0].get("ModelDataUrl", "") if len(containers) == 1 else "",
     )
     return package, metadata.get(PACKAGE_KEY, "")
 

@@ -9,5 +9,6 @@ from sagemaker_gitops.aws.kinds.adoption import alias
 from sagemaker_gitops.aws.kinds.artifacts import artifacts
 from sagemaker_gitops.aws.kinds.endpoint_tags import tags
 from sagemaker_gitops.aws.kinds.look import Sight
+from sagemaker_gitops.aws.kinds.smoke import smoke
 
-SIGHTS: tuple[Sight, ...] = (alias, artifacts, tags)
+SIGHTS: tuple[Sight, ...] = (alias, artifacts, smoke, tags)

@@ -5,7 +5,7 @@ Facts come as late as possible (docs/decisions/0001): no call is made for what s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -14,10 +14,10 @@ from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.aws import storage
 from sagemaker_gitops.aws.kinds.bindings import binding_of
+from sagemaker_gitops.aws.kinds.evidence import concluding, evaluated, serving_champion
 from sagemaker_gitops.aws.kinds.jobs import foreign_owner, look
 from sagemaker_gitops.aws.kinds.leftovers import find_running
 from sagemaker_gitops.aws.kinds.references import References
-from sagemaker_gitops.aws.kinds.registry import EVALUATION_LIMIT, look_up
 from sagemaker_gitops.aws.kinds.slots import Slots
 from sagemaker_gitops.aws.kinds.sources import Sources
 from sagemaker_gitops.aws.port import Aws, Scope
@@ -26,12 +26,11 @@ from sagemaker_gitops.core import conditions, tenancy
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome, UploadSource
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
 from sagemaker_gitops.core.kinds.training_run import status as said
+from sagemaker_gitops.core.kinds.training_run.champion import reevaluation, unfit
 from sagemaker_gitops.core.kinds.training_run.deletion import plan_deletion
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
-from sagemaker_gitops.core.kinds.training_run.evaluation import flatten
 from sagemaker_gitops.core.kinds.training_run.facts import (
     Absent,
-    Evaluation,
     InputVersion,
     JobFact,
     JobType,
@@ -46,7 +45,7 @@ from sagemaker_gitops.core.kinds.training_run.facts import (
 from sagemaker_gitops.core.kinds.training_run.plan import plan
 from sagemaker_gitops.core.kinds.training_run.preview import preview
 from sagemaker_gitops.core.kinds.training_run.requests import EVALUATION_OUTPUT, job_outputs
-from sagemaker_gitops.core.kinds.training_run.run import TRAIN, Attempt, Progress, Run, content_of, input_uris, keys_of, spec_hash, walk
+from sagemaker_gitops.core.kinds.training_run.run import Attempt, Progress, Recorded, Run, content_of, input_uris, spec_hash, walk
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.kinds.training_run.situation import TERMINAL_PHASES, Pass, build_run, finished
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
@@ -56,6 +55,7 @@ from sagemaker_gitops.core.tenancy import Binding, Bound
 
 JOB_CREATES = {"CreateTrainingJob": JobType.TRAINING_JOB, "CreateProcessingJob": JobType.PROCESSING_JOB, "CreateJob": JobType.GLUE_JOB}
 RUNNING_PHASES = ("Running",)
+LookAt = Callable[[Attempt], Awaitable[JobFact]]
 WAITING_PHASES = ("Running", "Queued", "Pending")
 
 
@@ -149,6 +149,9 @@ class TrainingRunKind:
         facts = TrainingRunFacts(binding, source)
         if not isinstance(source, Source) or finished(snapshot, resource, source) or self._forbidden(binding, resource):
             return facts
+        facts = replace(facts, champion=serving_champion(self.references, snapshot.key.namespace, resource))
+        if unfit(snapshot, resource, facts.champion, binding):
+            return facts
         inputs = await self._inputs(scope, snapshot, resource, source)
         facts = replace(facts, inputs=inputs)
         if isinstance(inputs, Missing):
@@ -239,15 +242,21 @@ class TrainingRunKind:
         bare = not snapshot.status.get("steps") and bool(self._active.get(snapshot.key))
         self._active.setdefault(snapshot.key, {}).update(active)
         incomplete = bare or _status_lost(snapshot) or _run_replaced(snapshot, run)
+
+        async def look_at(attempt: Attempt) -> JobFact:
+            fact = await self._fact(scope, snapshot, attempt, incomplete or attempt.aws_name in active)
+            return replace(fact, outputs=job_outputs(run, attempt)) if isinstance(fact, Succeeded) and not fact.outputs else fact
+
         progress = walk(run, jobs, recorded)
         while progress.needs is not None:
-            attempt = progress.needs
-            fact = await self._fact(scope, snapshot, attempt, incomplete or attempt.aws_name in active)
-            if isinstance(fact, Succeeded) and not fact.outputs:
-                fact = replace(fact, outputs=job_outputs(run, attempt))
-            jobs[attempt.aws_name] = fact
+            jobs[progress.needs.aws_name] = await look_at(progress.needs)
             progress = walk(run, jobs, recorded)
-        named = {attempt.aws_name for attempt, _ in (*progress.done, *((progress.current,) if progress.current else ()))}
+        facts = replace(facts, jobs=jobs)
+        second = ""
+        if progress.current is None:
+            facts = await concluding(self.aws, scope, run, progress, facts)
+            facts, second = await self._second_evaluation(scope, run, progress, facts, recorded, look_at)
+        named = {attempt.aws_name for attempt, _ in (*progress.done, *((progress.current,) if progress.current else ()))} | {second}
         leftovers: Mapping[str, Leftover] = {
             name: Leftover(type_, await look(self.aws, scope, type_, name), attempted)
             for name, (type_, _, attempted) in active.items()
@@ -255,8 +264,7 @@ class TrainingRunKind:
         }
         if incomplete:
             leftovers = {**leftovers, **await find_running(self.aws, scope, self.settings.install, snapshot.key, named)}
-        facts = replace(facts, jobs=jobs, leftovers=leftovers, slot=self._slot(snapshot, run))
-        return await self._conclusion(scope, run, progress, facts) if progress.current is None else facts
+        return replace(facts, leftovers=leftovers, slot=self._slot(snapshot, run))
 
     async def _fact(self, scope: Scope, snapshot: Snapshot, attempt: Attempt, may_exist: bool) -> JobFact:
         name, type_ = attempt.aws_name, attempt.step.type
@@ -280,26 +288,20 @@ class TrainingRunKind:
 
         return self.slots.claim(run.tenant.name, snapshot.key, limits.max_concurrent_runs if limits else None, running)
 
-    async def _conclusion(self, scope: Scope, run: Run, progress: Progress, facts: TrainingRunFacts) -> TrainingRunFacts:
-        uri = progress.outputs.get(EVALUATION_OUTPUT)
-        if uri is not None and progress.succeeded("evaluate") is not None:
-            try:
-                metrics = flatten(await storage.read_json(self.aws, scope, f"{uri}evaluation.json", EVALUATION_LIMIT))
-                facts = replace(facts, evaluation=Evaluation(metrics))
-            except ValueError as error:
-                facts = replace(facts, evaluation=Evaluation({}, str(error)))
-        if run.spec.register_ is None:
-            return facts
-        trained = progress.succeeded(TRAIN)
-        found = await look_up(
-            self.aws,
-            scope,
-            run.spec.register_.group,
-            keys_of(run, progress).package,
-            trained.finished if trained else None,
-            bool(run.spec.gates),
-        )
-        return replace(facts, group_exists=found.exists, registered=found.registered, champion=found.champion)
+    async def _second_evaluation(
+        self, scope: Scope, run: Run, progress: Progress, facts: TrainingRunFacts, recorded: Mapping[str, Recorded], look_at: LookAt
+    ) -> tuple[TrainingRunFacts, str]:
+        """The champion's evaluation on this run's test data, and its name; nothing when the gates ask for none."""
+        jobs = dict(facts.jobs)
+        while (found := reevaluation(run, progress, facts.champion, jobs, recorded)) is not None and found[1] is None:
+            jobs[found[0].aws_name] = await look_at(found[0])
+        if found is None:
+            return facts, ""
+        attempt, fact = found
+        if isinstance(fact, Succeeded):
+            uri = fact.outputs.get(EVALUATION_OUTPUT, "")
+            facts = replace(facts, champion_evaluation=await evaluated(self.aws, scope, uri))
+        return replace(facts, jobs=jobs), attempt.aws_name
 
     async def _leftovers_of_deleted(self, snapshot: Snapshot, binding: Binding) -> Mapping[str, Leftover]:
         if not isinstance(binding, Bound):

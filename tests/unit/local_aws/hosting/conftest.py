@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "services"))
 
 from hosting_kit import HostingKit
+from scaling_kit import Scaled
 from service_kit import SEED, make_bucket
 
 from local_aws.server import LocalServer, Settings
@@ -45,3 +46,16 @@ def kit(serving: HostingKit) -> Iterator[HostingKit]:
     serving.world.settings.update(settings)
     serving.world.quotas.configure(dict.fromkeys(serving.world.quotas.report()))
     serving.delete_made()
+
+
+@pytest.fixture
+def quick(kit: HostingKit) -> HostingKit:
+    """Endpoints without processes: for what is not invoked."""
+    kit.world.settings["endpoints.startServers"] = 0
+    return kit
+
+
+@pytest.fixture
+def scaled(quick: HostingKit) -> Scaled:
+    """A variant on one instance, not registered yet."""
+    return Scaled(quick, quick.serving())

@@ -62,6 +62,7 @@ def alarm(kit: HostingKit, state: str = "OK") -> str:
         EvaluationPeriods=1,
         Threshold=1.0,
         ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="ignore",
     )
     cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="test")
     return name

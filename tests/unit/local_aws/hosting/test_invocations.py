@@ -150,7 +150,6 @@ def test_invocations_are_counted_per_variant(kit: HostingKit, split: str) -> Non
     """Invocations, errors and latency in AWS/SageMaker, by variant and by configuration besides."""
     for _ in range(4):
         kit.invoke(split, TargetVariant="b")
-    kit.world.clock.advance(kit.world.settings["endpoints.metricSeconds"])
     config = kit.described(split)["EndpointConfigName"]
     by_variant = [{"Name": "EndpointName", "Value": split}, {"Name": "VariantName", "Value": "b"}]
     by_config = [*by_variant, {"Name": "EndpointConfigName", "Value": config}]
@@ -173,13 +172,34 @@ def test_invocations_are_counted_per_variant(kit: HostingKit, split: str) -> Non
     assert statistics("Invocation5XXErrors", by_variant) == {"sum": 0, "count": 4}
     assert statistics("Invocation4XXErrors", by_variant) == {"sum": 0, "count": 4}
     assert statistics("ModelLatency", by_variant)["sum"] > 0
+    assert statistics("OverheadLatency", by_variant)["count"] == 4
+
+
+def test_invocations_per_instance_are_shares(kit: HostingKit) -> None:
+    """Each of two instances gets half an invocation; latencies have percentiles."""
+    name = kit.serving(kit.config(kit.variant(InitialInstanceCount=2)))
+    for _ in range(3):
+        kit.invoke(name)
+
+    def statistic(metric: str, stat: str) -> float:
+        now = kit.world.clock.now()
+        named = [{"Name": "EndpointName", "Value": name}, {"Name": "VariantName", "Value": "AllTraffic"}]
+        wanted = {"Metric": {"Namespace": "AWS/SageMaker", "MetricName": metric, "Dimensions": named}, "Period": 7200, "Stat": stat}
+        (result,) = kit.client("cloudwatch").get_metric_data(
+            MetricDataQueries=[{"Id": "a", "MetricStat": wanted}], StartTime=now - timedelta(hours=1), EndTime=now + timedelta(hours=1)
+        )["MetricDataResults"]
+        (value,) = result["Values"]
+        return float(value)
+
+    assert statistic("InvocationsPerInstance", "Sum") == 1.5
+    slowest, median = statistic("ModelLatency", "Maximum"), statistic("ModelLatency", "p50")
+    assert 0 < median <= slowest
 
 
 def test_errors_of_the_model_are_counted(kit: HostingKit) -> None:
     """A 500 of the container is an Invocation5XXErrors of 1."""
     name = kit.serving(kit.config(kit.variant(model=kit.model(script=STATUS))))
     refused(kit, name)
-    kit.world.clock.advance(kit.world.settings["endpoints.metricSeconds"])
 
     def sums() -> set[float]:
         listed = kit.client("cloudwatch").get_metric_statistics(
@@ -199,8 +219,15 @@ def test_errors_of_the_model_are_counted(kit: HostingKit) -> None:
 def test_unknown_runtime_operations_are_refused(kit: HostingKit, split: str) -> None:
     """Not with a page of HTML."""
     client = kit.once("sagemaker-runtime")
-    with pytest.raises(ClientError, match="does not implement sagemaker-runtime:InvokeEndpointAsync"):
-        client.invoke_endpoint_async(EndpointName=split, InputLocation="s3://kit-bucket/x")
+    with pytest.raises(ClientError, match="does not implement sagemaker-runtime:InvokeEndpointWithResponseStream"):
+        client.invoke_endpoint_with_response_stream(EndpointName=split, Body=b"x")
+
+
+def test_a_body_has_a_limit(kit: HostingKit, split: str) -> None:
+    """6 MiB, refused in AWS's words for a buffer."""
+    error = refused(kit, split, body=b"x" * 6_291_457)["Error"]
+    assert error["Code"] == "ValidationError"
+    assert "at 'body' failed to satisfy constraint: Member must have length less than or equal to 6291456" in error["Message"]
 
 
 def test_compressed_requests_are_read(kit: HostingKit) -> None:

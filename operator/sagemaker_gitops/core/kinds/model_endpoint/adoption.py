@@ -15,6 +15,7 @@ from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.conditions import reconciling, stalled, timestamp
 from sagemaker_gitops.core.kinds.model_endpoint.facts import Alias, EndpointState, ForeignEndpoint, LiveEndpoint
+from sagemaker_gitops.core.kinds.model_endpoint.requests import create_config, create_models
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, before_us, build_serving
 from sagemaker_gitops.core.plan import After, Plan
@@ -101,13 +102,13 @@ def keeps(status: Mapping[str, Any]) -> bool:
 
 def equal_config(serving: Serving, config: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]) -> Alias | None:
     """Whether the described config and its models (by name) have the wanted content under other names; weights and counts aside."""
-    wanted = serving.create_config().parameters
+    wanted = create_config(serving).parameters
     given = {item["VariantName"]: item for item in config.get("ProductionVariants", ())}
     if set(given) != {item["VariantName"] for item in wanted["ProductionVariants"]}:
         return None
     if not _equal(_plain(config, _CONFIG_NAMES), _plain(wanted, _CONFIG_NAMES)):
         return None
-    wanted_models = {item.subject: item.parameters for item in serving.create_models()}
+    wanted_models = {item.subject: item.parameters for item in create_models(serving)}
     for item in wanted["ProductionVariants"]:
         theirs = given[item["VariantName"]]
         if not _equal(_plain(theirs, _VARIANT_NAMES), _plain(item, _VARIANT_NAMES)):

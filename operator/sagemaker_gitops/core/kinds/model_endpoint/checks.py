@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sagemaker_gitops.core import tenancy
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import name_taken
 from sagemaker_gitops.core.kinds.model_endpoint.artifacts import artifact_changed, artifact_missing
-from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, wanted_of
+from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of
 from sagemaker_gitops.core.kinds.model_endpoint.facts import AwaitingApproval, ModelMissing
 from sagemaker_gitops.core.kinds.model_endpoint.parking import parked
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass
@@ -36,10 +35,9 @@ def outside_tenant(here: Pass) -> Plan | None:
     assert isinstance(here.facts.binding, Bound)
     tenant = here.facts.binding
     try:
-        effective = effective_of(here.spec, tenant.spec)
+        findings = findings_of(here.spec, tenant, here.facts.models)
     except InvalidResource as error:
         return _refused(here, "InvalidSpec", error.findings)
-    findings = tenancy.findings(tenant.name, tenant.spec, wanted_of(here.spec, effective, here.facts.models))
     return _refused(here, "TenantPolicy", findings) if findings else None
 
 

@@ -15,6 +15,8 @@ from sagemaker_gitops.core.prices import HOURS_A_MONTH, Prices
 
 def estimate(prices: Prices, serving: Serving, live: LiveEndpoint) -> dict[str, Any]:
     """status.cost: hour and month, or the reason why there is no figure. A sum with a part that is not known is none."""
+    if serving.spec.async_ is not None:
+        return {"reason": "an asynchronous endpoint has as many instances as its queue needs: it is not estimated"}
     region, total, unknown = serving.tenant.spec.region, Decimal(0), set[str]()
     for variant in serving.spec.variants:
         found, instance_type = live.variants.get(variant.name), serving.effective.instance_types.get(variant.name, "")

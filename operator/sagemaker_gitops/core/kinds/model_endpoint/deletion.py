@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from sagemaker_gitops.api.model_endpoint import DEFAULT_ENDPOINT_DELETION_POLICY
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.conditions import reconciling, replace_summary, stalled, timestamp
-from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointFact, EndpointState, ForeignEndpoint, LiveEndpoint
-from sagemaker_gitops.core.kinds.model_endpoint.serving import delete_config, delete_endpoint, delete_model
+from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointFact, EndpointState, ForeignEndpoint, LiveEndpoint, NoEndpoint
+from sagemaker_gitops.core.kinds.model_endpoint.requests import delete_config, delete_endpoint, delete_model
+from sagemaker_gitops.core.kinds.model_endpoint.smoke import DELETING_DELAY
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.kinds.training_run.status import moment
 from sagemaker_gitops.core.plan import After, Done, Plan
@@ -23,15 +24,18 @@ ROUNDING = 1.0  # times in status are whole seconds, cut off
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """What AWS still holds of the object: found by name and proven ours by tag. `attached` undoes what hangs on the endpoint;
-    `adopted`: somebody else made it.
+    """What AWS still holds of the object: found by name and proven ours by tag. `attached` undoes what hangs on the endpoint; `stand` is
+    the endpoint of a smoke test under way, `stand_config` its config, which nothing retains; `adopted`: somebody else made the endpoint.
     """
 
-    endpoint: EndpointFact
+    endpoint: EndpointFact = field(default_factory=NoEndpoint)
     attached: tuple[AwsRequest, ...] = ()
     adopted: bool = False
     configs: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    stand: EndpointFact = field(default_factory=NoEndpoint)
+    stand_name: str = ""
+    stand_config: str = ""
 
 
 def retains(policy: str | None) -> bool:
@@ -41,9 +45,15 @@ def retains(policy: str | None) -> bool:
 
 def plan_deletion(snapshot: Snapshot, policy: str | None, remains: Remains | None, name: str, settings: Settings, now: datetime) -> Plan:
     """`remains` is None when nothing has to be looked for."""
-    if not snapshot.has_finalizer or retains(policy) or remains is None:
+    if not snapshot.has_finalizer or remains is None:
         return Plan(snapshot.status, Done(), finalizer=False)
-    endpoint = remains.endpoint
+    stand, endpoint = remains.stand, remains.endpoint
+    if isinstance(stand, LiveEndpoint):
+        taken = () if stand.state is EndpointState.BUSY else (delete_endpoint(remains.stand_name),)
+        return Plan(_say(snapshot, f"deleting {remains.stand_name}, where a smoke test was made", now), After(DELETING_DELAY), taken)
+    if retains(policy):
+        config = (delete_config(remains.stand_config),) if remains.stand_config else ()
+        return Plan(snapshot.status, Done(), config, finalizer=False)
     if isinstance(endpoint, ForeignEndpoint):
         status = replace_summary(
             snapshot.status, stalled("NameConflict", f"{name} belongs to {endpoint.owner}: it is left alone"), snapshot.generation, now

@@ -8,17 +8,20 @@ from typing import Any
 
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.tenant import TenantSpec
-from sagemaker_gitops.core import naming
+from sagemaker_gitops.core import naming, tenancy
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint.facts import ModelFact, Resolved
-from sagemaker_gitops.core.tenancy import Wanted
+from sagemaker_gitops.core.kinds.model_endpoint.modes import mode_findings
+from sagemaker_gitops.core.resource import Key
+from sagemaker_gitops.core.tenancy import Bound, Wanted
 
 DEFAULT_INSTANCE_COUNT = 1
+ASYNC_FOLDER = "async"
 
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """The values every request is made with; instance types and counts by variant."""
+    """The values every request is made with; instance types and counts by variant, of those that have machines."""
 
     role_arn: str
     artifact_prefix: str
@@ -29,10 +32,20 @@ class Effective:
     security_group_ids: tuple[str, ...]
     network_isolation: bool
     tags: Mapping[str, str]
+    asynchronous: bool = False
+    given_output: str | None = None
 
-    def as_status(self) -> dict[str, Any]:
+    def async_output(self, owner: Key) -> str:
+        """Where the answers of an asynchronous endpoint go."""
+        return self.given_output or f"{self.artifact_prefix}{owner.namespace}/{owner.name}/{ASYNC_FOLDER}/"
+
+    def as_status(self, owner: Key) -> dict[str, Any]:
         """status.effective, in the spec's own words."""
-        shown: dict[str, Any] = {"executionRoleArn": self.role_arn, "instanceTypes": dict(self.instance_types)}
+        shown: dict[str, Any] = {"executionRoleArn": self.role_arn}
+        if self.instance_types:
+            shown["instanceTypes"] = dict(self.instance_types)
+        if self.asynchronous:
+            shown["async"] = {"output": self.async_output(owner)}
         if self.kms_key_arn:
             shown["kmsKeyArn"] = self.kms_key_arn
         if self.subnet_ids:
@@ -48,7 +61,10 @@ def effective_of(spec: ModelEndpointSpec, tenant: TenantSpec) -> Effective:
     role = spec.execution_role_arn or defaults.execution_role_arn
     found = [] if role else [Finding("spec.executionRoleArn", "is required: set it, or spec.defaults.executionRoleArn in the Tenant")]
     types: dict[str, str] = {}
+    serverless = any(variant.serverless for variant in spec.variants)
     for index, variant in enumerate(spec.variants):
+        if variant.serverless is not None:
+            continue
         chosen = (variant.resources and variant.resources.instance_type) or hosting
         if chosen is None:
             path = f"spec.variants[{index}].resources.instanceType"
@@ -64,14 +80,25 @@ def effective_of(spec: ModelEndpointSpec, tenant: TenantSpec) -> Effective:
         artifact_prefix=defaults.artifact_prefix,
         instance_types=types,
         instance_counts={
-            variant.name: (variant.resources and variant.resources.instance_count) or DEFAULT_INSTANCE_COUNT for variant in spec.variants
+            variant.name: (variant.resources and variant.resources.instance_count) or DEFAULT_INSTANCE_COUNT
+            for variant in spec.variants
+            if variant.serverless is None
         },
-        kms_key_arn=spec.kms_key_arn or defaults.kms_key_arn,
+        kms_key_arn=None if serverless else spec.kms_key_arn or defaults.kms_key_arn,
         subnet_ids=tuple((network and network.subnet_ids) or ()),
         security_group_ids=tuple((network and network.security_group_ids) or ()),
         network_isolation=bool(network and network.isolation),
         tags=tags,
+        asynchronous=spec.async_ is not None,
+        given_output=spec.async_.output if spec.async_ is not None else None,
     )
+
+
+def findings_of(spec: ModelEndpointSpec, tenant: Bound, models: Mapping[str, ModelFact]) -> tuple[Finding, ...]:
+    """What AWS's rules and the Tenant's fence refuse, as far as the models are known. Raises InvalidResource as effective_of does."""
+    effective = effective_of(spec, tenant.spec)
+    impossible = mode_findings(spec, tenant, models)
+    return impossible or tenancy.findings(tenant.name, tenant.spec, wanted_of(spec, effective, models))
 
 
 def wanted_of(spec: ModelEndpointSpec, effective: Effective, models: Mapping[str, ModelFact]) -> Wanted:
@@ -79,11 +106,13 @@ def wanted_of(spec: ModelEndpointSpec, effective: Effective, models: Mapping[str
     paths = {variant.name: f"spec.variants[{index}]" for index, variant in enumerate(spec.variants)}
     resolved = {name: model for name, model in models.items() if isinstance(model, Resolved)}
     overridden = list(_leaves(spec.overrides.model_dump(by_alias=True, exclude_none=True), "spec.overrides")) if spec.overrides else []
+    own = [(f"{paths[variant.name]}.model{place}", container) for variant in spec.variants for place, container in variant.model.links]
     return Wanted(
         role_arns=[("spec.executionRoleArn", effective.role_arn)],
         s3_uris=[
-            *((f"{paths[name]}.model", model.artifact) for name, model in resolved.items() if model.artifact),
-            *((f"{paths[v.name]}.model.artifact", v.model.artifact) for v in spec.variants if v.model.artifact),
+            *((path, uri) for path, _, uri in _registered(paths, resolved) if uri),
+            *((f"{path}.artifact", container.artifact) for path, container in own if container.artifact),
+            *_async_uris(spec),
             *((path, value) for path, value in overridden if value.startswith("s3://")),
         ],
         kms_key_arns=[
@@ -91,8 +120,8 @@ def wanted_of(spec: ModelEndpointSpec, effective: Effective, models: Mapping[str
             *((path, value) for path, value in overridden if path.endswith("KmsKeyId")),
         ],
         images=[
-            *((f"{paths[name]}.model", model.image) for name, model in resolved.items()),
-            *((f"{paths[v.name]}.model.image", v.model.image) for v in spec.variants if v.model.image),
+            *((path, image) for path, image, _ in _registered(paths, resolved)),
+            *((f"{path}.image", container.image) for path, container in own if container.image),
             *((path, value) for path, value in overridden if path.endswith(".Image")),
         ],
         instance_types=[(f"{paths[name]}.resources.instanceType", value) for name, value in effective.instance_types.items()],
@@ -102,7 +131,27 @@ def wanted_of(spec: ModelEndpointSpec, effective: Effective, models: Mapping[str
         + [(path, value) for path, value in overridden if ".Subnets[" in path],
         security_group_ids=[("spec.network.securityGroupIds", value) for value in effective.security_group_ids]
         + [(path, value) for path, value in overridden if ".SecurityGroupIds[" in path],
+        topic_arns=[*_topics(spec), *((path, value) for path, value in overridden if ":sns:" in value)],
     )
+
+
+def _registered(paths: Mapping[str, str], resolved: Mapping[str, Resolved]) -> Iterator[tuple[str, str, str | None]]:
+    """Path, image and archive of every container that a model turned out to be."""
+    for name, model in resolved.items():
+        for container in model.containers:
+            yield f"{paths[name]}.model", container.image, container.artifact
+
+
+def _async_uris(spec: ModelEndpointSpec) -> Iterator[tuple[str, str]]:
+    if spec.async_ is not None:
+        given = (("output", spec.async_.output), ("failure", spec.async_.failure))
+        yield from ((f"spec.async.{name}", uri) for name, uri in given if uri)
+
+
+def _topics(spec: ModelEndpointSpec) -> Iterator[tuple[str, str]]:
+    if spec.async_ is not None:
+        given = (("successTopicArn", spec.async_.success_topic_arn), ("errorTopicArn", spec.async_.error_topic_arn))
+        yield from ((f"spec.async.{name}", arn) for name, arn in given if arn)
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,22 +22,46 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
-    """A model that may be served. `label` is what people call it: digits/7, or the image; artifact is an S3 URI.
-
-    `etag` is the artifact's, None when there is no such object; it says so only if `looked_at`. `served_etag`: the one that this model
-    was made with in SageMaker, as far as it is known there.
+class Container:
+    """An image with what it works on; artifact is an S3 URI. `package_arn`: the registered model that it is of, which an approval is about.
+    `etag` is the artifact's, None when there is no such object; it says so only if `looked_at`.
     """
 
-    label: str
     image: str
     artifact: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     package_arn: str = ""
-    approver: str = ""
     looked_at: bool = False
     etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A model that may be served: one container, or an inference pipeline in the order of the calls. `label` is what people call it:
+    digits/7, or the image, with a + between the links of a pipeline. `served_etag`: what `etag` was when the SageMaker model was made.
+    """
+
+    label: str
+    containers: tuple[Container, ...]
+    package_arn: str = ""
+    approver: str = ""
     served_etag: str = ""
+
+    @property
+    def etag(self) -> str:
+        """Identity of the artifacts of registered models that were looked at; empty when there is none."""
+        etags = [link.etag for link in self.containers if link.looked_at and link.etag]
+        return etags[0] if len(etags) == 1 else hashlib.sha256(" ".join(etags).encode()).hexdigest() if etags else ""
+
+    @property
+    def version(self) -> str:
+        """The label without groups: 7, or scale:1+7."""
+        return "+".join(part.rpartition("/")[2] for part in self.label.split("+"))
+
+    @property
+    def artifact(self) -> str | None:
+        """The archive of a model that is one container."""
+        return self.containers[0].artifact if len(self.containers) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +97,7 @@ class LiveVariant:
     weight: float
     instances: int
     image_digest: str = ""
+    serverless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +138,44 @@ class Quiet:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """A model answered. `status` is its HTTP status, `seconds` counts until the last byte, `message` is what it said of an error."""
+
+    status: int
+    seconds: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """AWS would not pass the request on, and would not pass it on again."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Nobody knows what the model would have said: AWS was not reached, throttled, or failed itself."""
+
+    message: str
+
+
+Call = Answered | Refused | Unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class SmokeFacts:
+    """What is known for a smoke test. `payload` is the digest of the request's body, empty while there is none, and then `missing` says
+    what is not there; `stand` is the endpoint that exists only for the test; `calls` by variant.
+    """
+
+    payload: str = ""
+    missing: str = ""
+    stand: EndpointFact | None = None
+    calls: Mapping[str, Call] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelEndpointFacts:
     """Everything one pass saw. Later fields stay empty while an earlier one already decides."""
 
@@ -126,3 +190,4 @@ class ModelEndpointFacts:
     """The live config, when it was made by somebody else and has the wanted content."""
     tags: Mapping[str, Mapping[str, str]] | None = None
     """Tags by ARN of endpoint, live config and its models, in this order; None: not looked at."""
+    smoke: SmokeFacts = SmokeFacts()

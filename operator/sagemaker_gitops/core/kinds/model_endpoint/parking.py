@@ -15,7 +15,8 @@ from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended, timestamp
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import keeps
 from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, ForeignEndpoint, LiveEndpoint
-from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, delete_endpoint
+from sagemaker_gitops.core.kinds.model_endpoint.requests import delete_endpoint
+from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, shown
 from sagemaker_gitops.core.kinds.model_endpoint.window import window_state
 from sagemaker_gitops.core.kinds.training_run.status import moment

@@ -14,6 +14,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.parking import rest, woken
 from sagemaker_gitops.core.kinds.model_endpoint.rollout import create, failed, replace_config
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving, shown
+from sagemaker_gitops.core.kinds.model_endpoint.smoke import tidied
 from sagemaker_gitops.core.kinds.model_endpoint.upkeep import settled
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import After, Plan
@@ -28,7 +29,7 @@ def plan(snapshot: Snapshot, spec: ModelEndpointSpec, facts: ModelEndpointFacts,
     for check in CHECKS:
         answer = check(here)
         if answer is not None:
-            return answer
+            return tidied(here, answer)
     here = woken(owned(here))
     return _converge(here, build_serving(here))
 
@@ -43,7 +44,7 @@ def _converge(here: Pass, serving: Serving) -> Plan:
             message = f"{live.raw}: {live.config} serves" if live.raw != "Creating" else f"Creating {live.config}"
             return Plan(here.say(live.raw, reconciling(live.raw, message), **shown(serving, live)), After(BUSY_DELAY))
         case EndpointState.FAILED:
-            return failed(here, serving, live)
+            return tidied(here, failed(here, serving, live))
         case EndpointState.IN_SERVICE:
             if live.config != serving.config_name:
                 return replace_config(here, serving, live)

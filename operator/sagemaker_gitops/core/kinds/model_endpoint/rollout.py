@@ -14,8 +14,17 @@ from sagemaker_gitops.core.kinds.model_endpoint import drift
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import keeps
 from sagemaker_gitops.core.kinds.model_endpoint.artifacts import artifacts_after
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
-from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, delete_endpoint
+from sagemaker_gitops.core.kinds.model_endpoint.requests import (
+    create_config,
+    create_endpoint,
+    create_models,
+    delete_endpoint,
+    is_serverless,
+    update_endpoint,
+)
+from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, shown, update_for
+from sagemaker_gitops.core.kinds.model_endpoint.smoke import gate, tidied
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 
 BUSY_DELAY = 30.0
@@ -29,10 +38,11 @@ PREPARATIONS: tuple[Preparation, ...] = ()
 
 def create(here: Pass, serving: Serving) -> Plan:
     gone = f"endpoint {serving.endpoint_name} was deleted"
-    if left := drift.left_alone(here, serving, None, gone):
-        return left
+    held = drift.left_alone(here, serving, None, gone) or gate(here, serving, None)
+    if held is not None:
+        return held
     noticed, cleared = drift.noticed(here, serving, gone)
-    actions = (*_made(here, serving, None), serving.create_endpoint())
+    actions = (*_made(here, serving, None), create_endpoint(serving))
     fields = shown(serving, None) | _intent(here, serving, None) | cleared | artifacts_after(here)
     status = here.say("Creating", [*reconciling("Creating", serving.endpoint_name), *noticed], **fields)
     return Plan(status, After(BUSY_DELAY), actions)
@@ -42,16 +52,17 @@ def replace_config(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     """Another config than the wanted one serves."""
     update = update_for(here, serving.config_name)
     if update.get("outcome") in (ROLLED_BACK, FAILED):
-        return rolled_back(here, serving, live, update)
+        return tidied(here, rolled_back(here, serving, live, update))
     if update.get("outcome") is None and update.get("seen") not in (None, timestamp(live.last_modified)):
         # The endpoint has changed since the update was asked for, is InService, and serves another config: AWS went back by itself.
         reason = live.reason or _why(here)
-        return rolled_back(here, serving, live, update | {"outcome": ROLLED_BACK, "message": reason})
+        return tidied(here, rolled_back(here, serving, live, update | {"outcome": ROLLED_BACK, "message": reason}))
     other = f"config {live.config} serves instead of {serving.config_name}"
-    if left := drift.left_alone(here, serving, live, other):
-        return left
+    held = drift.left_alone(here, serving, live, other) or _no_way(here, serving, live) or gate(here, serving, live)
+    if held is not None:
+        return held
     noticed, cleared = drift.noticed(here, serving, other)
-    actions = (*_made(here, serving, live), serving.update_endpoint())
+    actions = (*_made(here, serving, live), update_endpoint(serving, live))
     fields = shown(serving, live) | _intent(here, serving, live) | cleared | artifacts_after(here)
     conditions = [*reconciling("Updating", f"{live.config} -> {serving.config_name}"), *noticed]
     return Plan(here.say("Updating", conditions, **fields), After(BUSY_DELAY), actions)
@@ -80,9 +91,21 @@ def failed(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     return Plan(status, After(BUSY_DELAY), (delete_endpoint(serving.endpoint_name),))
 
 
+def _no_way(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan | None:
+    """AWS turns a serverless endpoint into one with instances, and never the other way."""
+    if is_serverless(live) or not serving.serverless:
+        return None
+    index = next(index for index, variant in enumerate(serving.spec.variants) if variant.serverless is not None)
+    message = (
+        f"spec.variants[{index}].serverless: {serving.endpoint_name} has instances, and AWS cannot make an endpoint with instances"
+        " serverless: write resources, or give the ModelEndpoint another name and move the callers"
+    )
+    return tidied(here, Plan(here.say("InService", stalled("NotConvertible", message), **shown(serving, live)), OnEvent()))
+
+
 def _made(here: Pass, serving: Serving, live: LiveEndpoint | None) -> tuple[Action, ...]:
     prepared = tuple(action for prepare in PREPARATIONS for action in prepare(here, serving, live))
-    return (*serving.create_models(), serving.create_config(), *prepared)
+    return (*create_models(serving), create_config(serving), *prepared)
 
 
 def _intent(here: Pass, serving: Serving, live: LiveEndpoint | None) -> dict[str, Any]:

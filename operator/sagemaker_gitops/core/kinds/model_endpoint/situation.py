@@ -46,7 +46,7 @@ class Pass:
         return {
             "endpointName": name,
             "arn": f"arn:{partition(region)}:sagemaker:{region}:{tenant.account}:endpoint/{name}",
-            "url": f"https://runtime.sagemaker.{region}.{domain}/endpoints/{name}/invocations",
+            "url": f"https://runtime.sagemaker.{region}.{domain}/endpoints/{name}/{'async-' if self.spec.async_ else ''}invocations",
             "consoleUrl": f"https://{region}.console.aws.amazon.com/sagemaker/home?region={region}#/endpoints/{name}",
         }
 
@@ -94,19 +94,21 @@ def shown(serving: Serving, live: LiveEndpoint | None) -> dict[str, Any]:
         model, found = serving.models[variant.name], live.variants.get(variant.name) if live else None
         entry: dict[str, Any] = {
             "name": variant.name,
-            "model": model.label,
+            "model": _cell([model.label]),
             "awsName": serving.model_name(variant),
             "packageArn": model.package_arn or None,
             "artifact": model.artifact,
             "approver": model.approver or None,
             "weight": f"{serving.weight(variant):g}",
-            "instances": serving.effective.instance_counts[variant.name],
+            "instances": serving.effective.instance_counts.get(variant.name),
         }
         if found is not None:
-            entry |= {"liveWeight": f"{found.weight:g}", "liveInstances": found.instances, "imageDigest": found.image_digest or None}
+            entry |= {"liveWeight": f"{found.weight:g}", "imageDigest": found.image_digest or None}
+            entry |= {} if found.serverless else {"liveInstances": found.instances}
         entries.append({name: value for name, value in entry.items() if value is not None})
-    versions = {variant.name: serving.models[variant.name].label.rpartition("/")[2] for variant in spec.variants}
-    pinned = all(variant.model.package is None or variant.model.package.version is not None for variant in spec.variants)
+    versions = {variant.name: serving.models[variant.name].version for variant in spec.variants}
+    packages = [link.package for variant in spec.variants for _, link in variant.model.links]
+    pinned = all(package is None or package.version is not None for package in packages)
     by_git = pinned and not any(variant.model.training_run_ref for variant in spec.variants)
     return {
         "wantedConfig": serving.config_name,
@@ -115,15 +117,21 @@ def shown(serving: Serving, live: LiveEndpoint | None) -> dict[str, Any]:
         "split": _cell([f"{v.name}={versions[v.name]}:{100 * serving.weight(v) / total:.3g}%" for v in spec.variants], " "),
         "approval": "git" if by_git else "registry",
         "variants": entries,
-        "effective": serving.effective.as_status(),
+        "effective": serving.effective.as_status(serving.owner),
     }
 
 
 def served(serving: Serving) -> dict[str, Any]:
     """The entry of lastGood and of history for what the spec asks for now."""
+    variants = []
+    for variant in serving.spec.variants:
+        model = serving.models[variant.name]
+        told = {"packageArn": model.package_arn, "artifact": model.artifact, "weight": f"{serving.weight(variant):g}"}
+        variants.append({"name": variant.name, "model": _cell([model.label])} | {name: text for name, text in told.items() if text})
     if serving.alias is not None:
-        return before_us(serving.config_name)
-    return {"config": serving.config_name, "models": sorted({serving.model_name(variant) for variant in serving.spec.variants})}
+        return before_us(serving.config_name) | {"variants": variants}
+    models = sorted({serving.model_name(variant) for variant in serving.spec.variants})
+    return {"config": serving.config_name, "models": models, "variants": variants}
 
 
 def before_us(config: str) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from sagemaker_gitops.core.kinds.model_endpoint.adoption import adoption_of
 from sagemaker_gitops.core.kinds.model_endpoint.cost import estimate
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.parking import kept_awake, until_rest
-from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, delete_config, delete_model
+from sagemaker_gitops.core.kinds.model_endpoint.requests import correct_shares, delete_config, delete_model
+from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, equal_to, history_after, history_limit, served, shown, update_for
+from sagemaker_gitops.core.kinds.model_endpoint.smoke import next_move, recorded
 from sagemaker_gitops.core.kinds.model_endpoint.tagging import tag_requests, tag_words, tagged_key
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 
@@ -28,12 +30,14 @@ SUCCEEDED = "Succeeded"
 @dataclass(frozen=True, slots=True)
 class Upkeep:
     """What one concern finds. `actions` bring AWS to what is wanted, `doing` says so to people; `busy`: AWS refuses every other change
-    of the endpoint afterwards, so what follows waits. `fields` and `conditions` go into the status; `look_after`: seconds, None on events.
+    of the endpoint afterwards, so what follows waits; `aside`: nobody's requests are touched, so the endpoint stays Ready meanwhile.
+    `fields` and `conditions` go into the status; `look_after`: seconds, None on events.
     """
 
     actions: tuple[Action, ...] = ()
     doing: str = ""
     busy: bool = False
+    aside: bool = False
     fields: Mapping[str, Any] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
     look_after: float | None = None
@@ -44,8 +48,18 @@ Concern = Callable[[Pass, Serving, LiveEndpoint], Upkeep]
 
 def shares(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     """Weights and counts, without a new config."""
-    correction = serving.correct_shares(live)
+    correction = correct_shares(serving, live)
     return Upkeep() if correction is None else Upkeep((correction,), _shares_words(correction, live), busy=True)
+
+
+def smoke(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
+    """The verdict over the version that serves, another test of it when the test was edited, and the end of what a test left."""
+    move = next_move(here, serving, live)
+    if move is None:
+        over = serving.spec.smoke_test is None and recorded(here.snapshot.status)
+        return Upkeep(fields={"smokeTest": None}) if over else Upkeep()
+    about = (move.condition(),) if serving.spec.smoke_test is not None else ()
+    return Upkeep(move.actions, move.message, aside=True, fields={"smokeTest": move.record}, conditions=about, look_after=move.delay)
 
 
 def tags(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
@@ -76,18 +90,19 @@ def cost(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     return Upkeep(fields={"cost": estimate(here.settings.prices, serving, live)})
 
 
-CONCERNS: tuple[Concern, ...] = (adopted, cost, shares, tags, window)
+CONCERNS: tuple[Concern, ...] = (adopted, cost, smoke, shares, tags, window)
 
 
 def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     """Corrects what differs, then keeps what may be gone back to and collects what is older."""
     found = _found(here, serving, live)
+    changing = [upkeep for upkeep in found if upkeep.actions and not upkeep.aside]
     actions = tuple(action for upkeep in found for action in upkeep.actions)
     older, limit = history_after(here, serving), history_limit(here.spec)
     fields: dict[str, Any] = shown(serving, live) | {
         "live": shown(serving, live)["wanted"],
         "lastGood": served(serving),
-        "history": (older if actions else older[:limit]) or None,
+        "history": (older if changing else older[:limit]) or None,
     }
     update = update_for(here, serving.config_name)
     if update:
@@ -96,8 +111,8 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     for upkeep in found:
         fields |= upkeep.fields
     looks = [upkeep.look_after for upkeep in found if upkeep.look_after is not None]
-    if actions:
-        doing = ", ".join(upkeep.doing for upkeep in found if upkeep.actions)
+    if changing:
+        doing = ", ".join(upkeep.doing for upkeep in changing)
         if left := drift.left_alone(here, serving, live, doing):
             return left
         noticed, cleared = drift.noticed(here, serving, doing)
@@ -107,7 +122,7 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     fields["inLine"] = drift.wanted_key(serving)
     status = here.say("InService", [*ready("InService", f"{serving.config_name} serves"), _not_rolled_back(), *conditions], **fields)
     collected = _collected(older[limit:], [served(serving), *older[:limit]])
-    return Plan(status, After(min(looks)) if looks else OnEvent(), collected)
+    return Plan(status, After(min(looks)) if looks else OnEvent(), (*actions, *collected))
 
 
 def _shares_words(correction: AwsRequest, live: LiveEndpoint) -> str:

@@ -9,13 +9,15 @@ from sagemaker_gitops.core import tenancy
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.training_run import status as said
+from sagemaker_gitops.core.kinds.training_run.champion import unfit
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
 from sagemaker_gitops.core.kinds.training_run.facts import Active, Missing, Refused, Source, Unknown
 from sagemaker_gitops.core.kinds.training_run.requests import stop_actions
-from sagemaker_gitops.core.kinds.training_run.run import entry_points, walk
-from sagemaker_gitops.core.kinds.training_run.situation import Pass, build_run, finished
+from sagemaker_gitops.core.kinds.training_run.run import EVALUATE_CHAMPION, entry_points, spec_hash, walk
+from sagemaker_gitops.core.kinds.training_run.situation import Pass, build_run, every_entry, finished, second_evaluation
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
 from sagemaker_gitops.core.plan import After, Done, OnEvent, Plan
+from sagemaker_gitops.core.resource import RERUN
 from sagemaker_gitops.core.tenancy import Bound, Unbound
 
 WAIT_FOR_INPUT = 60.0
@@ -59,6 +61,13 @@ def nothing_new(here: Pass) -> Plan | None:
     return Plan(here.say(here.snapshot.status["phase"], conditions), Done(), finalizer=here.snapshot.has_finalizer)
 
 
+def champion_refused(here: Pass) -> Plan | None:
+    """A champion that the gates cannot be judged against, told before anything is paid for; what runs is left to finish."""
+    assert isinstance(here.facts.binding, Bound)
+    found = unfit(here.snapshot, here.spec, here.facts.champion, here.facts.binding)
+    return _stalled(here, "InvalidSpec", found) if found else None
+
+
 def file_missing(here: Pass) -> Plan | None:
     """An entry point that the source does not hold."""
     assert isinstance(here.facts.source, Source)
@@ -100,8 +109,9 @@ def suspended_by_user(here: Pass) -> Plan | None:
         return None
     run = build_run(here)
     progress = walk(run, here.facts.jobs, said.recorded_steps(here.snapshot.status))
-    running = progress.current is not None and isinstance(progress.current[1], Active | Unknown)
-    entries = said.step_entries(run, progress, here.snapshot.status, here.now) + said.tail_entries(run, None, None)
+    due = progress.current or second_evaluation(here, run, progress)
+    running = due is not None and isinstance(due[1], Active | Unknown)
+    entries = every_entry(here, run, progress)
     leftovers = said.leftover_entries(here.facts.leftovers, here.now, here.settings.create_quarantine) or None
     status = here.say("Suspended", suspended("Suspended", "spec.suspend is true: no step is started"), steps=entries, leftovers=leftovers)
     return Plan(status, OnEvent() if running or leftovers else Done(), finalizer=here.snapshot.has_finalizer or running)
@@ -112,12 +122,23 @@ def earlier_run_active(here: Pass) -> Plan | None:
     active = {name: left for name, left in here.facts.leftovers.items() if isinstance(left.fact, Active | Unknown)}
     if not active:
         return None
-    policy = here.spec.concurrency_policy or DEFAULT_CONCURRENCY_POLICY
     leftovers = said.leftover_entries(here.facts.leftovers, here.now, here.settings.create_quarantine)
+    if set(active) == {_champion_evaluation(here)}:
+        message = f"{', '.join(active)} evaluates an earlier champion to its end, then comes the present one"
+        return Plan(here.say("Running", reconciling("Running", message), leftovers=leftovers), After(STOPPING_DELAY))
+    policy = here.spec.concurrency_policy or DEFAULT_CONCURRENCY_POLICY
     stops = stop_actions(active) if policy == "Replace" else ()
     message = f"{', '.join(sorted(active))} of an earlier version of the spec still runs (concurrencyPolicy: {policy})"
     summary = stalled("RunActive", message) if policy == "Forbid" else reconciling("RunActive", message)
     return Plan(here.say("Pending", summary, leftovers=leftovers), After(STOPPING_DELAY), stops)
+
+
+def _champion_evaluation(here: Pass) -> str:
+    """The evaluation that this very run has started: stopped, it could not be had again when that champion comes back."""
+    assert isinstance(here.facts.source, Source)
+    wanted = spec_hash(here.spec, here.facts.source, here.snapshot.annotations.get(RERUN, ""))
+    recorded = said.recorded_steps(here.snapshot.status).get(EVALUATE_CHAMPION)
+    return recorded.aws_name if recorded is not None and here.snapshot.status.get("specHash") == wanted else ""
 
 
 def no_free_slot(here: Pass) -> Plan | None:
@@ -140,6 +161,7 @@ CHECKS: tuple[Check, ...] = (
     source_refused,
     nothing_new,
     outside_tenant,
+    champion_refused,
     file_missing,
     invalid_request,
     input_missing,

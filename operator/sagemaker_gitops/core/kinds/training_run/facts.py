@@ -154,6 +154,41 @@ class Package:
     version: int
     approval: str
     metrics: Mapping[str, float] = field(default_factory=dict)
+    artifact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The model to beat. `label` is what people call it: digits/7, or an image; one without package_arn is in no registry."""
+
+    label: str
+    package_arn: str = ""
+    artifact: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NoChampion:
+    """There is nothing to beat, and why."""
+
+    message: str = "no approved version to compare with"
+
+
+@dataclass(frozen=True, slots=True)
+class ChampionPending:
+    """Something serves; what it is will be known after the next pass over its ModelEndpoint."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoSuchVariant:
+    """The ModelEndpoint serves, and not the variant that the spec names."""
+
+    message: str
+
+
+ChampionFact = Champion | NoChampion | ChampionPending | NoSuchVariant
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +217,8 @@ class TrainingRunFacts:
     jobs: Mapping[str, JobFact] = field(default_factory=dict)
     leftovers: Mapping[str, Leftover] = field(default_factory=dict)
     evaluation: Evaluation | None = None
-    champion: Package | None = None
+    champion: ChampionFact = NoChampion()
+    champion_evaluation: Evaluation | None = None
     group_exists: bool = False
     registered: Package | None = None
     request_findings: tuple[Finding, ...] = ()

@@ -32,11 +32,9 @@ from sagemaker_gitops.core.kinds.training_run.facts import (
 from sagemaker_gitops.core.kinds.training_run.requests import creating_actions, start_glue_job_run
 from sagemaker_gitops.core.kinds.training_run.run import Attempt, Progress, Run, walk
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
-from sagemaker_gitops.core.kinds.training_run.situation import Pass, build_run, tell, with_history
+from sagemaker_gitops.core.kinds.training_run.situation import UNKNOWN_STATE_DELAY, Pass, build_run, name_conflict, tell, with_history
 from sagemaker_gitops.core.plan import After, Done, OnEvent, Plan, Requeue
 from sagemaker_gitops.core.resource import Snapshot
-
-UNKNOWN_STATE_DELAY = 300.0
 
 
 def plan(snapshot: Snapshot, spec: TrainingRunSpec, facts: TrainingRunFacts, settings: Settings, now: datetime) -> Plan:
@@ -74,8 +72,7 @@ def _advance(here: Pass, run: Run) -> Plan:
         case Failed():
             return _failed(here, run, progress, attempt, fact)
         case Foreign():
-            message = f"{attempt.aws_name} exists and belongs to {fact.owner}: nothing is done with it"
-            return Plan(tell(here, run, progress, "Failed", stalled("NameConflict", message)), Done())
+            return Plan(tell(here, run, progress, "Failed", name_conflict(attempt.aws_name, fact)), Done())
         case Succeeded():
             raise AssertionError("walk leaves no succeeded step as the current one")
         case _:

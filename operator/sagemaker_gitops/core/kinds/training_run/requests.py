@@ -14,7 +14,7 @@ from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, UploadSource
 from sagemaker_gitops.core.kinds.training_run.effective import Effective
 from sagemaker_gitops.core.kinds.training_run.facts import Active, JobType, Leftover
-from sagemaker_gitops.core.kinds.training_run.run import EVALUATE, TRAIN, Attempt, Names, Progress, Run, attempt_of
+from sagemaker_gitops.core.kinds.training_run.run import EVALUATE, EVALUATIONS, TRAIN, Attempt, Names, Progress, Run, attempt_of
 from sagemaker_gitops.core.merge import deep_merge
 
 CODE_FOLDER = "/opt/ml/processing/input/code"
@@ -142,13 +142,13 @@ def create_processing_job(run: Run, progress: Progress, attempt: Attempt) -> Aws
     """Channels under /opt/ml/processing/input/<name>, outputs under /opt/ml/processing/output/<name>, code beside them."""
     part, effective, names = attempt.step.content["spec"], run.effective, _names(run, attempt)
     resources = part.get("resources") or {}
-    evaluates = attempt.step.name == EVALUATE
+    evaluates = attempt.step.name in EVALUATIONS
     locations = dict(progress.outputs) | {name: version.uri for name, version in run.inputs.items()}
     inputs = [_processing_input(name, locations[name], _distribution(run, name)) for name in attempt.step.consumes]
     if evaluates:
-        inputs.append(_processing_input("model", locations["model"]))
+        inputs.append(_processing_input("model", attempt.step.content.get("model") or locations["model"]))
     entry = part.get("entryPoint")
-    image = effective.processing_images[attempt.step.name]
+    image = effective.processing_images[EVALUATE if evaluates else attempt.step.name]
     application: dict[str, Any] = {"ImageUri": image}
     if entry:
         inputs.append(_processing_input("code", f"{names.source}/"))
@@ -186,7 +186,7 @@ def job_outputs(run: Run, attempt: Attempt) -> dict[str, str]:
     names, part = _names(run, attempt), attempt.step.content["spec"]
     if attempt.step.name == TRAIN:
         return {"model": f"{names.training_output}/{attempt.aws_name}/output/model.tar.gz"}
-    wanted = [EVALUATION_OUTPUT] if attempt.step.name == EVALUATE else part.get("outputs", ())
+    wanted = [EVALUATION_OUTPUT] if attempt.step.name in EVALUATIONS else part.get("outputs", ())
     return {name: names.output(name) for name in wanted}
 
 

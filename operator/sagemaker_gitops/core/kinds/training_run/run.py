@@ -7,7 +7,7 @@ and by the plan to decide; both see the same run because both call this.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sagemaker_gitops.api.training_run import TrainingRunSpec
@@ -17,8 +17,10 @@ from sagemaker_gitops.core.kinds.training_run.facts import Failed, InputVersion,
 from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Bound
 
-PREPARE, TRAIN, EVALUATE, GATE, REGISTER = "prepare", "train", "evaluate", "gate", "register"
-ORDER = (PREPARE, TRAIN, EVALUATE, GATE, REGISTER)
+PREPARE, TRAIN, EVALUATE, EVALUATE_CHAMPION, GATE, REGISTER = "prepare", "train", "evaluate", "evaluate-champion", "gate", "register"
+ORDER = (PREPARE, TRAIN, EVALUATE, EVALUATE_CHAMPION, GATE, REGISTER)
+EVALUATIONS = (EVALUATE, EVALUATE_CHAMPION)
+BEFORE_NONCE = (PREPARE, EVALUATE_CHAMPION)  # a rerun trains again; it changes neither the data nor the champion
 
 # Policy, not content: an edit of these changes what happens next, never what a finished step did.
 _POLICY = ("retry",)
@@ -174,10 +176,16 @@ def steps_of(run: Run) -> tuple[Step, ...]:
     return tuple(found)
 
 
+def champion_step(run: Run, artifact: str) -> Step:
+    """`evaluate` once more, with the champion's archive instead of the new model."""
+    judged = next(step for step in steps_of(run) if step.name == EVALUATE)
+    return replace(judged, name=EVALUATE_CHAMPION, content={**judged.content, "model": artifact})
+
+
 def attempt_of(run: Run, step: Step, before: Sequence[Attempt], number: int) -> Attempt:
     """The name of one attempt: content of the step, its files, what it consumes, the steps before it, nonce and number.
 
-    A nonce enters at train; prepare takes it only for the attempt after its last, so a rerun of a good prepare starts nothing.
+    A nonce enters at train; what is before it takes it only for the attempt after its last, so a rerun of a good prepare starts nothing.
     """
     produced = {output: attempt.key for attempt in before for output in outputs_of(attempt.step)}
     consumed = {name: [run.inputs[name].uri, run.inputs[name].digest] for name in step.consumes if name in run.inputs}
@@ -193,7 +201,7 @@ def attempt_of(run: Run, step: Step, before: Sequence[Attempt], number: int) -> 
         "files": naming.files_digest(step.files),
         "consumes": consumed | ({"delivered": delivered} if delivered else {}),
         "model": next((attempt.key for attempt in before if attempt.step.name == TRAIN), ""),
-        "nonce": run.nonce if step.name != PREPARE or number > step.max_attempts else "",
+        "nonce": run.nonce if step.name not in BEFORE_NONCE or number > step.max_attempts else "",
         "attempt": number,
     }
     key = naming.content_key(identity)
@@ -222,29 +230,36 @@ def walk(run: Run, jobs: Mapping[str, JobFact], recorded: Mapping[str, Recorded]
     done: list[tuple[Attempt, Succeeded]] = []
     for step in steps_of(run):
         before = [attempt for attempt, _ in done]
-        attempt = _first_attempt(run, step, before, recorded.get(step.name))
-        while True:
-            if attempt.aws_name not in jobs:
-                return Progress(tuple(done), None, attempt)
-            fact = jobs[attempt.aws_name]
-            following = _next_number(run, attempt, fact)
-            if following is None:
-                break
-            attempt = attempt_of(run, step, before, following)
+        attempt, fact = follow(run, step, before, jobs, recorded.get(step.name))
+        if fact is None:
+            return Progress(tuple(done), None, attempt)
         if not isinstance(fact, Succeeded):
             return Progress(tuple(done), (attempt, fact))
         done.append((attempt, fact))
     return Progress(tuple(done))
 
 
+def follow(
+    run: Run, step: Step, before: Sequence[Attempt], jobs: Mapping[str, JobFact], recorded: Recorded | None
+) -> tuple[Attempt, JobFact | None]:
+    """The attempt of a step that decides, and its fact; None when nobody has looked at it yet."""
+    attempt = _first_attempt(run, step, before, recorded)
+    while (fact := jobs.get(attempt.aws_name)) is not None:
+        following = _next_number(run, attempt, fact)
+        if following is None:
+            break
+        attempt = attempt_of(run, step, before, following)
+    return attempt, fact
+
+
 def _next_number(run: Run, attempt: Attempt, fact: JobFact) -> int | None:
-    """The attempt after a failed one: by the retry policy, or once more for a prepare step that a person asked to rerun."""
+    """The attempt after a failed one: by the retry policy, or once more for a step before train that a person asked to rerun."""
     step = attempt.step
     if not isinstance(fact, Failed) or attempt.number > step.max_attempts:
         return None
     if fact.failure in step.retry_on and attempt.number < step.max_attempts:
         return attempt.number + 1
-    return step.max_attempts + 1 if step.name == PREPARE and run.nonce else None
+    return step.max_attempts + 1 if step.name in BEFORE_NONCE and run.nonce else None
 
 
 def _first_attempt(run: Run, step: Step, before: Sequence[Attempt], recorded: Recorded | None) -> Attempt:

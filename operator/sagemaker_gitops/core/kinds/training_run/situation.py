@@ -7,18 +7,35 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sagemaker_gitops.api.fields import aws_string
+from sagemaker_gitops.api.training_rules import champions
 from sagemaker_gitops.api.training_run import DEFAULT_HISTORY_LIMIT, TrainingRunSpec
-from sagemaker_gitops.core.conditions import READY, Condition, bounded, timestamp
+from sagemaker_gitops.core.conditions import READY, Condition, bounded, stalled, timestamp
 from sagemaker_gitops.core.kinds.training_run import status as said
+from sagemaker_gitops.core.kinds.training_run.champion import is_own, reevaluates, reevaluation
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
-from sagemaker_gitops.core.kinds.training_run.facts import FailureClass, Source, TrainingRunFacts
-from sagemaker_gitops.core.kinds.training_run.run import Progress, Run, keys_of, spec_hash
+from sagemaker_gitops.core.kinds.training_run.facts import FailureClass, Foreign, JobFact, JobType, NoChampion, Source, TrainingRunFacts
+from sagemaker_gitops.core.kinds.training_run.run import EVALUATE_CHAMPION, GATE, Attempt, Progress, Run, keys_of, spec_hash
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.resource import RERUN, Snapshot
 from sagemaker_gitops.core.tenancy import Bound
 
-HISTORY_FIELDS = ("specHash", "runKey", "phase", "startedAt", "finishedAt", "metric", "champion", "gate", "model", "revision")
+HISTORY_FIELDS = (
+    "specHash",
+    "runKey",
+    "phase",
+    "startedAt",
+    "finishedAt",
+    "metric",
+    "champion",
+    "championModel",
+    "gate",
+    "model",
+    "revision",
+)
 TERMINAL_PHASES = ("Succeeded", "Failed", "GateRejected", "Stopped")
+UNKNOWN_STATE_DELAY = 300.0  # seconds
+RUN_FACTS, RUN_FACT = 40, 128  # entries, and characters of each
 CELL = 255  # characters that status has for a text of somebody's own
 
 
@@ -69,6 +86,52 @@ def _says_why_it_ended(status: Mapping[str, Any]) -> bool:
     return reason in ("Succeeded", "GateRejected", *FailureClass)
 
 
+def second_evaluation(here: Pass, run: Run, progress: Progress) -> tuple[Attempt, JobFact] | None:
+    """The champion's evaluation as far as this pass has seen it."""
+    found = reevaluation(run, progress, here.facts.champion, here.facts.jobs, said.recorded_steps(here.snapshot.status))
+    return None if found is None or found[1] is None else (found[0], found[1])
+
+
+def passed_before(here: Pass, run: Run) -> Mapping[str, Any] | None:
+    """The gate's entry when champion gates of this very run have passed and AWS has its package: a champion that comes later is not theirs.
+
+    Status alone proves nothing: anybody may edit it.
+    """
+    status = here.snapshot.status
+    if not champions(run.spec) or here.facts.registered is None or status.get("gate") != "Passed":
+        return None
+    return _recorded(status, GATE) if status.get("specHash") == spec_hash(run.spec, run.source, run.nonce) else None
+
+
+def every_entry(
+    here: Pass, run: Run, progress: Progress, creating: bool = False, gate: Mapping[str, Any] | None = None, register: Any = None
+) -> list[dict[str, Any]]:
+    """status.steps. `creating` is about the step that is due: the current one, or the champion's evaluation after the last."""
+    status = here.snapshot.status
+    entries = said.step_entries(run, progress, status, here.now, creating)
+    if reevaluates(run.spec):
+        entries.append(_champion_entry(here, run, progress, creating))
+    return entries + said.tail_entries(run, gate, register)
+
+
+def _champion_entry(here: Pass, run: Run, progress: Progress, creating: bool) -> dict[str, Any]:
+    entry = {"name": EVALUATE_CHAMPION, "type": str(JobType.PROCESSING_JOB), "state": "Pending"}
+    if passed_before(here, run) is not None:
+        return dict(_recorded(here.snapshot.status, EVALUATE_CHAMPION) or entry)
+    second = second_evaluation(here, run, progress)
+    if second is not None:
+        return said.step_entry(run, *second, said.places_of(run, progress), here.snapshot.status, here.now, creating)
+    champion = here.facts.champion
+    if progress.current is not None or not (isinstance(champion, NoChampion) or is_own(run, champion, progress)):
+        return entry
+    why = champion.message if isinstance(champion, NoChampion) else "the champion is this very model"
+    return entry | {"state": "Skipped", "message": why}
+
+
+def _recorded(status: Mapping[str, Any], step: str) -> Mapping[str, Any] | None:
+    return next((item for item in status.get("steps") or () if isinstance(item, Mapping) and item.get("name") == step), None)
+
+
 def tell(
     here: Pass,
     run: Run,
@@ -82,14 +145,15 @@ def tell(
     fields: Mapping[str, Any] | None = None,
     failure: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    entries = said.step_entries(run, progress, here.snapshot.status, here.now, creating) + said.tail_entries(run, gate, register)
+    entries = every_entry(here, run, progress, creating, gate, register)
     before, wanted = here.snapshot.status, spec_hash(run.spec, run.source, run.nonce)
     same_run = before.get("specHash") == wanted
-    numbers = {"metric": None, "champion": None, "gate": None, "model": None} | dict(fields or {})
+    second = second_evaluation(here, run, progress)
+    numbers: dict[str, Any] = dict.fromkeys(("metric", "champion", "championModel", "gate", "model")) | dict(fields or {})
     kept = {name: before.get(name) if same_run and value is None else value for name, value in numbers.items()}
     return here.say(
         phase,
-        [*said.step_conditions(run, progress), *conditions],
+        [*said.step_conditions(run, progress), *(said.champion_condition(*second) if second else ()), *conditions],
         specHash=wanted,
         runKey=keys_of(run, progress).run if progress.current is None else None,
         step=said.current_step(entries),
@@ -107,6 +171,10 @@ def tell(
     )
 
 
+def name_conflict(aws_name: str, fact: Foreign) -> list[Condition]:
+    return stalled("NameConflict", f"{aws_name} exists and belongs to {fact.owner}: nothing is done with it")
+
+
 def _trigger(here: Pass) -> str:
     nonce = here.snapshot.annotations.get(RERUN, "")
     return bounded(f"rerun {nonce}", CELL) if nonce else "spec"
@@ -116,5 +184,16 @@ def with_history(here: Pass, run: Run, status: dict[str, Any]) -> dict[str, Any]
     """status.history: one entry per ended run, newest first, at most historyLimit."""
     limit = DEFAULT_HISTORY_LIMIT if run.spec.history_limit is None else run.spec.history_limit
     entry = {name: status[name] for name in HISTORY_FIELDS if status.get(name) is not None} | {"trigger": status["provenance"]["trigger"]}
+    entry |= {name: facts for name, facts in _told(run, status).items() if facts}
     older = [item for item in here.snapshot.status.get("history") or () if item.get("specHash") != entry["specHash"]]
     return {**status, "history": [entry, *older][:limit]}
+
+
+def _told(run: Run, status: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What `compare` shows of a run besides its columns."""
+    settings = {**run.spec.parameters, **run.spec.train.hyperparameters}
+    return {
+        "parameters": {name: bounded(aws_string(value), RUN_FACT) for name, value in sorted(settings.items())[:RUN_FACTS]},
+        "metrics": dict(sorted((k, v) for step in status["steps"] for k, v in (step.get("metrics") or {}).items())[:RUN_FACTS]),
+        "inputs": {name: version.digest for name, version in sorted(run.inputs.items())},
+    }

@@ -29,6 +29,7 @@ from sagemaker_gitops.core.kinds.training_run.facts import (
 from sagemaker_gitops.core.kinds.training_run.gates import GateResult
 from sagemaker_gitops.core.kinds.training_run.run import (
     EVALUATE,
+    EVALUATE_CHAMPION,
     GATE,
     PREPARE,
     REGISTER,
@@ -42,7 +43,7 @@ from sagemaker_gitops.core.kinds.training_run.run import (
 from sagemaker_gitops.core.naming import files_digest
 from sagemaker_gitops.core.resource import Snapshot
 
-DONE_CONDITIONS = {PREPARE: "Prepared", TRAIN: "Trained", EVALUATE: "Evaluated"}
+DONE_CONDITIONS = {PREPARE: "Prepared", TRAIN: "Trained", EVALUATE: "Evaluated", EVALUATE_CHAMPION: "ChampionEvaluated"}
 LOG_TAIL_LINES = 20
 LOG_LINE_LIMIT = 300
 # AWS words it "exit code: 1", the training toolkit "ExitCode 1".
@@ -110,20 +111,26 @@ def _may_run(entry: Mapping[str, Any]) -> bool:
 
 def step_entries(run: Run, progress: Progress, previous: Mapping[str, Any], now: datetime, creating: bool = False) -> list[dict[str, Any]]:
     """status.steps for the paid steps: those done, the current one, those to come."""
-    places = progress.outputs | {name: version.uri for name, version in run.inputs.items()}
-    entries = [_entry(run, attempt, fact, places, previous, now) for attempt, fact in progress.done]
+    places = places_of(run, progress)
+    entries = [step_entry(run, attempt, fact, places, previous, now) for attempt, fact in progress.done]
     if progress.current is not None:
         attempt, fact = progress.current
-        entries.append(_entry(run, attempt, fact, places, previous, now, creating))
+        entries.append(step_entry(run, attempt, fact, places, previous, now, creating))
     known = {entry["name"] for entry in entries}
     entries += [{"name": step.name, "type": str(step.type), "state": "Pending"} for step in steps_of(run) if step.name not in known]
     return entries
 
 
-def _entry(
+def places_of(run: Run, progress: Progress) -> dict[str, str]:
+    """Where every channel's data is, by name."""
+    return progress.outputs | {name: version.uri for name, version in run.inputs.items()}
+
+
+def step_entry(
     run: Run, attempt: Attempt, fact: JobFact, places: Mapping[str, str], previous: Mapping[str, Any], now: datetime, creating: bool = False
 ) -> dict[str, Any]:
     tenant, step = run.tenant.spec, attempt.step
+    model = step.content.get("model")
     service = "glue" if step.type is JobType.GLUE_JOB else "sagemaker"
     entry: dict[str, Any] = {
         "name": step.name,
@@ -132,7 +139,7 @@ def _entry(
         "awsName": attempt.aws_name,
         "arn": f"arn:{partition(tenant.region)}:{service}:{tenant.region}:{tenant.account}:{_ARN_PATHS[step.type]}/{attempt.aws_name}",
         "attempt": attempt.number,
-        "inputs": {name: places[name] for name in step.consumes if name in places},
+        "inputs": {name: places[name] for name in step.consumes if name in places} | ({"model": model} if model else {}),
         "consoleUrl": f"https://{tenant.region}.console.aws.amazon.com/" + _CONSOLE[step.type].format(r=tenant.region, n=attempt.aws_name),
     }
     if isinstance(fact, Succeeded):
@@ -213,6 +220,13 @@ def step_conditions(run: Run, progress: Progress) -> list[Condition]:
         if isinstance(fact, Failed):
             said.append(Condition(DONE_CONDITIONS[attempt.step.name], "False", str(fact.failure), fact.reason))
     return said
+
+
+def champion_condition(attempt: Attempt, fact: JobFact) -> list[Condition]:
+    """ChampionEvaluated, once it has ended."""
+    if isinstance(fact, Succeeded):
+        return [Condition(DONE_CONDITIONS[attempt.step.name], "True", "Succeeded", attempt.aws_name)]
+    return [Condition(DONE_CONDITIONS[attempt.step.name], "False", str(fact.failure), fact.reason)] if isinstance(fact, Failed) else []
 
 
 def current_step(entries: Sequence[Mapping[str, Any]]) -> str:
