@@ -6,13 +6,14 @@ Knows AWS and the runtime, not kopf; the command line hands it to the shell.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from sagemaker_gitops.aws import idle
 from sagemaker_gitops.aws.clients import Clients
-from sagemaker_gitops.aws.drift import watch
+from sagemaker_gitops.aws.drift import watch, watch_attached
 from sagemaker_gitops.aws.events import AwsEvent, poll
 from sagemaker_gitops.aws.kinds.bindings import binding_of, tenant_of
 from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
@@ -32,6 +33,7 @@ from sagemaker_gitops.runtime.queue import Priority
 from sagemaker_gitops.runtime.reconciler import Enqueue
 from sagemaker_gitops.runtime.store import Store, any_of
 
+Background = Callable[[Enqueue, Store], Coroutine[Any, Any, None]]
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 ACTIVE_PHASES = ("Running", "Deleting")
 
@@ -132,29 +134,39 @@ def wire(context: Context) -> Wiring:
             clients, lambda: active_jobs(kind, references, store), lambda key: enqueue(key, 0.0, Priority.SWEEP), settings.sweep_interval
         )
 
-    async def compare(enqueue: Enqueue, store: Store) -> None:
-        def wake(key: Key) -> None:
-            endpoints.suspect(key)
-            enqueue(key, 0.0, Priority.SWEEP)
-
-        await watch(clients, endpoints.seen, wake, settings.drift_interval)
-
-    async def listen_for_silence(enqueue: Enqueue, store: Store) -> None:
-        def note(key: Key, quiet: Quiet) -> None:
-            if endpoints.hear(key, quiet):
-                enqueue(key, 0.0, Priority.SWEEP)
-
-        await idle.watch(clients, endpoints.idle, note, context.clock.now, settings.drift_interval)
-
     async def close() -> None:
         clients.close()
 
     return Wiring(
         kinds={kind.name: kind, endpoints.name: endpoints},
         references={kind.name: training_run_references, endpoints.name: model_endpoint_references},
-        background=(*((listen,) if settings.event_queue_url else ()), look, compare, listen_for_silence),
+        background=(*((listen,) if settings.event_queue_url else ()), look, *watches(clients, endpoints, context)),
         close=close,
     )
+
+
+def watches(clients: Clients, endpoints: ModelEndpointKind, context: Context) -> tuple[Background, ...]:
+    """What is found of endpoints without events: changes by hand, of what hangs on them too, and that nobody asks them."""
+    interval = context.settings.drift_interval
+
+    async def compare(enqueue: Enqueue, store: Store) -> None:
+        def wake(key: Key) -> None:
+            endpoints.suspect(key)
+            enqueue(key, 0.0, Priority.SWEEP)
+
+        await watch(clients, endpoints.seen, wake, interval)
+
+    async def compare_attached(enqueue: Enqueue, store: Store) -> None:
+        await watch_attached(clients, endpoints.seen, lambda key: enqueue(key, 0.0, Priority.SWEEP), interval)
+
+    async def listen_for_silence(enqueue: Enqueue, store: Store) -> None:
+        def note(key: Key, quiet: Quiet) -> None:
+            if endpoints.hear(key, quiet):
+                enqueue(key, 0.0, Priority.SWEEP)
+
+        await idle.watch(clients, endpoints.idle, note, context.clock.now, interval)
+
+    return compare, compare_attached, listen_for_silence
 
 
 def clients_of(settings: Settings, context: Context) -> Clients:

@@ -12,6 +12,7 @@ from sagemaker_gitops.api.status import Arn, AwsName, Cell, Column, Deletion, Di
 VARIANT_LIMIT = 10
 PAST_CONFIG_LIMIT = 20
 ARTIFACT_LIMIT = 20
+ALARM_LIMIT = 40
 
 
 class ServingVariant(Model):
@@ -34,7 +35,9 @@ class ServingVariant(Model):
     live_weight: Word | None = None
     """Share that AWS reports. Example: "0.9"."""
     instances: StrictInt | None = None
-    """Wanted number of instances. Example: 2."""
+    """Wanted number of instances; absent where it is the scaler's. Example: 2."""
+    scaling: Word | None = None
+    """Fewest and most instances between which AWS scales. Example: 1-4."""
     live_instances: StrictInt | None = None
     """Number of instances that AWS reports. Example: 2."""
     image_digest: Digest | None = None
@@ -54,6 +57,23 @@ class ServedVariant(Model):
     """The model's archive. Example: s3://team-a-ml/artifacts/.../model.tar.gz."""
     weight: Word | None = None
     """Its share when it was last settled. Example: "0.9"."""
+
+
+class ScalableTarget(Model):
+    """What Application Auto Scaling was told about a variant."""
+
+    name: Word
+    """Name of the variant. Example: blue."""
+    min_capacity: StrictInt
+    """Fewest instances. Example: 1."""
+    max_capacity: StrictInt
+    """Most instances. Example: 4."""
+    target_invocations_per_instance: StrictInt
+    """Requests a minute that one instance is meant to answer. Example: 200."""
+    scale_in_cooldown: Word
+    """Time between taking instances away. Example: 5m."""
+    scale_out_cooldown: Word
+    """Time between adding instances. Example: 1m."""
 
 
 class PastConfig(Model):
@@ -217,6 +237,12 @@ class ModelEndpointStatus(Status):
     """Who decides what serves: git for pins, registry for approvals. Example: git."""
     variants: Annotated[tuple[ServingVariant, ...], Items(VARIANT_LIMIT, kind="map")] | None = None
     """The variants in the order of the spec. Example: [{name: blue, model: digits/7}]."""
+    scalable_targets: Annotated[tuple[ScalableTarget, ...], Items(2 * VARIANT_LIMIT, kind="map")] | None = None
+    """Variants that AWS scales. Example: [{name: blue, minCapacity: 1, maxCapacity: 4, targetInvocationsPerInstance: 200,
+    scaleInCooldown: 5m, scaleOutCooldown: 1m}].
+    """
+    alarms: Annotated[tuple[AwsName, ...], Items(ALARM_LIMIT, kind="set")] | None = None
+    """CloudWatch alarms that the operator made. Example: [team-a-digits-4k2mzq-blue-5xx-k5tq3vwx2a]."""
     update: Update | None = None
     """The last change that was asked for. Example: {config: team-a-digits-config-k5tq3vwx2a, outcome: Succeeded}."""
     smoke_test: SmokeTestResult | None = None

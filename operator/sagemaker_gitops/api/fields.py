@@ -17,7 +17,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, StrictBo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from sagemaker_gitops.api import secret_names
-from sagemaker_gitops.api.base import Entries, Items, Problem, Rule, Text, problem
+from sagemaker_gitops.api.base import Entries, Items, Problem, Rule, Text, problem, quoted
 
 DAY = 86_400
 HYPERPARAMETER_LIMIT = 2500  # HyperParameterValue
@@ -269,6 +269,32 @@ class Number:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "number"} | ({"minimum": self.minimum} if self.minimum is not None else {})
+
+
+@dataclass(frozen=True, slots=True)
+class PercentOrNumber:
+    """Kubernetes' int-or-string: a text that `pattern` matches, or a whole number from 1 to `largest`."""
+
+    pattern: str
+    largest: int
+    message: str
+
+    def parse(self, value: Any) -> int | str:
+        if isinstance(value, str) and re.fullmatch(self.pattern, value, re.ASCII):
+            return value
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= self.largest:
+            return value
+        raise problem(self.message)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.parse)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        rule = f"type(self) == int ? self >= 1 && self <= {self.largest} : self.matches({quoted(f'^(?:{self.pattern})$')})"
+        validations = [{"rule": rule, "message": self.message}]
+        return {"x-kubernetes-int-or-string": True, "maxLength": 4, "x-kubernetes-validations": validations}
 
 
 class Scalar:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictInt
+from pydantic import Field, StrictBool, StrictInt
 
 from sagemaker_gitops.api.base import Items, Model, Rule, Text, exactly_one
 from sagemaker_gitops.api.endpoint_modes import SERVERLESS_RULES, Async, Serverless, SmokeTest
 from sagemaker_gitops.api.endpoint_upkeep import REST_RULES, ActiveWindow, AdoptPolicy, DriftPolicy, EndpointName, Idle
 from sagemaker_gitops.api.fields import (
+    DAY,
     TAG_RULE,
     Count,
     Environment,
@@ -20,6 +22,7 @@ from sagemaker_gitops.api.fields import (
     KmsKeyArn,
     Number,
     ObjectName,
+    PercentOrNumber,
     RoleArn,
     S3Uri,
     Tags,
@@ -35,11 +38,27 @@ DEFAULT_ROLLBACK_LIMIT = 3
 DEFAULT_WEIGHT = 1.0
 DEFAULT_WAIT_INTERVAL = 600  # seconds
 PIPELINE_LIMIT = 15  # CreateModel's Containers
+DEFAULT_COOLDOWN = 300  # seconds
+ROLLBACK_ALARM_LIMIT = 10  # AutoRollbackConfig
+ALARMS_PER_VARIANT = 2  # error rate and latency
 
 RolloutType = Literal["AllAtOnce", "Canary", "Linear", "Rolling"]
 WaitInterval = Annotated[int, duration_type(1, 3600)]  # WaitIntervalInSeconds
 AlarmName = Annotated[str, Text(r"[^\x00-\x1f\x7f]{1,255}", "must be the name of a CloudWatch alarm", 255)]
-Percent = Annotated[str, Text(r"(?:[1-9]|[1-9][0-9]|100)%", "must be a percentage from 1% to 100%, such as 10%", 4)]
+Cooldown = Annotated[int, duration_type(0, DAY)]
+Size = Annotated[
+    int | str,
+    PercentOrNumber(
+        r"(?:[1-9]|[1-9][0-9]|100)%", 100, "must be a percentage from 1% to 100%, such as 10%, or a number of instances from 1 to 100"
+    ),
+]
+
+
+_SHARES = {  # CanarySize, LinearStepSize, MaximumBatchSize
+    "Canary": "^([1-9]|[1-4][0-9]|50)%$",
+    "Linear": "^([1-4][0-9]|50)%$",
+    "Rolling": "^([5-9]|[1-4][0-9]|50)%$",
+}
 
 
 class Package(Model):
@@ -113,6 +132,36 @@ class HostingResources(Model):
     """Number of instances. Example: 2. Left out: 1."""
 
 
+class Autoscaling(Model):
+    """How AWS changes the number of instances with the load. From then on the number is the scaler's, not the spec's."""
+
+    rules = (
+        Rule(
+            "self.minCapacity <= self.maxCapacity",
+            "maxCapacity must be at least minCapacity",
+            lambda scaling: scaling.min_capacity <= scaling.max_capacity,
+            ".maxCapacity",
+        ),
+    )
+
+    min_capacity: Count
+    """Fewest instances. Example: 1."""
+    max_capacity: Count
+    """Most instances. Example: 4."""
+    target_invocations_per_instance: Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+    """Requests a minute that one instance is meant to answer; AWS adds instances above it and takes some away well below. Example: 200."""
+    scale_in_cooldown: Cooldown | None = None
+    """Time between taking instances away. Example: 5m. Left out: 5m."""
+    scale_out_cooldown: Cooldown | None = None
+    """Time between adding instances. Example: 1m. Left out: 5m."""
+
+
+def _count_within_range(variant: Variant) -> bool:
+    count = variant.resources.instance_count if variant.resources is not None else None
+    scaling = variant.autoscaling
+    return count is None or scaling is None or scaling.min_capacity <= count <= scaling.max_capacity
+
+
 class Variant(Model):
     """One model behind the endpoint."""
 
@@ -122,6 +171,20 @@ class Variant(Model):
             "resources and serverless exclude each other: an instance type and a count mean nothing without machines",
             lambda variant: variant.resources is None or variant.serverless is None,
             ".serverless",
+        ),
+        Rule(
+            "!(has(self.autoscaling) && has(self.serverless))",
+            "autoscaling and serverless exclude each other: AWS scales a serverless variant by itself",
+            lambda variant: variant.autoscaling is None or variant.serverless is None,
+            ".autoscaling",
+        ),
+        Rule(
+            "!has(self.autoscaling) || !has(self.resources) || !has(self.resources.instanceCount)"
+            " || (self.resources.instanceCount >= self.autoscaling.minCapacity"
+            " && self.resources.instanceCount <= self.autoscaling.maxCapacity)",
+            "beside autoscaling this is only the number to start with: it must lie from minCapacity to maxCapacity, or be left out",
+            _count_within_range,
+            ".resources.instanceCount",
         ),
     )
 
@@ -137,6 +200,10 @@ class Variant(Model):
     """No machines: AWS brings the computing power, and nothing is paid while nobody asks. An endpoint that has machines cannot become
     serverless (AWS refuses it). Example: {memorySizeInMB: 2048, maxConcurrency: 5}.
     """
+    autoscaling: Autoscaling | None = None
+    """Lets AWS change the number of instances with the load. Example: {minCapacity: 1, maxCapacity: 4,
+    targetInvocationsPerInstance: 200}. Left out: the number is instanceCount.
+    """
 
 
 class Rollout(Model):
@@ -151,20 +218,32 @@ class Rollout(Model):
         ),
         Rule(
             "has(self.size) || self.type == 'AllAtOnce'",
-            "size is needed: the share that moves at a time, such as 10%",
+            "size is needed: what moves at a time, such as 10% or 1 (a number of instances)",
             lambda rollout: rollout.size is not None or rollout.type == "AllAtOnce",
+            ".size",
+        ),
+        Rule(
+            "!has(self.size) || type(self.size) == int || self.type == 'AllAtOnce'"
+            f" || self.size.matches(self.type == 'Canary' ? '{_SHARES['Canary']}'"
+            f" : self.type == 'Linear' ? '{_SHARES['Linear']}' : '{_SHARES['Rolling']}')",
+            "AWS takes 1% to 50% for Canary, 10% to 50% for Linear and 5% to 50% for Rolling",
+            lambda rollout: not isinstance(rollout.size, str) or re.match(_SHARES.get(rollout.type, ""), rollout.size) is not None,
             ".size",
         ),
     )
 
     type: RolloutType
     """AllAtOnce, Canary (one share, then the rest), Linear (share by share) or Rolling (in place, share by share). Example: Canary."""
-    size: Percent | None = None
-    """Share of the capacity that moves at a time. Example: 10%."""
+    size: Size | None = None
+    """What moves at a time: a share of the capacity, or a number of instances. Example: 10%."""
     wait_interval: WaitInterval | None = None
     """How long each share is watched before the next one. Example: 10m. Left out: 10m."""
     alarms: Annotated[tuple[AlarmName, ...], Items(10, min_items=1, kind="set")] | None = None
-    """CloudWatch alarms that stop the rollout and bring the old version back. Example: [digits-5xx]."""
+    """CloudWatch alarms that stop the rollout and bring the old version back. They must exist. Example: [digits-5xx]."""
+    create_default_alarms: StrictBool | None = None
+    """Makes two alarms for each variant that watch the new version alone and bring the old one back: more than 5% of the answers are
+    server errors (5xx), or the model takes more than 5 s on average, in 2 of 5 minutes. Example: true. Left out: false.
+    """
 
 
 class DataCapture(Model):
@@ -209,6 +288,14 @@ def _owned_members(spec: ModelEndpointSpec) -> list[tuple[str, str]]:
     ]
 
 
+def rollback_alarms(spec: ModelEndpointSpec) -> int:
+    """How many alarms a rollout is watched by."""
+    rollout = spec.rollout
+    if rollout is None:
+        return 0
+    return len(rollout.alarms or ()) + (ALARMS_PER_VARIANT * len(spec.variants) if rollout.create_default_alarms else 0)
+
+
 class ModelEndpointSpec(Model):
     """Which models serve under one URL. A change of the models makes a new endpoint config beside the serving one and updates in place."""
 
@@ -221,6 +308,15 @@ class ModelEndpointSpec(Model):
         ),
         *SERVERLESS_RULES,
         *REST_RULES,
+        Rule(
+            "!has(self.rollout) || !has(self.rollout.createDefaultAlarms) || !self.rollout.createDefaultAlarms"
+            f" || (has(self.rollout.alarms) ? self.rollout.alarms.size() : 0) + {ALARMS_PER_VARIANT} * self.variants.size()"
+            f" <= {ROLLBACK_ALARM_LIMIT}",
+            f"AWS watches at most {ROLLBACK_ALARM_LIMIT} alarms: createDefaultAlarms makes {ALARMS_PER_VARIANT} for each variant,"
+            " so leave it or some of the alarms out",
+            lambda spec: rollback_alarms(spec) <= ROLLBACK_ALARM_LIMIT,
+            ".rollout.createDefaultAlarms",
+        ),
         TAG_RULE,
     )
     checks = (reserved_tags, _owned_members)

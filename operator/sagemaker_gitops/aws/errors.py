@@ -34,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     Rule(Category.EXISTS, "ValidationException", "already exists"),
     Rule(Category.BUSY, "ValidationException", "is in status"),
     Rule(Category.BUSY, "ValidationException", "in-progress"),
+    Rule(Category.BUSY, "ValidationException", "must be deregistered"),
     Rule(Category.TRANSIENT, "ValidationException", "Could not assume role"),
     Rule(Category.TERMINAL, "ValidationException"),
     Rule(Category.BUSY, "ResourceInUse", "is in status", "Delete"),
@@ -60,6 +61,15 @@ RULES: tuple[Rule, ...] = (
     Rule(Category.TRANSIENT, "InternalDependencyException"),
     # CloudWatch Logs
     Rule(Category.NOT_FOUND, "ResourceNotFoundException"),
+    # Application Auto Scaling and CloudWatch
+    Rule(Category.NOT_FOUND, "ObjectNotFoundException"),
+    Rule(Category.BUSY, "ConcurrentUpdateException"),
+    Rule(Category.BUSY, "ResourceConflict"),
+    Rule(Category.BLOCKED, "FailedResourceAccessException"),
+    Rule(Category.BLOCKED, "LimitExceeded"),
+    Rule(Category.TERMINAL, "ValidationError"),
+    Rule(Category.TERMINAL, "InvalidParameter"),
+    Rule(Category.TERMINAL, "MissingParameter"),
     # Everybody
     Rule(Category.THROTTLED, "Throttling"),
     Rule(Category.THROTTLED, "TooManyRequests"),

@@ -23,7 +23,10 @@ START_RATES: Mapping[str, float] = {
     "glue:": 5.0,
     "glue:StartJobRun": 2.0,
     "logs:": 5.0,
+    "application-autoscaling:": 5.0,
     "cloudwatch:": 5.0,
+    "cloudwatch:PutMetricAlarm": 2.0,
+    "cloudwatch:DeleteAlarms": 2.0,
     "s3:": 100.0,
 }
 DEFAULT_RATE = 20.0

@@ -12,6 +12,7 @@ from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.parse import read
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.core.actions import AwsRequest
+from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion
 from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     Container,
     EndpointFact,
@@ -24,7 +25,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     SmokeFacts,
 )
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
-from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
+from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import Plan
@@ -54,6 +55,7 @@ TENANT_SPEC: dict[str, Any] = {
     },
 }
 TENANT = Bound("team-a", read(TenantSpec, TENANT_SPEC))
+UPDATES = ["CreateModel", "CreateEndpointConfig", "UpdateEndpoint"]
 LATEST = {"package": {"group": "digits", "approved": "Latest"}}
 
 
@@ -82,9 +84,9 @@ class Case:
         """The name of the config for a model."""
         return self.serving(found).config_name
 
-    def decide(self, endpoint: EndpointFact | None, found: ModelFact | None = None, smoke: SmokeFacts | None = None) -> Plan:
-        """The plan, whose status is the next pass's."""
-        facts = ModelEndpointFacts(self.tenant, self._models(found), endpoint, smoke=smoke or SmokeFacts())
+    def decide(self, endpoint: EndpointFact | None, found: ModelFact | None = None, smoke: SmokeFacts | None = None, **more: Any) -> Plan:
+        """The plan, whose status is the next pass's; `more` facts."""
+        facts = ModelEndpointFacts(self.tenant, self._models(found), endpoint, smoke=smoke or SmokeFacts(), **more)
         made = plan(self.snapshot, self.spec, facts, SETTINGS, self.now)
         read(ModelEndpointStatus, {name: value for name, value in made.status.items() if value is not None})
         status = {name: value for name, value in made.status.items() if value is not None}
@@ -117,3 +119,8 @@ def parameters(made: Plan, operation: str) -> Mapping[str, Any]:
 
 def reasons(made: Plan) -> dict[str, str]:
     return {item["type"]: f"{item['status']} {item['reason']}" for item in made.status["conditions"]}
+
+
+def deletion(remains: Remains | None, policy: str | None = "Delete", status: dict[str, Any] | None = None, now: datetime = NOW) -> Plan:
+    snapshot = Snapshot(KEY, "u", "1", 1, deleting=True, finalizers=(FINALIZER,), status=status or {})
+    return plan_deletion(snapshot, policy, remains, endpoint_name(SETTINGS.install, KEY), SETTINGS, now)

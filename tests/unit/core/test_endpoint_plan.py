@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
 from sagemaker_gitops.core.actions import AwsRequest
-from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion
+from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains
 from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     AwaitingApproval,
     EndpointState,
@@ -17,11 +16,8 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     ModelMissing,
     NoEndpoint,
 )
-from sagemaker_gitops.core.plan import After, Done, OnEvent, Plan
-from sagemaker_gitops.core.resource import FINALIZER, Snapshot
-from tests.unit.core.endpoint_case import KEY, NOW, SETTINGS, Case, model, operations, reasons
-
-UPDATES = ["CreateModel", "CreateEndpointConfig", "UpdateEndpoint"]
+from sagemaker_gitops.core.plan import After, Done, OnEvent
+from tests.unit.core.endpoint_case import NOW, UPDATES, Case, deletion, model, operations, reasons
 
 
 def test_without_an_endpoint_everything_is_made() -> None:
@@ -179,11 +175,6 @@ def test_a_foreign_endpoint_is_named() -> None:
 
 
 NAME = "team-a-digits-abcdef"
-
-
-def deletion(remains: Remains | None, policy: str | None = "Delete", status: dict[str, Any] | None = None, now: datetime = NOW) -> Plan:
-    snapshot = Snapshot(KEY, "u", "1", 1, deleting=True, finalizers=(FINALIZER,), status=status or {})
-    return plan_deletion(snapshot, policy, remains, NAME, SETTINGS, now)
 
 
 @pytest.mark.parametrize("policy", ["Retain", None])

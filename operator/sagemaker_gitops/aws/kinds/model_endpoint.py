@@ -10,10 +10,12 @@ from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.aws.drift import SeenEndpoint
 from sagemaker_gitops.aws.idle import IdleEndpoint
+from sagemaker_gitops.aws.kinds.alarms import alarms_called, foreign_alarm_owner
 from sagemaker_gitops.aws.kinds.bindings import binding_of
 from sagemaker_gitops.aws.kinds.hosting import foreign, foreign_owner, look_at_endpoint, registered_model, resolve, tags_of
 from sagemaker_gitops.aws.kinds.look import Look
 from sagemaker_gitops.aws.kinds.references import References
+from sagemaker_gitops.aws.kinds.scaling import scaling_of
 from sagemaker_gitops.aws.kinds.sights import SIGHTS
 from sagemaker_gitops.aws.kinds.smoke import look_at_stand
 from sagemaker_gitops.aws.kinds.training_run import scope_of
@@ -22,11 +24,11 @@ from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.core import conditions, naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
-from sagemaker_gitops.core.kinds.model_endpoint import parking
+from sagemaker_gitops.core.kinds.model_endpoint import alarms, parking, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion, retains
 from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of
 from sagemaker_gitops.core.kinds.model_endpoint.facts import (
-    EndpointFact,
+    ForeignEndpoint,
     LiveEndpoint,
     ModelEndpointFacts,
     NoEndpoint,
@@ -45,6 +47,7 @@ from sagemaker_gitops.core.resource import GROUP, Key, Snapshot
 from sagemaker_gitops.core.tenancy import Binding, Bound
 
 DELETED = {"DeleteEndpoint": "endpoint", "DeleteEndpointConfig": "endpoint-config", "DeleteModel": "model"}
+GONE_IS_DONE = (*DELETED, "DeregisterScalableTarget", "DeleteAlarms")
 CONTENT_NAMED = ("CreateModel", "CreateEndpointConfig")
 PAGE = 100
 _LISTS = (
@@ -62,7 +65,10 @@ class Deleting:
 
 @dataclass(slots=True)
 class ModelEndpointKind:
-    """`known` are endpoints whose tags have been seen to be ours; `_groups` and `_names` say whom an AWS event concerns."""
+    """`known` are endpoints whose tags have been seen to be ours; `_groups` and `_names` say whom an AWS event concerns.
+
+    `_unsent`: an action was refused, so the UpdateEndpoint that status announces has not been sent: the endpoint may change without it.
+    """
 
     aws: Aws
     references: References
@@ -71,7 +77,8 @@ class ModelEndpointKind:
     known: set[str] = field(default_factory=set)
     _names: dict[str, Key] = field(default_factory=dict)
     _groups: dict[Key, frozenset[str]] = field(default_factory=dict)
-    _seen: dict[Key, tuple[str, datetime]] = field(default_factory=dict)
+    _seen: dict[Key, tuple[str, ModelEndpointFacts]] = field(default_factory=dict)
+    _unsent: set[Key] = field(default_factory=set)
     _suspects: set[Key] = field(default_factory=set)
     _idle: dict[Key, IdleEndpoint] = field(default_factory=dict)
     _quiet: dict[Key, Quiet] = field(default_factory=dict)
@@ -121,7 +128,7 @@ class ModelEndpointKind:
         if not all(isinstance(model, Resolved) for model in models.values()) or _forbidden(binding, spec, facts):
             return facts
         serving = build_serving(Pass(snapshot, spec, facts, self.settings, now))
-        if snapshot.status.get("wantedConfig") != serving.config_name:
+        if (snapshot.status.get("wantedConfig"), snapshot.status.get("observedGeneration")) != (serving.config_name, snapshot.generation):
             facts = replace(facts, request_findings=_request_findings(serving))
             if facts.request_findings:
                 return facts
@@ -132,10 +139,10 @@ class ModelEndpointKind:
         key, serving, install = look.snapshot.key, look.serving, self.settings.install
         name, idle = serving.endpoint_name, serving.spec.idle
         endpoint = await look_at_endpoint(self.aws, look.scope, name, install, key, proven=name in self.known)
-        facts = replace(facts, endpoint=endpoint, quiet=self._quiet.pop(key, None))
+        facts = replace(facts, endpoint=endpoint, unsent=key in self._unsent, quiet=self._quiet.pop(key, None))
         for sight in SIGHTS:
             facts = await sight(replace(look, serving=replace(serving, alias=facts.alias or serving.alias)), facts)
-        self._note(key, name, facts.endpoint)
+        self._note(key, name, facts)
         if idle is not None and isinstance(facts.endpoint, LiveEndpoint):
             variants = tuple(variant.name for variant in serving.spec.variants)
             self._idle[key] = IdleEndpoint(key, look.scope, name, variants, idle.park_after)
@@ -146,8 +153,9 @@ class ModelEndpointKind:
         key, name = snapshot.key, self._endpoint_of(snapshot)
         if snapshot.status.get("phase") != parking.PARKED:
             endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=False)
-            facts = replace(facts, endpoint=endpoint)
-        self._note(key, name, None)
+            attached = () if isinstance(endpoint, ForeignEndpoint) else await self._attached(snapshot, scope, name, endpoint)
+            facts = replace(facts, endpoint=endpoint, attached=attached)
+        self._note(key, name, replace(facts, endpoint=None))
         return facts
 
     def plan(
@@ -164,6 +172,8 @@ class ModelEndpointKind:
         assert isinstance(action, AwsRequest), "an endpoint uploads nothing"
         scope = scope_of(self._bound(snapshot).spec, snapshot.key)
         try:
+            if action.operation == "UpdateEndpoint":
+                self._unsent.discard(snapshot.key)
             if action.operation in DELETED:
                 await self._prove_ours(scope, snapshot.key, DELETED[action.operation], action.subject)
             await self.aws.call(scope, action.service, action.operation, action.parameters)
@@ -172,18 +182,20 @@ class ModelEndpointKind:
                 return Outcome.DONE
             if failure.category is Category.EXISTS and action.creates:
                 return Outcome.EXISTS
-            if failure.category is Category.NOT_FOUND and action.operation in DELETED:
+            if failure.category is Category.NOT_FOUND and action.operation in GONE_IS_DONE:
                 return Outcome.DONE
+            if not failure.ambiguous:
+                self._unsent.add(snapshot.key)
             raise
         return Outcome.DONE
 
-    def _note(self, key: Key, name: str, endpoint: EndpointFact | None) -> None:
+    def _note(self, key: Key, name: str, facts: ModelEndpointFacts) -> None:
         """What the watch over drift compares the next list with, and whose tags need no second proof."""
         self._suspects.discard(key)
         self._idle.pop(key, None)
-        if isinstance(endpoint, LiveEndpoint):
+        if isinstance(facts.endpoint, LiveEndpoint):
             self.known.add(name)
-            self._seen[key] = name, endpoint.last_modified
+            self._seen[key] = name, facts
         else:
             self.known.discard(name)
             self._seen.pop(key, None)
@@ -207,6 +219,7 @@ class ModelEndpointKind:
         self._suspects.discard(key)
         self._idle.pop(key, None)
         self._quiet.pop(key, None)
+        self._unsent.discard(key)
 
     def idle(self) -> list[IdleEndpoint]:
         """The endpoints that serve and are to be parked when nobody asks them."""
@@ -214,9 +227,11 @@ class ModelEndpointKind:
 
     def hear(self, key: Key, quiet: Quiet) -> bool:
         """Keep for the next pass what the watch over invocations has found; whether that pass has a reason to run."""
-        idle = self._idle.get(key)
-        earliest = quiet.looked_at - timedelta(seconds=idle.park_after if idle is not None else 0)
-        if idle is None or (quiet.last_asked is not None and quiet.last_asked > earliest) or self._seen[key][1] > earliest:
+        idle, endpoint = self._idle.get(key), self._seen[key][1].endpoint if key in self._seen else None
+        if idle is None or not isinstance(endpoint, LiveEndpoint):
+            return False
+        earliest = quiet.looked_at - timedelta(seconds=idle.park_after)
+        if (quiet.last_asked is not None and quiet.last_asked > earliest) or endpoint.last_modified > earliest:
             return False
         self._quiet[key] = quiet
         return True
@@ -227,10 +242,11 @@ class ModelEndpointKind:
 
     def seen(self) -> Iterator[SeenEndpoint]:
         """The endpoints that this process has described, for the watch over drift."""
-        for key, (name, last_modified) in self._seen.items():
+        for key, (name, facts) in self._seen.items():
             binding = binding_of(self.references, key.namespace)
-            if isinstance(binding, Bound):
-                yield SeenEndpoint(key, scope_of(binding.spec, key), name, last_modified)
+            if isinstance(binding, Bound) and isinstance(facts.endpoint, LiveEndpoint):
+                scope = scope_of(binding.spec, key)
+                yield SeenEndpoint(key, scope, name, facts.endpoint.last_modified, facts.scaling or {}, facts.alarms or {})
 
     def _endpoint_of(self, snapshot: Snapshot) -> str:
         """The recorded name while the object goes, because its spec may have become anything; tags prove it like any other."""
@@ -277,12 +293,24 @@ class ModelEndpointKind:
         if retains(resource.policy) or isinstance(stand, LiveEndpoint):
             return Remains(stand=stand, stand_name=test, stand_config=config)
         endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=False)
-        if isinstance(endpoint, LiveEndpoint):
-            return Remains(endpoint, adopted=naming.TAG_ADOPTED in (await tags_of(self.aws, scope, "endpoint", name))[1])
-        if not isinstance(endpoint, NoEndpoint):
+        if isinstance(endpoint, ForeignEndpoint):
             return Remains(endpoint)
+        attached = await self._attached(snapshot, scope, name, endpoint)
+        if isinstance(endpoint, LiveEndpoint):
+            return Remains(endpoint, attached, adopted=naming.TAG_ADOPTED in (await tags_of(self.aws, scope, "endpoint", name))[1])
         configs, models = [await self._ours(scope, key, *listing) for listing in _LISTS]
-        return Remains(endpoint, configs=configs, models=models)
+        return Remains(endpoint, attached, configs, models)
+
+    async def _attached(self, snapshot: Snapshot, scope: Scope, name: str, endpoint: LiveEndpoint | NoEndpoint) -> tuple[AwsRequest, ...]:
+        """Scalable targets go before the endpoint: AWS would need a right of ours to deregister them itself."""
+        variants = set(scaling.recorded(snapshot.status)) | (set(endpoint.variants) if isinstance(endpoint, LiveEndpoint) else set())
+        targets = await scaling_of(self.aws, scope, name, sorted(variants))
+        made = await alarms_called(self.aws, scope, alarms.prefix(name))
+        owners = {alarm: await foreign_alarm_owner(self.aws, scope, alarm, self.settings.install, snapshot.key) for alarm in made}
+        return (
+            *(scaling.deregister(name, variant) for variant in targets),
+            *(alarms.delete_alarm(alarm) for alarm, other in owners.items() if other is None),
+        )
 
     async def _ours(self, scope: Scope, owner: Key, resource: str, operation: str, member: str, name_member: str) -> tuple[str, ...]:
         found, following = [], None
@@ -305,10 +333,15 @@ def _forbidden(binding: Bound, spec: ModelEndpointSpec, facts: ModelEndpointFact
         return True
 
 
+def _creating(serving: Serving) -> tuple[AwsRequest, ...]:
+    update = update_endpoint(serving, alarms.rollback_alarms(serving))
+    return (*create_models(serving), create_config(serving), create_endpoint(serving), update)
+
+
 def _request_findings(serving: Serving) -> tuple[Finding, ...]:
     """Every creating request against botocore's model, before the first of them is sent."""
     return tuple(
         Finding(f"{action.operation}.{finding.path}", finding.message)
-        for action in (*create_models(serving), create_config(serving), create_endpoint(serving), update_endpoint(serving))
+        for action in (*_creating(serving), *scaling.requests(serving), *alarms.requests(serving))
         for finding in validate(action.service, action.operation, action.parameters)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError
@@ -154,6 +155,44 @@ def test_a_metric_of_ones_own_scales(scaled: Scaled, quick: HostingKit) -> None:
     scaled.register(None, None, SuspendedState={"DynamicScalingOutSuspended": False})
     three_minutes_of(25.0)
     scaled.reaches(3)
+
+
+def test_every_policy_must_agree_to_scale_in(quick: HostingKit, scaled: Scaled) -> None:
+    """One metric is low, the other is not: the count stays until both are."""
+    space, cloudwatch = quick.name("space"), quick.client("cloudwatch")
+    scaled.register(1, 4)
+    quick.client("sagemaker").update_endpoint_weights_and_capacities(
+        EndpointName=scaled.endpoint, DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 3}]
+    )
+    scaled.reaches(3)
+    lows = []
+    for name in ("calm", "busy"):
+        own = {"MetricName": name, "Namespace": space, "Statistic": "Average"}
+        alarms = scaled.policy(target=10.0, name=name, PredefinedMetricSpecification=None, CustomizedMetricSpecification=own)["Alarms"]
+        lows.append(alarms[1]["AlarmName"])
+
+    def quarter_of_an_hour(calm: float, busy: float) -> None:
+        begin = quick.world.clock.now().replace(second=0, microsecond=0)
+        data = [
+            {"MetricName": name, "Value": value, "Timestamp": begin + timedelta(minutes=minute)}
+            for name, value in (("calm", calm), ("busy", busy))
+            for minute in range(16)
+        ]
+        cloudwatch.put_metric_data(Namespace=space, MetricData=data)
+        quick.world.clock.advance(16 * 60)
+
+    def states() -> list[str]:
+        found = {alarm["AlarmName"]: alarm["StateValue"] for alarm in cloudwatch.describe_alarms(AlarmNames=lows)["MetricAlarms"]}
+        return [found[name] for name in lows]
+
+    quarter_of_an_hour(1.0, 9.5)
+    until(lambda: states() == ["ALARM", "OK"], "one low metric")
+    quick.world.clock.advance(60)
+    assert (scaled.counts(), scaled.activities()) == ((3, 3), [])
+    quarter_of_an_hour(1.0, 1.0)
+    until(lambda: states() == ["ALARM", "ALARM"], "two low metrics")
+    quick.world.clock.advance(60)
+    scaled.reaches(1)
 
 
 def test_silence_is_zero_for_a_scaled_variant_only(quick: HostingKit, scaled: Scaled) -> None:

@@ -211,6 +211,15 @@ def test_a_state_that_was_set_lasts_until_the_next_evaluation(kit: Kit) -> None:
     assert bell.changes()[-2:] == ["OK to ALARM", "ALARM to OK"]
 
 
+def test_a_state_that_is_set_again_is_no_change(kit: Kit) -> None:
+    """Nobody is called, and the history has no entry."""
+    gone = f"arn:aws:sns:{REGION}:{ACCOUNT}:{kit.name('gone')}"
+    bell = Bell(kit, AlarmActions=[gone], TreatMissingData="ignore")
+    for _ in range(2):
+        bell.cloudwatch.set_alarm_state(AlarmName=bell.name, StateValue="ALARM", StateReason="a drill")
+    assert (bell.changes(), len(bell.history("Action"))) == (["INSUFFICIENT_DATA to ALARM"], 1)
+
+
 def test_a_new_definition_keeps_the_state(kit: Kit) -> None:
     """And replaces everything else; tags are given at creation only."""
     bell = Bell(kit, Tags=[{"Key": "team", "Value": "a"}], AlarmDescription="first")

@@ -30,12 +30,12 @@ class Remains:
 
     endpoint: EndpointFact = field(default_factory=NoEndpoint)
     attached: tuple[AwsRequest, ...] = ()
-    adopted: bool = False
     configs: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     stand: EndpointFact = field(default_factory=NoEndpoint)
     stand_name: str = ""
     stand_config: str = ""
+    adopted: bool = False
 
 
 def retains(policy: str | None) -> bool:

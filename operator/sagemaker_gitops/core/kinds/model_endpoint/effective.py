@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
+from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec, Variant
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.core import naming, tenancy
 from sagemaker_gitops.core.errors import Finding, InvalidResource
@@ -17,6 +17,25 @@ from sagemaker_gitops.core.tenancy import Bound, Wanted
 
 DEFAULT_INSTANCE_COUNT = 1
 ASYNC_FOLDER = "async"
+BURSTABLE = "ml.t2."
+WATCHED_MINUTES, BAD_MINUTES = 5, 2  # one bad minute of a quiet endpoint is no verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One default alarm of every variant. `threshold` is in the metric's own unit, `limit` is the same for people."""
+
+    suffix: str
+    metric: str
+    threshold: float
+    limit: str
+    words: str
+
+
+WATCHES = (
+    Watch("5xx", "Invocation5XXErrors", 0.05, "5%", "more than 5% of the answers are server errors"),
+    Watch("latency", "ModelLatency", 5_000_000.0, "5s", "the model takes more than 5 s on average"),  # microseconds
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +53,7 @@ class Effective:
     tags: Mapping[str, str]
     asynchronous: bool = False
     given_output: str | None = None
+    watches: tuple[Watch, ...] = ()
 
     def async_output(self, owner: Key) -> str:
         """Where the answers of an asynchronous endpoint go."""
@@ -50,11 +70,14 @@ class Effective:
             shown["kmsKeyArn"] = self.kms_key_arn
         if self.subnet_ids:
             shown["subnetIds"] = list(self.subnet_ids)
+        if self.watches:
+            limits = {watch.metric: watch.limit for watch in self.watches}
+            shown["defaultAlarms"] = limits | {"evaluation": f"{BAD_MINUTES} of {WATCHED_MINUTES} minutes"}
         return shown
 
 
 def effective_of(spec: ModelEndpointSpec, tenant: TenantSpec) -> Effective:
-    """Raises InvalidResource naming every value that neither the spec nor the Tenant gives."""
+    """Raises InvalidResource naming every value that neither the spec nor the Tenant gives, and those that AWS does not take together."""
     defaults = tenant.defaults
     hosting = defaults.instance_types.hosting if defaults.instance_types else None
     network = spec.network or defaults.network
@@ -73,17 +96,14 @@ def effective_of(spec: ModelEndpointSpec, tenant: TenantSpec) -> Effective:
     tags = {**defaults.tags, **spec.tags}
     if len(tags) > naming.TAG_LIMIT:
         found.append(Finding("spec.tags", f"{len(tags)} tags with the Tenant's, more than {naming.TAG_LIMIT}: leave some out"))
+    found += _contradictions(spec, types)
     if found:
         raise InvalidResource(tuple(found))
     return Effective(
         role_arn=role or "",
         artifact_prefix=defaults.artifact_prefix,
         instance_types=types,
-        instance_counts={
-            variant.name: (variant.resources and variant.resources.instance_count) or DEFAULT_INSTANCE_COUNT
-            for variant in spec.variants
-            if variant.serverless is None
-        },
+        instance_counts={variant.name: _count(variant) for variant in spec.variants if variant.serverless is None},
         kms_key_arn=None if serverless else spec.kms_key_arn or defaults.kms_key_arn,
         subnet_ids=tuple((network and network.subnet_ids) or ()),
         security_group_ids=tuple((network and network.security_group_ids) or ()),
@@ -91,6 +111,7 @@ def effective_of(spec: ModelEndpointSpec, tenant: TenantSpec) -> Effective:
         tags=tags,
         asynchronous=spec.async_ is not None,
         given_output=spec.async_.output if spec.async_ is not None else None,
+        watches=WATCHES if spec.rollout is not None and spec.rollout.create_default_alarms else (),
     )
 
 
@@ -99,6 +120,28 @@ def findings_of(spec: ModelEndpointSpec, tenant: Bound, models: Mapping[str, Mod
     effective = effective_of(spec, tenant.spec)
     impossible = mode_findings(spec, tenant, models)
     return impossible or tenancy.findings(tenant.name, tenant.spec, wanted_of(spec, effective, models))
+
+
+def _contradictions(spec: ModelEndpointSpec, instance_types: Mapping[str, str]) -> Iterator[Finding]:
+    """Amazon SageMaker Developer Guide, "Automatic scaling of models"; CapacitySize in the API Reference."""
+    size = spec.rollout.size if spec.rollout is not None else None
+    for index, variant in enumerate(spec.variants):
+        if variant.serverless is not None:
+            continue
+        type_, scaling = instance_types[variant.name], variant.autoscaling
+        if scaling is not None and type_.startswith(BURSTABLE):
+            path = f"spec.variants[{index}].resources.instanceType"
+            yield Finding(path, f"{type_} is burstable, and AWS does not scale it: choose another type, or leave autoscaling out")
+        most = scaling.max_capacity if scaling is not None else _count(variant)
+        if isinstance(size, int) and 2 * size > most:
+            words = f"{size} is more than half of the {most} of variant {variant.name}, and AWS takes at most half"
+            yield Finding("spec.rollout.size", f"{words}: give a percentage, or more instances")
+
+
+def _count(variant: Variant) -> int:
+    """The number to start with; with autoscaling it does not stay so."""
+    given = variant.resources.instance_count if variant.resources is not None else None
+    return given or (variant.autoscaling.min_capacity if variant.autoscaling is not None else DEFAULT_INSTANCE_COUNT)
 
 
 def wanted_of(spec: ModelEndpointSpec, effective: Effective, models: Mapping[str, ModelFact]) -> Wanted:
@@ -125,7 +168,14 @@ def wanted_of(spec: ModelEndpointSpec, effective: Effective, models: Mapping[str
             *((path, value) for path, value in overridden if path.endswith(".Image")),
         ],
         instance_types=[(f"{paths[name]}.resources.instanceType", value) for name, value in effective.instance_types.items()],
-        instance_counts=[(f"{paths[name]}.resources.instanceCount", value) for name, value in effective.instance_counts.items()],
+        instance_counts=[
+            *(
+                (f"{paths[v.name]}.resources.instanceCount", effective.instance_counts[v.name])
+                for v in spec.variants
+                if v.serverless is None and v.autoscaling is None
+            ),
+            *((f"{paths[v.name]}.autoscaling.maxCapacity", v.autoscaling.max_capacity) for v in spec.variants if v.autoscaling),
+        ],
         endpoint_names=[("spec.endpointName", spec.endpoint_name)] if spec.endpoint_name else [],
         subnet_ids=[("spec.network.subnetIds", value) for value in effective.subnet_ids]
         + [(path, value) for path, value in overridden if ".Subnets[" in path],

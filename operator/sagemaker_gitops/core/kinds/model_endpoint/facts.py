@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.errors import Finding
@@ -176,6 +177,32 @@ class SmokeFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Tracking:
+    """Target tracking on the requests a minute and instance; cooldowns in seconds."""
+
+    target: float
+    scale_in_cooldown: int
+    scale_out_cooldown: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scalable:
+    """A variant that Application Auto Scaling knows; `policy` is the one with our name, None unless it tracks what ours do."""
+
+    minimum: int
+    maximum: int
+    policy: Tracking | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveAlarm:
+    """A CloudWatch alarm. `settings` are the members of PutMetricAlarm that we set, as AWS reports them; empty for other kinds of alarm."""
+
+    state: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelEndpointFacts:
     """Everything one pass saw. Later fields stay empty while an earlier one already decides."""
 
@@ -191,3 +218,11 @@ class ModelEndpointFacts:
     tags: Mapping[str, Mapping[str, str]] | None = None
     """Tags by ARN of endpoint, live config and its models, in this order; None: not looked at."""
     smoke: SmokeFacts = SmokeFacts()
+    unsent: bool = False
+    """AWS, or we, refused an action of the last pass: what came after it has certainly not been asked for."""
+    scaling: Mapping[str, Scalable] | None = None
+    """By variant; None: not looked at, because neither spec nor status speaks of any."""
+    live_instance_types: Mapping[str, str] = field(default_factory=dict)
+    """By variant of the config that serves; empty unless another is wanted and a variant is scaled."""
+    alarms: Mapping[str, LiveAlarm] | None = None
+    """By name, the user's and ours; None: not looked at."""

@@ -73,7 +73,9 @@ def parked(here: Pass) -> Plan | None:
             return Plan(here.say(PARKING, reconciling(PARKING, f"waiting: {name} is {found.raw}")), After(delay))
         actions = (*here.facts.attached, delete_endpoint(name))
         return Plan(here.say(PARKING, reconciling(PARKING, f"deleting {name}; its config is kept")), After(BUSY_DELAY), actions)
-    fields = {"live": None, "liveConfig": None, "inLine": None, "tagged": None, "cost": None}
+    if here.facts.attached:
+        return Plan(here.say(PARKING, reconciling(PARKING, f"what hung on {name} goes too")), After(0.0), here.facts.attached)
+    fields = {"scalableTargets": None, "alarms": None, "live": None, "liveConfig": None, "inLine": None, "tagged": None, "cost": None}
     return Plan(here.say(PARKED, _conditions(here), **fields), _next_look(here))
 
 

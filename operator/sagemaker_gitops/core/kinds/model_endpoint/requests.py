@@ -6,7 +6,7 @@ UpdateEndpointWeightsAndCapacities).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sagemaker_gitops.api.model_endpoint import DEFAULT_WAIT_INTERVAL, Rollout, Variant
@@ -47,21 +47,24 @@ def create_endpoint(serving: Serving) -> AwsRequest:
     return AwsRequest("sagemaker", "CreateEndpoint", name, parameters)
 
 
-def update_endpoint(serving: Serving, live: LiveEndpoint | None = None) -> AwsRequest:
+def update_endpoint(serving: Serving, alarms: Sequence[str], live: LiveEndpoint | None = None) -> AwsRequest:
     """In place. Live shares and counts survive the change of models; what differs from the spec is corrected afterwards. Data capture
-    is the config's. What was serverless has no counts to keep.
+    is the config's. What was serverless has no counts to keep. `alarms` are the names of those that bring the old version back.
     """
     parameters: dict[str, Any] = {"EndpointName": serving.endpoint_name, "EndpointConfigName": serving.config_name}
     if live is None or is_serverless(live) == serving.serverless:
         parameters["RetainAllVariantProperties"] = True
         parameters["ExcludeRetainedVariantProperties"] = [{"VariantPropertyType": "DataCaptureConfig"}]
     if serving.spec.rollout is not None:
-        parameters["DeploymentConfig"] = _deployment(serving.spec.rollout)
+        parameters["DeploymentConfig"] = _deployment(serving.spec.rollout, alarms)
     return AwsRequest("sagemaker", "UpdateEndpoint", serving.endpoint_name, parameters)
 
 
 def correct_shares(serving: Serving, live: LiveEndpoint) -> AwsRequest | None:
-    """UpdateEndpointWeightsAndCapacities for the variants whose share or count is not the wanted one; None when all are."""
+    """UpdateEndpointWeightsAndCapacities for the variants whose share or count is not the wanted one; None when all are.
+
+    The count of a variant with autoscaling is the scaler's: it is neither compared nor sent.
+    """
     wanted = []
     for variant in serving.spec.variants:
         found = live.variants.get(variant.name)
@@ -90,7 +93,7 @@ def delete_model(name: str) -> AwsRequest:
 
 
 def _correction(serving: Serving, variant: Variant, found: LiveVariant) -> dict[str, Any]:
-    weight, count = serving.weight(variant), serving.effective.instance_counts.get(variant.name)
+    weight, count = serving.weight(variant), None if variant.autoscaling else serving.effective.instance_counts.get(variant.name)
     if abs(found.weight - weight) <= 1e-6 and (count is None or found.instances == count):
         return {}
     return {"DesiredWeight": weight} | ({} if count is None else {"DesiredInstanceCount": count})
@@ -143,17 +146,27 @@ def _request(serving: Serving, operation: str, subject: str, parameters: Mapping
     return AwsRequest("sagemaker", operation, subject, deep_merge(parameters, serving.overrides(override)))
 
 
-def _deployment(rollout: Rollout) -> dict[str, Any]:
-    """UpdateEndpoint's DeploymentConfig."""
+def _deployment(rollout: Rollout, alarms: Sequence[str]) -> dict[str, Any]:
+    """UpdateEndpoint's DeploymentConfig. All at once has one share, which alarms can watch only before the old fleet is taken down."""
     wait = rollout.wait_interval or DEFAULT_WAIT_INTERVAL
-    size = {"Type": "CAPACITY_PERCENT", "Value": int((rollout.size or "100%").removesuffix("%"))}
+    size = _capacity(rollout.size or "100%")
     config: dict[str, Any]
     if rollout.type == "Rolling":
         config = {"RollingUpdatePolicy": {"MaximumBatchSize": size, "WaitIntervalInSeconds": wait}}
     else:
         routing: dict[str, Any] = {"Type": ROUTING[rollout.type], "WaitIntervalInSeconds": wait}
         routing |= {"Canary": {"CanarySize": size}, "Linear": {"LinearStepSize": size}}.get(rollout.type, {})
-        config = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}}
-    if rollout.alarms:
-        config["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in rollout.alarms]}
+        policy: dict[str, Any] = {"TrafficRoutingConfiguration": routing}
+        if alarms and rollout.type == "AllAtOnce":
+            policy["TerminationWaitInSeconds"] = wait
+        config = {"BlueGreenUpdatePolicy": policy}
+    if alarms:
+        config["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in alarms]}
     return config
+
+
+def _capacity(size: int | str) -> dict[str, Any]:
+    """CapacitySize: 10% or a number of instances."""
+    if isinstance(size, int):
+        return {"Type": "INSTANCE_COUNT", "Value": size}
+    return {"Type": "CAPACITY_PERCENT", "Value": int(size.removesuffix("%"))}

@@ -10,7 +10,7 @@ from typing import Any
 
 from sagemaker_gitops.core.actions import Action
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, timestamp
-from sagemaker_gitops.core.kinds.model_endpoint import drift
+from sagemaker_gitops.core.kinds.model_endpoint import alarms, drift, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import keeps
 from sagemaker_gitops.core.kinds.model_endpoint.artifacts import artifacts_after
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
@@ -27,12 +27,12 @@ from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, shown, up
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import gate, tidied
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 
-BUSY_DELAY = 30.0
+BUSY_DELAY, LOOK_AGAIN = 30.0, 5.0
 ROLLED_BACK, FAILED = "RolledBack", "Failed"
 
 Preparation = Callable[[Pass, Serving, LiveEndpoint | None], tuple[Action, ...]]
 
-PREPARATIONS: tuple[Preparation, ...] = ()
+PREPARATIONS: tuple[Preparation, ...] = (scaling.in_the_way, alarms.of_given_up, alarms.missing_or_changed)
 """What has to be done at AWS between making a config and bringing it into service; None: there is no endpoint yet."""
 
 
@@ -53,26 +53,30 @@ def replace_config(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     update = update_for(here, serving.config_name)
     if update.get("outcome") in (ROLLED_BACK, FAILED):
         return tidied(here, rolled_back(here, serving, live, update))
-    if update.get("outcome") is None and update.get("seen") not in (None, timestamp(live.last_modified)):
+    if update.get("outcome") is None and update.get("seen") not in (None, timestamp(live.last_modified)) and not here.facts.unsent:
         # The endpoint has changed since the update was asked for, is InService, and serves another config: AWS went back by itself.
-        reason = live.reason or _why(here)
+        reason = live.reason or _why(here, serving)
         return tidied(here, rolled_back(here, serving, live, update | {"outcome": ROLLED_BACK, "message": reason}))
     other = f"config {live.config} serves instead of {serving.config_name}"
-    held = drift.left_alone(here, serving, live, other) or _no_way(here, serving, live) or gate(here, serving, live)
+    held = drift.left_alone(here, serving, live, other) or _no_way(here, serving, live) or alarms.hindrance(here, serving, live)
+    held = held or gate(here, serving, live)
     if held is not None:
         return held
     noticed, cleared = drift.noticed(here, serving, other)
-    actions = (*_made(here, serving, live), update_endpoint(serving, live))
-    fields = shown(serving, live) | _intent(here, serving, live) | cleared | artifacts_after(here)
+    actions = (*_made(here, serving, live), update_endpoint(serving, alarms.rollback_alarms(serving), live))
+    fields = shown(serving, live) | _intent(here, serving, live) | alarms.status_fields(here, serving, replaced=live)
+    fields |= cleared | artifacts_after(here)
     conditions = [*reconciling("Updating", f"{live.config} -> {serving.config_name}"), *noticed]
     return Plan(here.say("Updating", conditions, **fields), After(BUSY_DELAY), actions)
 
 
 def rolled_back(here: Pass, serving: Serving, live: LiveEndpoint, update: Mapping[str, Any]) -> Plan:
-    """The same content is not tried again: an edit, or another model, is another content."""
-    message = f"{serving.config_name} was rolled back ({update.get('message') or _why(here)}); {live.config} serves"
+    """The same content is not tried again: an edit, or another model, is another content. What serves is scaled as before."""
+    message = f"{serving.config_name} was rolled back ({update.get('message') or _why(here, serving)}); {live.config} serves"
     conditions = [*stalled("RolledBack", message), Condition("RolledBack", "True", "RolledBack", message)]
-    return Plan(here.say("RolledBack", conditions, **shown(serving, live), update=dict(update)), OnEvent())
+    fields = shown(serving, live) | scaling.status_fields(here, live) | {"update": dict(update)}
+    actions = scaling.corrections(here, serving, live)
+    return Plan(here.say("RolledBack", conditions, **fields), After(LOOK_AGAIN) if actions else OnEvent(), actions)
 
 
 def failed(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
@@ -88,7 +92,7 @@ def failed(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
         message = f"{live.raw}: the endpoint was adopted, so it is not deleted: delete it yourself and it is made anew"
         return Plan(here.say("Failed", stalled("EndpointFailed", message), **shown(serving, live)), OnEvent())
     status = here.say("Updating", reconciling("Replacing", f"deleting the failed endpoint, then creating it anew: {live.reason}"))
-    return Plan(status, After(BUSY_DELAY), (delete_endpoint(serving.endpoint_name),))
+    return Plan(status, After(BUSY_DELAY), (*scaling.detach(here, serving), delete_endpoint(serving.endpoint_name)))
 
 
 def _no_way(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan | None:
@@ -113,6 +117,9 @@ def _intent(here: Pass, serving: Serving, live: LiveEndpoint | None) -> dict[str
     return {"update": update | ({"seen": timestamp(live.last_modified)} if live is not None else {})}
 
 
-def _why(here: Pass) -> str:
-    alarms = here.spec.rollout.alarms if here.spec.rollout is not None else None
-    return f"one of the alarms {', '.join(alarms)} went off, or AWS could not start it" if alarms else "AWS gives no reason"
+def _why(here: Pass, serving: Serving) -> str:
+    """AWS does not say: an alarm that is in ALARM now is the likely reason."""
+    watched, active = alarms.rollback_alarms(serving), alarms.gone_off(here, serving)
+    if active:
+        return f"{', '.join(active)} went off"
+    return f"one of the alarms {', '.join(watched)} went off, or AWS could not start it" if watched else "AWS gives no reason"

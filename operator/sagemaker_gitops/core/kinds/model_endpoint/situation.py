@@ -100,8 +100,11 @@ def shown(serving: Serving, live: LiveEndpoint | None) -> dict[str, Any]:
             "artifact": model.artifact,
             "approver": model.approver or None,
             "weight": f"{serving.weight(variant):g}",
-            "instances": serving.effective.instance_counts.get(variant.name),
         }
+        if variant.autoscaling is None:
+            entry["instances"] = serving.effective.instance_counts.get(variant.name)
+        else:
+            entry["scaling"] = f"{variant.autoscaling.min_capacity}-{variant.autoscaling.max_capacity}"
         if found is not None:
             entry |= {"liveWeight": f"{found.weight:g}", "imageDigest": found.image_digest or None}
             entry |= {} if found.serverless else {"liveInstances": found.instances}

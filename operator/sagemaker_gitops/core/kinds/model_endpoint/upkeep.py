@@ -11,7 +11,7 @@ from typing import Any
 
 from sagemaker_gitops.core.actions import Action, AwsRequest
 from sagemaker_gitops.core.conditions import Condition, ready, reconciling
-from sagemaker_gitops.core.kinds.model_endpoint import drift
+from sagemaker_gitops.core.kinds.model_endpoint import alarms, drift, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import adoption_of
 from sagemaker_gitops.core.kinds.model_endpoint.cost import estimate
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
@@ -23,7 +23,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.smoke import next_move, recorded
 from sagemaker_gitops.core.kinds.model_endpoint.tagging import tag_requests, tag_words, tagged_key
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 
-BUSY_DELAY = 30.0
+BUSY_DELAY, LOOK_AGAIN = 30.0, 5.0
 SUCCEEDED = "Succeeded"
 
 
@@ -90,7 +90,20 @@ def cost(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     return Upkeep(fields={"cost": estimate(here.settings.prices, serving, live)})
 
 
-CONCERNS: tuple[Concern, ...] = (adopted, cost, smoke, shares, tags, window)
+def scaled(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
+    """Scalable targets and policies. Before the shares: a count that becomes ours again must not be the scaler's any more."""
+    actions = scaling.corrections(here, serving, live)
+    return Upkeep(actions, "autoscaling", fields=scaling.status_fields(here, live), look_after=LOOK_AGAIN if actions else None)
+
+
+def watched(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
+    """The alarms of this config; those of earlier ones go."""
+    actions = (*alarms.missing_or_changed(here, serving, live), *alarms.unwanted(here, serving))
+    fields = alarms.status_fields(here, serving)
+    return Upkeep(actions, "alarms", fields=fields, look_after=LOOK_AGAIN if actions else None)
+
+
+CONCERNS: tuple[Concern, ...] = (adopted, cost, smoke, scaled, shares, watched, tags, window)
 
 
 def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
