@@ -8,9 +8,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import yaml
+
+from sagemaker_gitops.core.prices import Prices, list_prices, prices_of
 
 PREFIX = "SAGEMAKER_GITOPS_"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -67,6 +71,9 @@ class Settings:
     stop_grace: float = 20.0
     """How long running passes may take to end after SIGTERM; keep it below terminationGracePeriodSeconds."""
 
+    prices: Prices = field(default_factory=list_prices)
+    """File with prices over those of the package, as YAML: {asOf: date, hosting: {region: {instance type: dollars per hour}}}."""
+
     longest_backoff: float = 3600.0
     """The longest pause between two attempts at what fails, but for failures that start slower."""
 
@@ -90,11 +97,11 @@ class Settings:
         """Read the environment. Raises ConfigError."""
 
         given: dict[str, Any] = {}
-        for field, (variable, convert) in _VARIABLES.items():
-            name = variable or PREFIX + field.upper()
+        for setting, (variable, convert) in _VARIABLES.items():
+            name = variable or PREFIX + setting.upper()
             if text := env.get(name, "").strip():
                 try:
-                    given[field] = convert(text)
+                    given[setting] = convert(text)
                 except ValueError as error:
                     raise ConfigError(f"{name}={text!r}: {error}") from None
         if "install_id" not in given:
@@ -151,6 +158,15 @@ def _file(text: str) -> Path:
     return path
 
 
+def _prices(text: str) -> Prices:
+    try:
+        return prices_of(yaml.safe_load(Path(text).expanduser().read_text()), list_prices())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ValueError(f"is not YAML: {error}") from error
+
+
 _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "install_id": ("", _install_id),
     "namespaces": ("", _names),
@@ -167,6 +183,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "log_level": ("", _level),
     "stop_grace": ("", _seconds),
     "longest_backoff": ("", _seconds),
+    "prices": ("", _prices),
     "kubeconfig": ("KUBECONFIG", _file),
     "kube_context": ("", str),
     "service_host": ("KUBERNETES_SERVICE_HOST", str),

@@ -6,10 +6,12 @@ Knows AWS and the runtime, not kopf; the command line hands it to the shell.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
+from sagemaker_gitops.aws import idle
 from sagemaker_gitops.aws.clients import Clients
 from sagemaker_gitops.aws.drift import watch, watch_attached
 from sagemaker_gitops.aws.events import AwsEvent, poll
@@ -21,6 +23,7 @@ from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind, scope_of
 from sagemaker_gitops.aws.limits import START_RATES, UNLIMITED, Limits
 from sagemaker_gitops.aws.sweep import ACTIVE, ActiveJob, sweep
 from sagemaker_gitops.config import Settings
+from sagemaker_gitops.core.kinds.model_endpoint.facts import Quiet
 from sagemaker_gitops.core.kinds.training_run.settings import Settings as PlanSettings
 from sagemaker_gitops.core.kinds.training_run.status import recorded_active
 from sagemaker_gitops.core.resource import Key, Snapshot
@@ -30,6 +33,7 @@ from sagemaker_gitops.runtime.queue import Priority
 from sagemaker_gitops.runtime.reconciler import Enqueue
 from sagemaker_gitops.runtime.store import Store, any_of
 
+Background = Callable[[Enqueue, Store], Coroutine[Any, Any, None]]
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 ACTIVE_PHASES = ("Running", "Deleting")
 
@@ -111,7 +115,9 @@ def wire(context: Context) -> Wiring:
     settings = context.settings
     clients = clients_of(settings, context)
     references = StoreReferences(context)
-    plan_settings = PlanSettings(settings.install_id, settings.absence_interval, settings.glue_quarantine, settings.create_quarantine)
+    plan_settings = PlanSettings(
+        settings.install_id, settings.absence_interval, settings.glue_quarantine, settings.create_quarantine, settings.prices
+    )
     kind = TrainingRunKind(clients, references, plan_settings, Slots(references.enqueue, references.exists))
     endpoints = ModelEndpointKind(clients, references, plan_settings)
 
@@ -128,21 +134,39 @@ def wire(context: Context) -> Wiring:
             clients, lambda: active_jobs(kind, references, store), lambda key: enqueue(key, 0.0, Priority.SWEEP), settings.sweep_interval
         )
 
-    async def compare(enqueue: Enqueue, store: Store) -> None:
-        await watch(clients, endpoints.seen, lambda key: enqueue(key, 0.0, Priority.SWEEP), settings.drift_interval)
-
-    async def compare_attached(enqueue: Enqueue, store: Store) -> None:
-        await watch_attached(clients, endpoints.seen, lambda key: enqueue(key, 0.0, Priority.SWEEP), settings.drift_interval)
-
     async def close() -> None:
         clients.close()
 
     return Wiring(
         kinds={kind.name: kind, endpoints.name: endpoints},
         references={kind.name: training_run_references, endpoints.name: model_endpoint_references},
-        background=(*((listen,) if settings.event_queue_url else ()), look, compare, compare_attached),
+        background=(*((listen,) if settings.event_queue_url else ()), look, *watches(clients, endpoints, context)),
         close=close,
     )
+
+
+def watches(clients: Clients, endpoints: ModelEndpointKind, context: Context) -> tuple[Background, ...]:
+    """What is found of endpoints without events: changes by hand, of what hangs on them too, and that nobody asks them."""
+    interval = context.settings.drift_interval
+
+    async def compare(enqueue: Enqueue, store: Store) -> None:
+        def wake(key: Key) -> None:
+            endpoints.suspect(key)
+            enqueue(key, 0.0, Priority.SWEEP)
+
+        await watch(clients, endpoints.seen, wake, interval)
+
+    async def compare_attached(enqueue: Enqueue, store: Store) -> None:
+        await watch_attached(clients, endpoints.seen, lambda key: enqueue(key, 0.0, Priority.SWEEP), interval)
+
+    async def listen_for_silence(enqueue: Enqueue, store: Store) -> None:
+        def note(key: Key, quiet: Quiet) -> None:
+            if endpoints.hear(key, quiet):
+                enqueue(key, 0.0, Priority.SWEEP)
+
+        await idle.watch(clients, endpoints.idle, note, context.clock.now, interval)
+
+    return compare, compare_attached, listen_for_silence
 
 
 def clients_of(settings: Settings, context: Context) -> Clients:

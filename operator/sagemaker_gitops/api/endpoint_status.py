@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import StrictInt
+from pydantic import Field, StrictBool, StrictInt
 
 from sagemaker_gitops.api.base import Items, Model
 from sagemaker_gitops.api.status import Arn, AwsName, Cell, Column, Deletion, Digest, Message, Status, Time, Uri, Url, Word
 
 VARIANT_LIMIT = 10
 PAST_CONFIG_LIMIT = 20
+ARTIFACT_LIMIT = 20
 ALARM_LIMIT = 40
 
 
@@ -86,6 +87,8 @@ class PastConfig(Model):
     """What its variants serve: champion gates of TrainingRuns compare with it. Example: [{name: blue, model: digits/7}]."""
     served_until: Time | None = None
     """When another took its place. Example: "2026-11-21T10:00:00Z"."""
+    adopted: StrictBool | None = None
+    """Made by somebody else, so it is never deleted. Example: true."""
 
 
 class Update(Model):
@@ -101,6 +104,80 @@ class Update(Model):
     """Succeeded, RolledBack or Failed once AWS has said so. Example: RolledBack."""
     message: Message | None = None
     """Why, as far as AWS tells. Example: one of the alarms digits-5xx went off."""
+
+
+class AdoptedModel(Model):
+    """A model of the adopted config."""
+
+    variant: Word
+    """Name of the variant. Example: blue."""
+    aws_name: AwsName
+    """Name of the SageMaker model. Example: digits-2026-11-20."""
+
+
+class EqualConfig(Model):
+    """The adopted config has the content that is wanted, so it goes on serving."""
+
+    to: AwsName
+    """Name that its content would have. Example: team-a-digits-config-k5tq3vwx2a."""
+    models: Annotated[tuple[AdoptedModel, ...], Items(VARIANT_LIMIT)]
+    """Its models. Example: [{variant: blue, awsName: digits-2026-11-20}]."""
+
+
+class Adoption(Model):
+    """An endpoint that somebody else had made."""
+
+    config: AwsName
+    """Endpoint config that served then; it is kept. Example: digits-2026-11-20."""
+    from_: Annotated[Cell | None, Field(alias="from")] = None
+    """Whose it was, as its tags said. Example: old-cluster/team-a/digits/ModelEndpoint."""
+    at: Time | None = None
+    """When it was taken over. Example: "2026-11-21T10:00:00Z"."""
+    foreign: StrictBool | None = None
+    """It was not made by an operator like this one for this object, so it is never deleted. Example: true."""
+    taken: StrictBool | None = None
+    """Its tags name this object. Example: true."""
+    equal: EqualConfig | None = None
+    """Present when its config has the wanted content. Example: {to: team-a-digits-config-k5tq3vwx2a, models: []}."""
+
+
+class ServedArtifact(Model):
+    """Which object in S3 a package meant when it was first served."""
+
+    model: Cell
+    """Model package. Example: digits/7."""
+    package_arn: Arn
+    """ARN of the package. Example: arn:aws:sagemaker:eu-central-1:123456789012:model-package/digits/7."""
+    uri: Uri
+    """Where its archive is. Example: s3://team-a-ml/artifacts/.../model.tar.gz."""
+    etag: Digest
+    """The object's ETag. Example: 9f86d081884c7d659a2feaa0c55ad015."""
+
+
+class Parking(Model):
+    """Whether and why the endpoint is parked: deleted, with its config and models kept."""
+
+    since: Time | None = None
+    """When it was decided; absent while it serves. Example: "2026-11-21T19:00:00Z"."""
+    reason: Word | None = None
+    """Idle or OutsideWindow. Example: Idle."""
+    handled: Cell | None = None
+    """Value of the unpark-requested-at annotation that was acted upon last. Example: "2026-11-21T20:15:00Z"."""
+    awake_until: Time | None = None
+    """End of the window until which a request keeps it awake. Example: "2026-11-23T18:00:00Z"."""
+
+
+class Cost(Model):
+    """What the endpoint costs by list prices: an estimate of its instances alone, without data, disks and discounts."""
+
+    hourly_usd: Word | None = None
+    """US dollars an hour, of the instances that run. Example: "0.2300"."""
+    monthly_usd: Word | None = None
+    """The same for 730 hours. Example: "167.90"."""
+    prices_as_of: Word | None = None
+    """Date of the prices. Example: "2026-11-21"."""
+    reason: Message | None = None
+    """Why there is no figure. Example: no price of ml.g5.xlarge in eu-central-1 is known."""
 
 
 class TestedVariant(Model):
@@ -174,5 +251,19 @@ class ModelEndpointStatus(Status):
     """Endpoint config that last served well. Example: {config: team-a-digits-config-k5tq3vwx2a, models: []}."""
     history: Annotated[tuple[PastConfig, ...], Items(PAST_CONFIG_LIMIT)] | None = None
     """Earlier endpoint configs that are kept, newest first. Example: [{config: team-a-digits-config-a1b2c3d4e5, models: []}]."""
+    cost: Cost | None = None
+    """Estimate. Example: {hourlyUsd: "0.2300", monthlyUsd: "167.90", pricesAsOf: "2026-11-21"}."""
+    parking: Parking | None = None
+    """Present once it was parked. Example: {since: "2026-11-21T19:00:00Z", reason: Idle}."""
+    artifacts: Annotated[tuple[ServedArtifact, ...], Items(ARTIFACT_LIMIT)] | None = None
+    """Objects that the served packages meant, newest first: another object in its place is not served. Example: [{model: digits/7, uri:
+    s3://team-a-ml/artifacts/.../model.tar.gz}].
+    """
+    adoption: Adoption | None = None
+    """Present when the endpoint was adopted. Example: {from: somebody without our tags, config: digits-2026-11-20, taken: true}."""
+    tagged: Word | None = None
+    """Identity of the tags that endpoint, config and models were last seen to carry. Example: k5tq3vwx2a."""
+    in_line: Word | None = None
+    """Identity of what was wanted when AWS last agreed with it: a later difference from the same wants is drift. Example: k5tq3vwx2a."""
     deletion: Deletion | None = None
     """Present while the object is being deleted. Example: {absentSince: "2026-11-21T10:00:30Z"}."""

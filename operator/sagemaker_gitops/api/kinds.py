@@ -77,6 +77,7 @@ KINDS: dict[str, ApiKind] = {
                 Column("Live", ".status.live"),
                 Column("Approval", ".status.approval"),
                 Column("URL", ".status.url", priority=1),
+                Column("USD/Month", ".status.cost.monthlyUsd", priority=1),
                 _AGE,
                 Column("Why", '.status.conditions[?(@.type=="Ready")].reason', priority=1),
             ),

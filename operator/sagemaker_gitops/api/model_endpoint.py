@@ -9,6 +9,7 @@ from pydantic import Field, StrictBool, StrictInt
 
 from sagemaker_gitops.api.base import Items, Model, Rule, Text, exactly_one
 from sagemaker_gitops.api.endpoint_modes import SERVERLESS_RULES, Async, Serverless, SmokeTest
+from sagemaker_gitops.api.endpoint_upkeep import REST_RULES, ActiveWindow, AdoptPolicy, DriftPolicy, EndpointName, Idle
 from sagemaker_gitops.api.fields import (
     DAY,
     TAG_RULE,
@@ -306,6 +307,7 @@ class ModelEndpointSpec(Model):
             ".variants",
         ),
         *SERVERLESS_RULES,
+        *REST_RULES,
         Rule(
             "!has(self.rollout) || !has(self.rollout.createDefaultAlarms) || !self.rollout.createDefaultAlarms"
             f" || (has(self.rollout.alarms) ? self.rollout.alarms.size() : 0) + {ALARMS_PER_VARIANT} * self.variants.size()"
@@ -356,6 +358,25 @@ class ModelEndpointSpec(Model):
     deletion_policy: DeletionPolicy | None = None
     """On deletion of this object: Retain leaves the endpoint serving, Delete removes endpoint, configs and models. Example: Delete. Left
     out: Retain, because a pruned manifest must not take production down.
+    """
+    idle: Idle | None = None
+    """Stops paying for an endpoint that nobody asks. Example: {parkAfter: 8h}. Left out: it serves all the time."""
+    active_window: ActiveWindow | None = None
+    """When it serves; outside it is parked. Example: {days: [Mon-Fri], from: "07:00", to: "19:00", timeZone: Europe/Zurich}. Left out:
+    all the time.
+    """
+    endpoint_name: EndpointName | None = None
+    """Name of the endpoint in AWS, which the Tenant must allow (allow.endpointNames); it cannot be changed later. Example:
+    team-a-digits-prod. Left out: made of namespace, name and installation.
+    """
+    adopt: AdoptPolicy | None = None
+    """What is done when endpointName exists already. Never: nothing. IfOurs: taken over if its tags name this object in another
+    installation of the operator. Always: taken over unless its tags name another object; it is never deleted. Example: Always. Left
+    out: IfOurs.
+    """
+    drift_policy: DriftPolicy | None = None
+    """What is done about changes that somebody made in AWS by hand: Repair undoes them, Report shows them (Stalled, DriftDetected) and
+    leaves them. Either way an edit of this spec is applied. Example: Report. Left out: Repair.
     """
     overrides: EndpointOverrides | None = None
     """Members of AWS requests that have no field here. Example: {createEndpointConfig: {EnableNetworkIsolation: true}}."""

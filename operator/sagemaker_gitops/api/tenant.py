@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictInt
 
 from sagemaker_gitops.api.base import Entries, Items, Model, Rule, Text, exactly_one
+from sagemaker_gitops.api.endpoint_upkeep import EndpointNamePattern
 from sagemaker_gitops.api.fields import (
     TAG_RULE,
     AccountId,
@@ -93,6 +94,8 @@ class Allow(Model):
     """Subnets that jobs may run in. Example: [subnet-0a1b2c3d4e5f60718]."""
     security_group_ids: Annotated[tuple[SecurityGroupId, ...], Items(50, kind="set")] = ()
     """Security groups that jobs may have. Example: [sg-0a1b2c3d4e5f60718]."""
+    endpoint_names: Annotated[tuple[EndpointNamePattern, ...], Items(50, kind="set")] = ()
+    """Endpoints that a ModelEndpoint may name (endpointName), and so adopt; the end may be *. Example: [team-a-*]."""
 
 
 class Limits(Model):

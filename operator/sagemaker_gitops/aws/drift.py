@@ -1,6 +1,7 @@
 """The safety net under the events of endpoints: paced ListEndpoints, never a Describe per endpoint.
 
 A summary carries LastModifiedTime, so one page of 100 tells which of 100 endpoints somebody has touched since they were last looked at.
+Tags and approvals move no LastModifiedTime: for them, ten objects an interval are looked at anew, one after another.
 What hangs on an endpoint (scalable targets, policies, alarms) moves no such time: it is compared itself, many at once, at most
 ATTACHED_CALLS calls in one interval. With the default of 5 min that is 3 a minute, and ListEndpoints for 1,000 endpoints 2 more. 15 calls
 reach 100 scaled endpoints with alarms; 1,000 of them need 140 (AWS gives 10 policies a page), which is every 47 min.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 
 PAGE, PAGE_LIMIT = 100, 50
 PAUSE_BETWEEN_CALLS = 2.0
+ANEW_PER_INTERVAL = 10
 ATTACHED_CALLS = 15
 
 
@@ -45,10 +48,22 @@ class SeenEndpoint:
 
 
 async def watch(aws: Aws, seen: Callable[[], Iterable[SeenEndpoint]], wake: Callable[[Key], None], interval: float) -> None:
-    """Every `interval` seconds wake the objects whose endpoint has changed or gone since it was seen."""
+    """Every `interval` seconds wake the objects whose endpoint has changed or gone since it was seen, and the next of the rotation."""
+    last: Key | None = None
     while True:
         await asyncio.sleep(interval)
-        await watch_once(aws, list(seen()), wake)
+        endpoints = list(seen())
+        await watch_once(aws, endpoints, wake)
+        for key in rotation([endpoint.key for endpoint in endpoints], last):
+            wake(key)
+            last = key
+
+
+def rotation(keys: Iterable[Key], last: Key | None) -> list[Key]:
+    """The next ones after `last`, from the beginning again after the end; none twice."""
+    ordered = sorted(keys)
+    start = 0 if last is None else bisect_right(ordered, last)
+    return (ordered[start:] + ordered[:start])[:ANEW_PER_INTERVAL]
 
 
 async def watch_once(aws: Aws, endpoints: list[SeenEndpoint], wake: Callable[[Key], None]) -> None:

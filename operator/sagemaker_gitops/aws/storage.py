@@ -143,6 +143,18 @@ async def read_json(aws: Aws, scope: Scope, uri: str, limit: int) -> Any:
         raise ValueError(f"{uri} is not JSON: {error}") from error
 
 
+async def etag_of(aws: Aws, scope: Scope, uri: str) -> str | None:
+    """The ETag of an object, which changes with its bytes; None when there is no such object."""
+    bucket, key = split(uri)
+    try:
+        head = await aws.call(scope, "s3", "HeadObject", {"Bucket": bucket, "Key": key})
+    except AwsFailure as error:
+        if error.category is Category.NOT_FOUND:
+            return None
+        raise
+    return str(head["ETag"]).strip('"')
+
+
 async def _body(aws: Aws, scope: Scope, uri: str, limit: int) -> bytes:
     bucket, key = split(uri)
     try:

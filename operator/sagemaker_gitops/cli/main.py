@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": "what would be called if the manifests were applied, compared with the cluster",
     "graph": "the steps of a TrainingRun, and from there to the endpoints that serve it, as text or Mermaid",
     "logs": "the log of a TrainingRun's step",
+    "unpark": "bring back a ModelEndpoint that is parked",
     "compare": "runs side by side: parameters, metrics, inputs, model",
     "invoke": "ask a ModelEndpoint, or one variant of it",
     "promote": "pin a variant to a model version, in the YAML file",

@@ -10,16 +10,18 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sagemaker_gitops.core.resource import GROUP, Key
 
 ALGORITHM = "1"
+TAG_LIMIT = 40  # tags of a user and a Tenant together: AWS allows 50, ten are kept for our own
 KEY_LENGTH = 10  # 50 bits; an equal key of another object is caught by the owner tags
 JOB_NAME_LIMIT = 63  # CreateTrainingJob, CreateProcessingJob; Glue allows 255
 _TOKEN_NAMESPACE = uuid.UUID("6f0c1f0e-6a3b-5b0e-9d43-0d2a4c1f7b10")
 
+TAG_PREFIX = f"{GROUP}/"
 TAG_INSTALL = f"{GROUP}/install"
 TAG_NAMESPACE = f"{GROUP}/namespace"
 TAG_NAME = f"{GROUP}/name"
@@ -28,6 +30,9 @@ TAG_STEP = f"{GROUP}/step"
 TAG_KEY = f"{GROUP}/spec-hash"
 TAG_ATTEMPT = f"{GROUP}/attempt"
 TAG_REVISION = f"{GROUP}/git-revision"
+TAG_MEMORY = f"{GROUP}/tag-keys"
+TAG_ARTIFACT = f"{GROUP}/artifact-etag"
+TAG_ADOPTED = f"{GROUP}/adopted"
 OWNER_TAGS = (TAG_INSTALL, TAG_NAMESPACE, TAG_NAME, TAG_KIND)
 
 
@@ -80,6 +85,17 @@ def owner_tags(install: str, owner: Key, *, step: str, key: str, attempt: int, r
         TAG_ATTEMPT: str(attempt),
     }
     return tags | ({TAG_REVISION: revision} if revision else {})
+
+
+def tag_mark(key: str) -> str:
+    """Five letters for a tag key: a tag's value has no character that a key could not have too, so keys cannot be listed in one."""
+    return content_key(key)[:5]
+
+
+def tag_memory(keys: Iterable[str]) -> dict[str, str]:
+    """The tag that says which keys a user gave: only those are ever removed again. At most 240 of the 256 characters of a value."""
+    marks = sorted({tag_mark(key) for key in keys})
+    return {TAG_MEMORY: " ".join(marks)} if marks else {}
 
 
 def owned_by(tags: Mapping[str, str], install: str, owner: Key) -> bool:

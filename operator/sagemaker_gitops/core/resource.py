@@ -19,9 +19,10 @@ RERUN = f"{GROUP}/rerun"
 CHECK_NOW = f"{GROUP}/check-now"
 PAUSE = f"{GROUP}/pause"
 RELEASE = f"{GROUP}/release"
+UNPARK = f"{GROUP}/unpark-requested-at"
 REVISION = f"{GROUP}/git-revision"  # provenance: Argo CD's $ARGOCD_APP_REVISION, or what CI knows
 REPOSITORY = f"{GROUP}/git-repository"
-ANNOTATIONS = (RECONCILE_REQUESTED_AT, RERUN, CHECK_NOW, PAUSE, RELEASE, REVISION, REPOSITORY)
+ANNOTATIONS = (RECONCILE_REQUESTED_AT, RERUN, CHECK_NOW, PAUSE, RELEASE, UNPARK, REVISION, REPOSITORY)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -43,6 +43,7 @@ class Wanted:
     instance_counts: Sequence[tuple[str, int]] = ()
     subnet_ids: Sequence[tuple[str, str]] = ()
     security_group_ids: Sequence[tuple[str, str]] = ()
+    endpoint_names: Sequence[tuple[str, str]] = ()
     runtimes: Sequence[tuple[str, int]] = ()
     topic_arns: Sequence[tuple[str, str]] = ()
 
@@ -58,6 +59,7 @@ def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Find
         *_not_allowed(tenant_name, "instanceTypes", wanted.instance_types, allow.instance_types),
         *_not_allowed(tenant_name, "subnetIds", wanted.subnet_ids, allow.subnet_ids),
         *_not_allowed(tenant_name, "securityGroupIds", wanted.security_group_ids, allow.security_group_ids),
+        *_not_allowed(tenant_name, "endpointNames", wanted.endpoint_names, allow.endpoint_names),
         *_foreign_topics(tenant_name, tenant, wanted.topic_arns),
         *_missing_requirements(tenant_name, tenant, wanted),
         *_over_limits(tenant_name, tenant, wanted),

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sagemaker_gitops.core.conditions import READY
-from sagemaker_gitops.core.resource import CHECK_NOW, FINALIZER, PAUSE, RECONCILE_REQUESTED_AT, RELEASE, RERUN, Key, Snapshot
+from sagemaker_gitops.core.resource import CHECK_NOW, FINALIZER, PAUSE, RECONCILE_REQUESTED_AT, RELEASE, RERUN, UNPARK, Key, Snapshot
 from sagemaker_gitops.kube.objects import snapshot_of
 
 References = Callable[[Snapshot], Collection[Key]]
@@ -27,7 +27,7 @@ COMPRESSION = 1
 FINISHED = frozenset({"Succeeded", "Failed", "GateRejected", "Stopped"})
 
 # Annotations that ask for something; the others (provenance) change with every commit and mean nothing to do.
-REQUESTS = frozenset({RECONCILE_REQUESTED_AT, RERUN, CHECK_NOW, PAUSE, RELEASE})
+REQUESTS = frozenset({RECONCILE_REQUESTED_AT, RERUN, CHECK_NOW, PAUSE, RELEASE, UNPARK})
 
 
 def any_of(kind: str) -> Key:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from sagemaker_gitops.aws.drift import PAGE, SeenEndpoint, watch_once
+from sagemaker_gitops.aws.drift import ANEW_PER_INTERVAL, PAGE, SeenEndpoint, rotation, watch, watch_once
 from sagemaker_gitops.aws.port import Scope
 from sagemaker_gitops.core.errors import Category
 from sagemaker_gitops.core.resource import Key
-from tests.unit.aws.aws_adapter_fakes import SCOPE, START, FakeAws, refused, scope, scripted, sleeps_until
+from tests.unit.aws.aws_adapter_fakes import SCOPE, START, Enough, FakeAws, refused, scope, scripted, sleeps_until
 
 OTHER = scope(role_arn="arn:aws:iam::111122223333:role/team-b")
 
@@ -73,3 +73,26 @@ def test_a_broken_role_does_not_take_the_watch_from_the_others() -> None:
 def test_without_endpoints_nothing_is_called() -> None:
     """At rest an operator without endpoints is silent."""
     assert woken(scripted()) == []
+
+
+def test_the_rotation_reaches_everybody_and_ten_at_a_time() -> None:
+    """Tags move no LastModifiedTime, so each endpoint has its turn, however many there are."""
+    keys = [seen(f"e{number:02}").key for number in range(25)]
+    found: list[Key] = []
+    last: Key | None = None
+    for _ in range(3):
+        turn = rotation(reversed(keys), last)
+        assert len(turn) == ANEW_PER_INTERVAL
+        found, last = [*found, *turn], turn[-1]
+    assert found == [*keys, *keys[:5]]
+    assert rotation(keys[:3], keys[20]) == keys[:3]
+    assert rotation([], keys[0]) == []
+
+
+def test_the_watch_wakes_whose_turn_it_is_although_nothing_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once in an interval for a single endpoint."""
+    monkeypatch.setattr(asyncio, "sleep", sleeps_until(3, []))
+    found: list[Key] = []
+    with pytest.raises(Enough):
+        asyncio.run(watch(scripted(page("a"), page("a")), lambda: [seen("a")], found.append, 300.0))
+    assert [key.name for key in found] == ["a", "a"]

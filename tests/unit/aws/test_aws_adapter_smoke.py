@@ -217,7 +217,7 @@ def test_a_package_with_several_containers_is_a_pipeline() -> None:
     """In the registry's order."""
     aws = FakeAws(lambda operation, parameters: _package("Approved", {"Image": "a"}, {"Image": "b", "ModelDataUrl": "s3://m/x"}))
     found = _resolved(aws, {"package": {"group": "digits", "version": 7}})
-    assert found.containers == (Container("a"), Container("b", "s3://m/x"))
+    assert found.containers == (Container("a", package_arn="arn"), Container("b", "s3://m/x", package_arn="arn"))
     assert found.package_arn == "arn"
 
 
@@ -227,7 +227,9 @@ def test_a_pipeline_is_its_links_in_order() -> None:
     aws = FakeAws(lambda operation, parameters: answers.pop(0))
     model = {"containers": [{"image": "repo/a:1", "environment": {"K": "v"}}, {"package": {"group": "digits", "version": 7}}]}
     found = _resolved(aws, model)
-    assert found == Resolved("a:1+digits/7", (Container("repo/a:1", None, {"K": "v"}), Container("b"), Container("c")))
+    assert found == Resolved(
+        "a:1+digits/7", (Container("repo/a:1", None, {"K": "v"}), Container("b", package_arn="arn"), Container("c", package_arn="arn"))
+    )
     assert isinstance(_resolved(aws, model), AwaitingApproval)
 
 

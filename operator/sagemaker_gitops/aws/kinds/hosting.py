@@ -43,10 +43,15 @@ async def look_at_endpoint(aws: Aws, scope: Scope, name: str, install: str, owne
         if failure.category is Category.NOT_FOUND:
             return NoEndpoint()
         raise
+    live = _live(answer)
     if not proven:
-        other = await foreign_owner(aws, scope, "endpoint", name, install, owner)
-        if other is not None:
-            return ForeignEndpoint(other)
+        _, tags = await tags_of(aws, scope, "endpoint", name)
+        if not naming.owned_by(tags, install, owner):
+            return foreign(tags, live)
+    return live
+
+
+def _live(answer: Mapping[str, Any]) -> LiveEndpoint:
     status = answer["EndpointStatus"]
     state = EndpointState.BUSY if status in BUSY else EndpointState.FAILED if status in BROKEN else EndpointState.UNKNOWN
     return LiveEndpoint(
@@ -71,12 +76,27 @@ def _variant(item: Mapping[str, Any]) -> LiveVariant:
 
 async def foreign_owner(aws: Aws, scope: Scope, resource: str, name: str, install: str, owner: Key) -> str | None:
     """Whose endpoint, endpoint-config or model it is when its tags do not name `owner`; None when they do. NOT_FOUND raises."""
+    _, tags = await tags_of(aws, scope, resource, name)
+    return None if naming.owned_by(tags, install, owner) else foreign(tags).owner
+
+
+async def tags_of(aws: Aws, scope: Scope, resource: str, name: str) -> tuple[str, dict[str, str]]:
+    """ARN and tags of an endpoint, endpoint-config or model: ListTags, in pages. NOT_FOUND raises."""
     arn = f"arn:{partition(scope.region)}:sagemaker:{scope.region}:{scope.account}:{resource}/{name}"
-    listed = (await aws.call(scope, "sagemaker", "ListTags", {"ResourceArn": arn})).get("Tags", [])
-    tags = {tag["Key"]: tag["Value"] for tag in listed}
-    if naming.owned_by(tags, install, owner):
-        return None
-    return "/".join(tags[tag] for tag in naming.OWNER_TAGS if tag in tags) or "somebody without our tags"
+    found: dict[str, str] = {}
+    request: dict[str, Any] = {"ResourceArn": arn}
+    while True:
+        answer = await aws.call(scope, "sagemaker", "ListTags", request)
+        found |= {tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())}
+        if not answer.get("NextToken"):
+            return arn, found
+        request = {**request, "NextToken": answer["NextToken"]}
+
+
+def foreign(tags: Mapping[str, str], live: LiveEndpoint | None = None) -> ForeignEndpoint:
+    """What is said of an endpoint with such tags."""
+    owner = "/".join(tags[tag] for tag in naming.OWNER_TAGS if tag in tags) or "somebody without our tags"
+    return ForeignEndpoint(owner, tags, live)
 
 
 async def resolve(aws: Aws, scope: Scope, references: References, namespace: str, model: ModelReference) -> ModelFact:
@@ -159,7 +179,10 @@ def _as_model(described: Mapping[str, Any], label: str) -> ModelFact:
     identity = (described.get("LastModifiedBy") or described.get("CreatedBy") or {}).get("IamIdentity") or {}
     return Resolved(
         label=label,
-        containers=tuple(Container(item["Image"], item.get("ModelDataUrl"), dict(item.get("Environment") or {})) for item in containers),
+        containers=tuple(
+            Container(item["Image"], item.get("ModelDataUrl"), dict(item.get("Environment") or {}), described["ModelPackageArn"])
+            for item in containers
+        ),
         package_arn=described["ModelPackageArn"],
         approver=identity.get("Arn", ""),
     )

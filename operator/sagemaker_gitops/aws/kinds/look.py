@@ -15,7 +15,7 @@ from sagemaker_gitops.core.resource import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Where a sight looks from."""
+    """Where a sight looks from. `anew`: look although status says that nothing has changed."""
 
     aws: Aws
     scope: Scope
@@ -23,6 +23,7 @@ class Look:
     serving: Serving
     now: datetime
     references: References
+    anew: bool = False
 
 
 Sight = Callable[[Look, ModelEndpointFacts], Awaitable[ModelEndpointFacts]]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.aws.drift import SeenEndpoint
+from sagemaker_gitops.aws.idle import IdleEndpoint
 from sagemaker_gitops.aws.kinds.alarms import alarms_called, foreign_alarm_owner
 from sagemaker_gitops.aws.kinds.bindings import binding_of
-from sagemaker_gitops.aws.kinds.hosting import foreign_owner, look_at_endpoint, registered_model, resolve
+from sagemaker_gitops.aws.kinds.hosting import foreign, foreign_owner, look_at_endpoint, registered_model, resolve, tags_of
 from sagemaker_gitops.aws.kinds.look import Look
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.scaling import scaling_of
@@ -23,7 +24,7 @@ from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.core import conditions, naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
-from sagemaker_gitops.core.kinds.model_endpoint import alarms, scaling
+from sagemaker_gitops.core.kinds.model_endpoint import alarms, parking, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion, retains
 from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of
 from sagemaker_gitops.core.kinds.model_endpoint.facts import (
@@ -31,6 +32,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     LiveEndpoint,
     ModelEndpointFacts,
     NoEndpoint,
+    Quiet,
     Resolved,
     SmokeFacts,
 )
@@ -75,8 +77,11 @@ class ModelEndpointKind:
     known: set[str] = field(default_factory=set)
     _names: dict[str, Key] = field(default_factory=dict)
     _groups: dict[Key, frozenset[str]] = field(default_factory=dict)
-    _seen: dict[Key, ModelEndpointFacts] = field(default_factory=dict)
+    _seen: dict[Key, tuple[str, ModelEndpointFacts]] = field(default_factory=dict)
     _unsent: set[Key] = field(default_factory=set)
+    _suspects: set[Key] = field(default_factory=set)
+    _idle: dict[Key, IdleEndpoint] = field(default_factory=dict)
+    _quiet: dict[Key, Quiet] = field(default_factory=dict)
 
     def parse(self, snapshot: Snapshot) -> ModelEndpointSpec | Deleting:
         """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
@@ -100,37 +105,57 @@ class ModelEndpointKind:
         self, snapshot: Snapshot, resource: ModelEndpointSpec | Deleting, now: datetime
     ) -> ModelEndpointFacts | Remains | None:
         key, binding = snapshot.key, binding_of(self.references, snapshot.key.namespace)
-        for name in self._names_of(key):
+        for name in self._names_of(snapshot):
             self._names[name] = key
         if isinstance(resource, Deleting):
             return await self._remains(snapshot, binding, resource) if snapshot.has_finalizer else None
         if not isinstance(binding, Bound):
             return ModelEndpointFacts(binding)
         self._remember(key, resource)
-        scope = scope_of(binding.spec, key)
+        return await self._observed(snapshot, resource, binding, now)
+
+    async def _observed(self, snapshot: Snapshot, spec: ModelEndpointSpec, binding: Bound, now: datetime) -> ModelEndpointFacts:
+        """As far as what is known so far does not decide already."""
+        key, scope = snapshot.key, scope_of(binding.spec, snapshot.key)
         stand = await look_at_stand(self.aws, scope, snapshot, self.settings.install)
         facts = ModelEndpointFacts(binding, smoke=SmokeFacts(stand=stand))
-        if _forbidden(binding, resource, facts):
+        if _forbidden(binding, spec, facts):
             return facts
-        models = {
-            variant.name: await resolve(self.aws, scope, self.references, key.namespace, variant.model) for variant in resource.variants
-        }
+        if parking.at_rest(snapshot, spec, now):
+            return await self._at_rest(snapshot, scope, facts)
+        models = {variant.name: await resolve(self.aws, scope, self.references, key.namespace, variant.model) for variant in spec.variants}
         facts = replace(facts, models=models)
-        if not all(isinstance(model, Resolved) for model in models.values()) or _forbidden(binding, resource, facts):
+        if not all(isinstance(model, Resolved) for model in models.values()) or _forbidden(binding, spec, facts):
             return facts
-        serving = build_serving(Pass(snapshot, resource, facts, self.settings, now))
+        serving = build_serving(Pass(snapshot, spec, facts, self.settings, now))
         if (snapshot.status.get("wantedConfig"), snapshot.status.get("observedGeneration")) != (serving.config_name, snapshot.generation):
             facts = replace(facts, request_findings=_request_findings(serving))
             if facts.request_findings:
                 return facts
-        name = serving.endpoint_name
-        endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=name in self.known)
-        facts = replace(facts, endpoint=endpoint, unsent=key in self._unsent)
+        return await self._looked(Look(self.aws, scope, snapshot, serving, now, self.references, anew=key in self._suspects), facts)
+
+    async def _looked(self, look: Look, facts: ModelEndpointFacts) -> ModelEndpointFacts:
+        """The endpoint, and what each concern has to see."""
+        key, serving, install = look.snapshot.key, look.serving, self.settings.install
+        name, idle = serving.endpoint_name, serving.spec.idle
+        endpoint = await look_at_endpoint(self.aws, look.scope, name, install, key, proven=name in self.known)
+        facts = replace(facts, endpoint=endpoint, unsent=key in self._unsent, quiet=self._quiet.pop(key, None))
         for sight in SIGHTS:
-            facts = await sight(Look(self.aws, scope, snapshot, serving, now, self.references), facts)
-        if isinstance(endpoint, LiveEndpoint):
-            self.known.add(name)
-            self._seen[key] = facts
+            facts = await sight(replace(look, serving=replace(serving, alias=facts.alias or serving.alias)), facts)
+        self._note(key, name, facts)
+        if idle is not None and isinstance(facts.endpoint, LiveEndpoint):
+            variants = tuple(variant.name for variant in serving.spec.variants)
+            self._idle[key] = IdleEndpoint(key, look.scope, name, variants, idle.park_after)
+        return facts
+
+    async def _at_rest(self, snapshot: Snapshot, scope: Scope, facts: ModelEndpointFacts) -> ModelEndpointFacts:
+        """A parked endpoint costs no call; one that is being parked is looked at, and what hangs on it."""
+        key, name = snapshot.key, self._endpoint_of(snapshot)
+        if snapshot.status.get("phase") != parking.PARKED:
+            endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=False)
+            attached = () if isinstance(endpoint, ForeignEndpoint) else await self._attached(snapshot, scope, name, endpoint)
+            facts = replace(facts, endpoint=endpoint, attached=attached)
+        self._note(key, name, replace(facts, endpoint=None))
         return facts
 
     def plan(
@@ -138,7 +163,7 @@ class ModelEndpointKind:
     ) -> Plan:
         if isinstance(resource, Deleting):
             assert not isinstance(facts, ModelEndpointFacts)
-            name = endpoint_name(self.settings.install, snapshot.key)
+            name = self._endpoint_of(snapshot)
             return plan_deletion(snapshot, resource.policy, facts, name, self.settings, now)
         assert isinstance(facts, ModelEndpointFacts)
         return plan(snapshot, resource, facts, self.settings, now)
@@ -164,6 +189,21 @@ class ModelEndpointKind:
             raise
         return Outcome.DONE
 
+    def _note(self, key: Key, name: str, facts: ModelEndpointFacts) -> None:
+        """What the watch over drift compares the next list with, and whose tags need no second proof."""
+        self._suspects.discard(key)
+        self._idle.pop(key, None)
+        if isinstance(facts.endpoint, LiveEndpoint):
+            self.known.add(name)
+            self._seen[key] = name, facts
+        else:
+            self.known.discard(name)
+            self._seen.pop(key, None)
+
+    def suspect(self, key: Key) -> None:
+        """Look at everything in the next pass, whatever status says."""
+        self._suspects.add(key)
+
     def _remember(self, key: Key, spec: ModelEndpointSpec) -> None:
         groups = {link.package.group for variant in spec.variants for _, link in variant.model.links if link.package is not None}
         for variant in spec.variants:
@@ -173,23 +213,47 @@ class ModelEndpointKind:
         self._groups[key] = frozenset(groups)
 
     def forget(self, key: Key) -> None:
-        for name in self._names_of(key):
-            self._names.pop(name, None)
+        self._names = {name: owner for name, owner in self._names.items() if owner != key}
         self._groups.pop(key, None)
         self._seen.pop(key, None)
+        self._suspects.discard(key)
+        self._idle.pop(key, None)
+        self._quiet.pop(key, None)
         self._unsent.discard(key)
 
-    def _names_of(self, key: Key) -> tuple[str, str]:
+    def idle(self) -> list[IdleEndpoint]:
+        """The endpoints that serve and are to be parked when nobody asks them."""
+        return list(self._idle.values())
+
+    def hear(self, key: Key, quiet: Quiet) -> bool:
+        """Keep for the next pass what the watch over invocations has found; whether that pass has a reason to run."""
+        idle, endpoint = self._idle.get(key), self._seen[key][1].endpoint if key in self._seen else None
+        if idle is None or not isinstance(endpoint, LiveEndpoint):
+            return False
+        earliest = quiet.looked_at - timedelta(seconds=idle.park_after)
+        if (quiet.last_asked is not None and quiet.last_asked > earliest) or endpoint.last_modified > earliest:
+            return False
+        self._quiet[key] = quiet
+        return True
+
+    def _names_of(self, snapshot: Snapshot) -> tuple[str, str]:
         """The endpoints whose events concern the object."""
-        return endpoint_name(self.settings.install, key), stand_name(self.settings.install, key)
+        return self._endpoint_of(snapshot), stand_name(self.settings.install, snapshot.key)
 
     def seen(self) -> Iterator[SeenEndpoint]:
         """The endpoints that this process has described, for the watch over drift."""
-        for key, facts in self._seen.items():
+        for key, (name, facts) in self._seen.items():
             binding = binding_of(self.references, key.namespace)
             if isinstance(binding, Bound) and isinstance(facts.endpoint, LiveEndpoint):
-                name, scope = endpoint_name(self.settings.install, key), scope_of(binding.spec, key)
+                scope = scope_of(binding.spec, key)
                 yield SeenEndpoint(key, scope, name, facts.endpoint.last_modified, facts.scaling or {}, facts.alarms or {})
+
+    def _endpoint_of(self, snapshot: Snapshot) -> str:
+        """The recorded name while the object goes, because its spec may have become anything; tags prove it like any other."""
+        given = snapshot.spec.get("endpointName")
+        recorded = snapshot.status.get("endpointName") if snapshot.deleting else None
+        name = next((item for item in (recorded, given) if isinstance(item, str)), None)
+        return endpoint_name(self.settings.install, snapshot.key, name)
 
     def _bound(self, snapshot: Snapshot) -> Bound:
         binding = binding_of(self.references, snapshot.key.namespace)
@@ -205,22 +269,25 @@ class ModelEndpointKind:
 
     async def _prove_ours(self, scope: Scope, owner: Key, resource: str, name: str) -> None:
         """A name that status gave may have been written there by anybody."""
-        other = await foreign_owner(self.aws, scope, resource, name, self.settings.install, owner)
-        if other is not None:
-            raise AwsFailure(
-                Category.BLOCKED,
-                service="sagemaker-gitops",
-                operation="delete",
-                code="NameConflict",
-                message=f"{resource} {name} belongs to {other}: it is not touched",
-            )
+        _, tags = await tags_of(self.aws, scope, resource, name)
+        ours = naming.owned_by(tags, self.settings.install, owner)
+        if ours and naming.TAG_ADOPTED not in tags:
+            return
+        why = "was adopted, and what was not made here is not deleted" if ours else f"belongs to {foreign(tags).owner}: it is not touched"
+        raise AwsFailure(
+            Category.BLOCKED,
+            service="sagemaker-gitops",
+            operation="delete",
+            code="Adopted" if ours else "NameConflict",
+            message=f"{resource} {name} {why}",
+        )
 
     async def _remains(self, snapshot: Snapshot, binding: Binding, resource: Deleting) -> Remains | None:
         """None when nothing has to be looked for; the stand of a smoke test goes whatever is retained."""
         record, key = recorded(snapshot.status), snapshot.key
         if retains(resource.policy) and not record.get("endpoint"):
             return None
-        scope, (name, test) = scope_of(self._bound(snapshot).spec, key), self._names_of(key)
+        scope, (name, test) = scope_of(self._bound(snapshot).spec, key), self._names_of(snapshot)
         stand = await look_at_stand(self.aws, scope, snapshot, self.settings.install) or NoEndpoint()
         config = stand_config(key, str(record["config"])) if record.get("endpoint") and record.get("config") else ""
         if retains(resource.policy) or isinstance(stand, LiveEndpoint):
@@ -230,7 +297,7 @@ class ModelEndpointKind:
             return Remains(endpoint)
         attached = await self._attached(snapshot, scope, name, endpoint)
         if isinstance(endpoint, LiveEndpoint):
-            return Remains(endpoint, attached)
+            return Remains(endpoint, attached, adopted=naming.TAG_ADOPTED in (await tags_of(self.aws, scope, "endpoint", name))[1])
         configs, models = [await self._ours(scope, key, *listing) for listing in _LISTS]
         return Remains(endpoint, attached, configs, models)
 

@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended
 from sagemaker_gitops.core.errors import Finding, InvalidResource
+from sagemaker_gitops.core.kinds.model_endpoint.adoption import name_taken
+from sagemaker_gitops.core.kinds.model_endpoint.artifacts import artifact_changed, artifact_missing
 from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of
-from sagemaker_gitops.core.kinds.model_endpoint.facts import AwaitingApproval, ForeignEndpoint, ModelMissing
-from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
+from sagemaker_gitops.core.kinds.model_endpoint.facts import AwaitingApproval, ModelMissing
+from sagemaker_gitops.core.kinds.model_endpoint.parking import parked
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 from sagemaker_gitops.core.tenancy import Bound, Unbound
 
@@ -59,11 +62,17 @@ def invalid_request(here: Pass) -> Plan | None:
     return _refused(here, "InvalidRequest", here.facts.request_findings) if here.facts.request_findings else None
 
 
-def name_taken(here: Pass) -> Plan | None:
-    if not isinstance(here.facts.endpoint, ForeignEndpoint):
+def renamed(here: Pass) -> Plan | None:
+    """The name is in callers' code, and what it named would be left behind."""
+    before, now = here.snapshot.status.get("endpointName"), here.place().get("endpointName")
+    if before in (None, now) or not here.snapshot.status.get("lastGood"):
         return None
-    message = f"{build_serving(here).endpoint_name} exists and belongs to {here.facts.endpoint.owner}: nothing is done with it"
-    return _held(here, stalled("NameConflict", message), "Failed")
+    message = (
+        f"spec.endpointName: the endpoint is {before} and cannot become {now}: put the name back,"
+        " or delete this object (its endpoint stays) and make another"
+    )
+    kept = {name: here.snapshot.status.get(name) for name in here.place()}
+    return Plan(here.say("Invalid", stalled("EndpointRenamed", message), **kept), OnEvent(), finalizer=here.snapshot.has_finalizer)
 
 
 def _phase_of_live(here: Pass, otherwise: str) -> str:
@@ -78,4 +87,15 @@ def _refused(here: Pass, reason: str, findings: Sequence[Finding]) -> Plan:
     return _held(here, stalled(reason, "; ".join(str(finding) for finding in findings)), "Invalid")
 
 
-CHECKS: tuple[Check, ...] = (no_tenant, outside_tenant, model_missing, awaiting_approval, invalid_request, name_taken)
+CHECKS: tuple[Check, ...] = (
+    no_tenant,
+    outside_tenant,
+    renamed,
+    parked,
+    model_missing,
+    awaiting_approval,
+    invalid_request,
+    name_taken,
+    artifact_missing,
+    artifact_changed,
+)

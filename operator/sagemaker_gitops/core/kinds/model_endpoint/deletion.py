@@ -25,7 +25,7 @@ ROUNDING = 1.0  # times in status are whole seconds, cut off
 @dataclass(frozen=True, slots=True)
 class Remains:
     """What AWS still holds of the object: found by name and proven ours by tag. `attached` undoes what hangs on the endpoint; `stand` is
-    the endpoint of a smoke test under way, `stand_config` its config, which nothing retains.
+    the endpoint of a smoke test under way, `stand_config` its config, which nothing retains; `adopted`: somebody else made the endpoint.
     """
 
     endpoint: EndpointFact = field(default_factory=NoEndpoint)
@@ -35,6 +35,7 @@ class Remains:
     stand: EndpointFact = field(default_factory=NoEndpoint)
     stand_name: str = ""
     stand_config: str = ""
+    adopted: bool = False
 
 
 def retains(policy: str | None) -> bool:
@@ -58,6 +59,10 @@ def plan_deletion(snapshot: Snapshot, policy: str | None, remains: Remains | Non
             snapshot.status, stalled("NameConflict", f"{name} belongs to {endpoint.owner}: it is left alone"), snapshot.generation, now
         )
         return Plan(status, Done(), finalizer=False)
+    if isinstance(endpoint, LiveEndpoint) and remains.adopted:
+        # Its live config, ours or not, cannot go either.
+        status = replace_summary(snapshot.status, stalled("Adopted", f"{name} was adopted: it is left serving"), snapshot.generation, now)
+        return Plan(status, Done(), remains.attached, finalizer=False)
     if isinstance(endpoint, LiveEndpoint):
         if endpoint.state is EndpointState.BUSY:
             return Plan(_say(snapshot, f"waiting: AWS refuses to delete {name} while it is {endpoint.raw}", now), After(BUSY_DELAY))

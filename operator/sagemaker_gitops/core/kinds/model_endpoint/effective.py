@@ -8,7 +8,7 @@ from typing import Any
 
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec, Variant
 from sagemaker_gitops.api.tenant import TenantSpec
-from sagemaker_gitops.core import tenancy
+from sagemaker_gitops.core import naming, tenancy
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint.facts import ModelFact, Resolved
 from sagemaker_gitops.core.kinds.model_endpoint.modes import mode_findings
@@ -93,6 +93,9 @@ def effective_of(spec: ModelEndpointSpec, tenant: TenantSpec) -> Effective:
             path = f"spec.variants[{index}].resources.instanceType"
             found.append(Finding(path, "is required: set it, or spec.defaults.instanceTypes.hosting in the Tenant"))
         types[variant.name] = chosen or ""
+    tags = {**defaults.tags, **spec.tags}
+    if len(tags) > naming.TAG_LIMIT:
+        found.append(Finding("spec.tags", f"{len(tags)} tags with the Tenant's, more than {naming.TAG_LIMIT}: leave some out"))
     found += _contradictions(spec, types)
     if found:
         raise InvalidResource(tuple(found))
@@ -105,7 +108,7 @@ def effective_of(spec: ModelEndpointSpec, tenant: TenantSpec) -> Effective:
         subnet_ids=tuple((network and network.subnet_ids) or ()),
         security_group_ids=tuple((network and network.security_group_ids) or ()),
         network_isolation=bool(network and network.isolation),
-        tags={**defaults.tags, **spec.tags},
+        tags=tags,
         asynchronous=spec.async_ is not None,
         given_output=spec.async_.output if spec.async_ is not None else None,
         watches=WATCHES if spec.rollout is not None and spec.rollout.create_default_alarms else (),
@@ -173,6 +176,7 @@ def wanted_of(spec: ModelEndpointSpec, effective: Effective, models: Mapping[str
             ),
             *((f"{paths[v.name]}.autoscaling.maxCapacity", v.autoscaling.max_capacity) for v in spec.variants if v.autoscaling),
         ],
+        endpoint_names=[("spec.endpointName", spec.endpoint_name)] if spec.endpoint_name else [],
         subnet_ids=[("spec.network.subnetIds", value) for value in effective.subnet_ids]
         + [(path, value) for path, value in overridden if ".Subnets[" in path],
         security_group_ids=[("spec.network.securityGroupIds", value) for value in effective.security_group_ids]

@@ -2,35 +2,57 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.errors import Finding
 from sagemaker_gitops.core.tenancy import Binding
 
 
 @dataclass(frozen=True, slots=True)
+class Alias:
+    """A config that somebody else named, with the wanted content, and its models by variant."""
+
+    config: str
+    models: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
-    """An image with what it works on; artifact is an S3 URI."""
+    """An image with what it works on; artifact is an S3 URI. `package_arn`: the registered model that it is of, which an approval is about.
+    `etag` is the artifact's, None when there is no such object; it says so only if `looked_at`.
+    """
 
     image: str
     artifact: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    package_arn: str = ""
+    looked_at: bool = False
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """A model that may be served: one container, or an inference pipeline in the order of the calls. `label` is what people call it:
-    digits/7, or the image, with a + between the links of a pipeline.
+    digits/7, or the image, with a + between the links of a pipeline. `served_etag`: what `etag` was when the SageMaker model was made.
     """
 
     label: str
     containers: tuple[Container, ...]
     package_arn: str = ""
     approver: str = ""
+    served_etag: str = ""
+
+    @property
+    def etag(self) -> str:
+        """Identity of the artifacts of registered models that were looked at; empty when there is none."""
+        etags = [link.etag for link in self.containers if link.looked_at and link.etag]
+        return etags[0] if len(etags) == 1 else hashlib.sha256(" ".join(etags).encode()).hexdigest() if etags else ""
 
     @property
     def version(self) -> str:
@@ -86,9 +108,11 @@ class NoEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class ForeignEndpoint:
-    """The name is taken by something whose tags do not name us."""
+    """The name is taken by something whose tags do not name us; `live` when it has been looked at for adoption."""
 
     owner: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    live: LiveEndpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +128,14 @@ class LiveEndpoint:
 
 
 EndpointFact = NoEndpoint | ForeignEndpoint | LiveEndpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """When CloudWatch last counted an invocation, as far back as parkAfter goes; None: not once. `looked_at`: when it was asked."""
+
+    looked_at: datetime
+    last_asked: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +210,13 @@ class ModelEndpointFacts:
     models: Mapping[str, ModelFact] = field(default_factory=dict)
     endpoint: EndpointFact | None = None
     request_findings: tuple[Finding, ...] = ()
+    attached: tuple[AwsRequest, ...] = ()
+    """What undoes what hangs on the endpoint, looked at only when it is about to be deleted."""
+    quiet: Quiet | None = None
+    alias: Alias | None = None
+    """The live config, when it was made by somebody else and has the wanted content."""
+    tags: Mapping[str, Mapping[str, str]] | None = None
+    """Tags by ARN of endpoint, live config and its models, in this order; None: not looked at."""
     smoke: SmokeFacts = SmokeFacts()
     unsent: bool = False
     """AWS, or we, refused an action of the last pass: what came after it has certainly not been asked for."""

@@ -7,8 +7,10 @@ from typing import assert_never
 
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.core.conditions import reconciling
+from sagemaker_gitops.core.kinds.model_endpoint.adoption import owned
 from sagemaker_gitops.core.kinds.model_endpoint.checks import CHECKS
 from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, LiveEndpoint, ModelEndpointFacts, NoEndpoint
+from sagemaker_gitops.core.kinds.model_endpoint.parking import rest, woken
 from sagemaker_gitops.core.kinds.model_endpoint.rollout import create, failed, replace_config
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving, shown
@@ -28,13 +30,14 @@ def plan(snapshot: Snapshot, spec: ModelEndpointSpec, facts: ModelEndpointFacts,
         answer = check(here)
         if answer is not None:
             return tidied(here, answer)
+    here = woken(owned(here))
     return _converge(here, build_serving(here))
 
 
 def _converge(here: Pass, serving: Serving) -> Plan:
     live = here.facts.endpoint
     if isinstance(live, NoEndpoint):
-        return create(here, serving)
+        return rest(here, serving, None) or create(here, serving)
     assert isinstance(live, LiveEndpoint), "observe has looked, and name_taken has answered for others"
     match live.state:
         case EndpointState.BUSY:
@@ -43,8 +46,9 @@ def _converge(here: Pass, serving: Serving) -> Plan:
         case EndpointState.FAILED:
             return tidied(here, failed(here, serving, live))
         case EndpointState.IN_SERVICE:
-            wanted = live.config == serving.config_name
-            return settled(here, serving, live) if wanted else replace_config(here, serving, live)
+            if live.config != serving.config_name:
+                return replace_config(here, serving, live)
+            return rest(here, serving, live) or settled(here, serving, live)
         case EndpointState.UNKNOWN:
             message = f"AWS reports {live.raw}, which this version does not know: nothing is done"
             return Plan(here.say(live.raw, reconciling("UnknownState", message), **shown(serving, live)), After(UNKNOWN_STATE_DELAY))

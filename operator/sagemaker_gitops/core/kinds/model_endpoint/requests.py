@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sagemaker_gitops.api.model_endpoint import DEFAULT_WAIT_INTERVAL, Rollout, Variant
+from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.kinds.model_endpoint.facts import Container, LiveEndpoint, LiveVariant
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
@@ -101,11 +102,12 @@ def _correction(serving: Serving, variant: Variant, found: LiveVariant) -> dict[
 def _create_model(serving: Serving, variant: Variant) -> AwsRequest:
     effective, name = serving.effective, serving.model_name(variant)
     containers = [_container(container) for container in serving.models[variant.name].containers]
+    etag = serving.models[variant.name].etag
     parameters: dict[str, Any] = {
         "ModelName": name,
         **({"PrimaryContainer": containers[0]} if len(containers) == 1 else {"Containers": containers}),
         "ExecutionRoleArn": effective.role_arn,
-        "Tags": serving.tags("model", name),
+        "Tags": serving.tags("model", name, {naming.TAG_ARTIFACT: etag} if etag else {}),
     }
     if effective.subnet_ids:
         parameters["VpcConfig"] = {"Subnets": list(effective.subnet_ids), "SecurityGroupIds": list(effective.security_group_ids)}

@@ -10,7 +10,9 @@ from typing import Any
 
 from sagemaker_gitops.core.actions import Action
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, timestamp
-from sagemaker_gitops.core.kinds.model_endpoint import alarms, scaling
+from sagemaker_gitops.core.kinds.model_endpoint import alarms, drift, scaling
+from sagemaker_gitops.core.kinds.model_endpoint.adoption import keeps
+from sagemaker_gitops.core.kinds.model_endpoint.artifacts import artifacts_after
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.requests import (
     create_config,
@@ -35,11 +37,14 @@ PREPARATIONS: tuple[Preparation, ...] = (scaling.in_the_way, alarms.of_given_up,
 
 
 def create(here: Pass, serving: Serving) -> Plan:
-    held = gate(here, serving, None)
+    gone = f"endpoint {serving.endpoint_name} was deleted"
+    held = drift.left_alone(here, serving, None, gone) or gate(here, serving, None)
     if held is not None:
         return held
+    noticed, cleared = drift.noticed(here, serving, gone)
     actions = (*_made(here, serving, None), create_endpoint(serving))
-    status = here.say("Creating", reconciling("Creating", serving.endpoint_name), **shown(serving, None), **_intent(here, serving, None))
+    fields = shown(serving, None) | _intent(here, serving, None) | cleared | artifacts_after(here)
+    status = here.say("Creating", [*reconciling("Creating", serving.endpoint_name), *noticed], **fields)
     return Plan(status, After(BUSY_DELAY), actions)
 
 
@@ -52,14 +57,17 @@ def replace_config(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
         # The endpoint has changed since the update was asked for, is InService, and serves another config: AWS went back by itself.
         reason = live.reason or _why(here, serving)
         return tidied(here, rolled_back(here, serving, live, update | {"outcome": ROLLED_BACK, "message": reason}))
-    held = _no_way(here, serving, live) or alarms.hindrance(here, serving, live) or gate(here, serving, live)
+    other = f"config {live.config} serves instead of {serving.config_name}"
+    held = drift.left_alone(here, serving, live, other) or _no_way(here, serving, live) or alarms.hindrance(here, serving, live)
+    held = held or gate(here, serving, live)
     if held is not None:
         return held
+    noticed, cleared = drift.noticed(here, serving, other)
     actions = (*_made(here, serving, live), update_endpoint(serving, alarms.rollback_alarms(serving), live))
     fields = shown(serving, live) | _intent(here, serving, live) | alarms.status_fields(here, serving, replaced=live)
-    return Plan(
-        here.say("Updating", reconciling("Updating", f"{live.config} -> {serving.config_name}"), **fields), After(BUSY_DELAY), actions
-    )
+    fields |= cleared | artifacts_after(here)
+    conditions = [*reconciling("Updating", f"{live.config} -> {serving.config_name}"), *noticed]
+    return Plan(here.say("Updating", conditions, **fields), After(BUSY_DELAY), actions)
 
 
 def rolled_back(here: Pass, serving: Serving, live: LiveEndpoint, update: Mapping[str, Any]) -> Plan:
@@ -80,6 +88,9 @@ def failed(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
             "update": {**_intent(here, serving, live)["update"], **update, "outcome": FAILED, "message": message}
         }
         return Plan(here.say("Failed", stalled("EndpointFailed", message), **fields), OnEvent())
+    if keeps(here.snapshot.status):
+        message = f"{live.raw}: the endpoint was adopted, so it is not deleted: delete it yourself and it is made anew"
+        return Plan(here.say("Failed", stalled("EndpointFailed", message), **shown(serving, live)), OnEvent())
     status = here.say("Updating", reconciling("Replacing", f"deleting the failed endpoint, then creating it anew: {live.reason}"))
     return Plan(status, After(BUSY_DELAY), (*scaling.detach(here, serving), delete_endpoint(serving.endpoint_name)))
 

@@ -13,11 +13,12 @@ from typing import Any
 from sagemaker_gitops.api.model_endpoint import DEFAULT_WEIGHT, ModelEndpointSpec, Variant
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.kinds.model_endpoint.effective import Effective
-from sagemaker_gitops.core.kinds.model_endpoint.facts import Container, Resolved
+from sagemaker_gitops.core.kinds.model_endpoint.facts import Alias, Container, Resolved
 from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Bound
 
 CAPTURE_FOLDER = "capture"
+NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,19 @@ class Serving:
     effective: Effective
     models: Mapping[str, Resolved]
     revision: str = ""
+    alias: Alias | None = None
 
     @property
     def endpoint_name(self) -> str:
-        return endpoint_name(self.install, self.owner)
+        return endpoint_name(self.install, self.owner, self.spec.endpoint_name)
 
     @property
     def config_name(self) -> str:
+        """The config that has the wanted content: ours, or the adopted one that is equal to it."""
+        return self.own_config_name if self.alias is None else self.alias.config
+
+    @property
+    def own_config_name(self) -> str:
         """Equal for equal models on equal machines, whatever their shares."""
         return naming.aws_name(self.owner, "config", naming.content_key(self._config_content()))
 
@@ -46,6 +53,9 @@ class Serving:
         return any(variant.serverless for variant in self.spec.variants)
 
     def model_name(self, variant: Variant) -> str:
+        return self.own_model_name(variant) if self.alias is None else self.alias.models[variant.name]
+
+    def own_model_name(self, variant: Variant) -> str:
         return naming.aws_name(self.owner, "model", naming.content_key([*self._identity(), self._model_content(variant)]))
 
     def weight(self, variant: Variant) -> float:
@@ -87,9 +97,10 @@ class Serving:
         found: Mapping[str, Any] = given.get(operation, {})
         return found
 
-    def tags(self, step: str, key: str) -> list[dict[str, str]]:
+    def tags(self, step: str, key: str, more: Mapping[str, str] = NOTHING) -> list[dict[str, str]]:
         own = naming.owner_tags(self.install, self.owner, step=step, key=key, attempt=1, revision=self.revision)
-        return [{"Key": name, "Value": value} for name, value in sorted((dict(self.effective.tags) | own).items())]
+        given = dict(self.effective.tags)
+        return [{"Key": name, "Value": value} for name, value in sorted({**given, **naming.tag_memory(given), **own, **more}.items())]
 
     def _identity(self) -> list[str]:
         tenant = self.tenant.spec
@@ -106,7 +117,7 @@ class Serving:
         }
 
     def _config_content(self) -> list[Any]:
-        variants = [[variant.name, self.model_name(variant), self._power(variant)] for variant in self.spec.variants]
+        variants = [[variant.name, self.own_model_name(variant), self._power(variant)] for variant in self.spec.variants]
         content = [*self._identity(), variants, self.data_capture(), self.effective.kms_key_arn, self.overrides("createEndpointConfig")]
         return [*content, {"async": self.async_inference()}] if self.spec.async_ is not None else content
 
@@ -116,9 +127,9 @@ class Serving:
         return {"serverless": [variant.serverless.memory_size_in_mb, variant.serverless.max_concurrency]}
 
 
-def endpoint_name(install: str, owner: Key) -> str:
-    """What callers put into their code: it never changes while the object lives, and comes back with it."""
-    return f"{naming.readable(owner)}-{naming.content_key([install, owner.namespace, owner.name])[:6]}".lower()
+def endpoint_name(install: str, owner: Key, given: str | None = None) -> str:
+    """What callers put into their code: it never changes while the object lives, and comes back with it. `given`: spec.endpointName."""
+    return given or f"{naming.readable(owner)}-{naming.content_key([install, owner.namespace, owner.name])[:6]}".lower()
 
 
 def _container_content(container: Container) -> list[Any]:

@@ -6,14 +6,14 @@ What later passes read back is identity only: which config was asked for last, b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sagemaker_gitops.api.model_endpoint import DEFAULT_ROLLBACK_LIMIT, ModelEndpointSpec
 from sagemaker_gitops.core.conditions import Condition, merge, timestamp
 from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of
-from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint, ModelEndpointFacts, Resolved
+from sagemaker_gitops.core.kinds.model_endpoint.facts import Alias, LiveEndpoint, ModelEndpointFacts, Resolved
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.resource import REVISION, Snapshot
@@ -32,15 +32,16 @@ class Pass:
 
     def say(self, phase: str, conditions: Sequence[Condition], **fields: Any) -> dict[str, Any]:
         """The last status with a new phase, conditions and fields; what did not become known again stays."""
-        status = {**self.snapshot.status, **self._place(), **fields, "phase": phase, "observedGeneration": self.snapshot.generation}
+        status = {**self.snapshot.status, **self.place(), **fields, "phase": phase, "observedGeneration": self.snapshot.generation}
         previous = list(self.snapshot.status.get("conditions") or ())
         status["conditions"] = merge(previous, conditions, self.snapshot.generation, self.now)
         return {name: value for name, value in status.items() if value is not None}
 
-    def _place(self) -> dict[str, Any]:
+    def place(self) -> dict[str, Any]:
+        """Where the endpoint is."""
         if not isinstance(self.facts.binding, Bound):
             return {}
-        tenant, name = self.facts.binding.spec, endpoint_name(self.settings.install, self.snapshot.key)
+        tenant, name = self.facts.binding.spec, endpoint_name(self.settings.install, self.snapshot.key, self.spec.endpoint_name)
         region, domain = tenant.region, "amazonaws.com.cn" if tenant.region.startswith("cn-") else "amazonaws.com"
         return {
             "endpointName": name,
@@ -55,7 +56,7 @@ def build_serving(here: Pass) -> Serving:
     assert isinstance(here.facts.binding, Bound)
     models = {name: model for name, model in here.facts.models.items() if isinstance(model, Resolved)}
     assert len(models) == len(here.spec.variants), "the checks let no unresolved model pass"
-    return Serving(
+    serving = Serving(
         install=here.settings.install,
         owner=here.snapshot.key,
         spec=here.spec,
@@ -64,6 +65,25 @@ def build_serving(here: Pass) -> Serving:
         models=models,
         revision=here.snapshot.annotations.get(REVISION, ""),
     )
+    return replace(serving, alias=here.facts.alias or _known_alias(here, serving))
+
+
+def _known_alias(here: Pass, serving: Serving) -> Alias | None:
+    """An adopted config that was found to be equal to what is wanted now."""
+    adoption = here.snapshot.status.get("adoption")
+    found = adoption.get("equal") if isinstance(adoption, Mapping) else None
+    if not isinstance(found, Mapping) or found.get("to") != serving.own_config_name:
+        return None
+    models = {item["variant"]: item["awsName"] for item in found.get("models") or () if isinstance(item, Mapping) and len(item) == 2}
+    config = adoption.get("config") if isinstance(adoption, Mapping) else None
+    if not isinstance(config, str) or set(models) != {variant.name for variant in serving.spec.variants}:
+        return None
+    return Alias(config, models)
+
+
+def equal_to(alias: Alias, own: str) -> dict[str, Any]:
+    """status.adoption.equal."""
+    return {"to": own, "models": [{"variant": name, "awsName": model} for name, model in sorted(alias.models.items())]}
 
 
 def shown(serving: Serving, live: LiveEndpoint | None) -> dict[str, Any]:
@@ -111,8 +131,15 @@ def served(serving: Serving) -> dict[str, Any]:
         model = serving.models[variant.name]
         told = {"packageArn": model.package_arn, "artifact": model.artifact, "weight": f"{serving.weight(variant):g}"}
         variants.append({"name": variant.name, "model": _cell([model.label])} | {name: text for name, text in told.items() if text})
+    if serving.alias is not None:
+        return before_us(serving.config_name) | {"variants": variants}
     models = sorted({serving.model_name(variant) for variant in serving.spec.variants})
     return {"config": serving.config_name, "models": models, "variants": variants}
+
+
+def before_us(config: str) -> dict[str, Any]:
+    """An entry of lastGood and of history for a config that somebody else made: it is kept for ever."""
+    return {"config": config, "models": [], "adopted": True}
 
 
 def history_after(here: Pass, serving: Serving) -> list[dict[str, Any]]:
@@ -127,7 +154,12 @@ def history_after(here: Pass, serving: Serving) -> list[dict[str, Any]]:
 
 def update_for(here: Pass, config: str) -> dict[str, Any]:
     """What status says about the last change, if that was the change to `config`."""
-    update = here.snapshot.status.get("update")
+    return asked_for(here.snapshot.status, config)
+
+
+def asked_for(status: Mapping[str, Any], config: str) -> dict[str, Any]:
+    """status.update, if it is about `config`."""
+    update = status.get("update")
     return dict(update) if isinstance(update, Mapping) and update.get("config") == config else {}
 
 

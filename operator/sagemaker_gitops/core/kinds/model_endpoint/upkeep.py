@@ -9,14 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sagemaker_gitops.core.actions import Action
+from sagemaker_gitops.core.actions import Action, AwsRequest
 from sagemaker_gitops.core.conditions import Condition, ready, reconciling
-from sagemaker_gitops.core.kinds.model_endpoint import alarms, scaling
+from sagemaker_gitops.core.kinds.model_endpoint import alarms, drift, scaling
+from sagemaker_gitops.core.kinds.model_endpoint.adoption import adoption_of
+from sagemaker_gitops.core.kinds.model_endpoint.cost import estimate
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
+from sagemaker_gitops.core.kinds.model_endpoint.parking import kept_awake, until_rest
 from sagemaker_gitops.core.kinds.model_endpoint.requests import correct_shares, delete_config, delete_model
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
-from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, history_after, history_limit, served, shown, update_for
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, equal_to, history_after, history_limit, served, shown, update_for
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import next_move, recorded
+from sagemaker_gitops.core.kinds.model_endpoint.tagging import tag_requests, tag_words, tagged_key
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 
 BUSY_DELAY, LOOK_AGAIN = 30.0, 5.0
@@ -45,7 +49,7 @@ Concern = Callable[[Pass, Serving, LiveEndpoint], Upkeep]
 def shares(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     """Weights and counts, without a new config."""
     correction = correct_shares(serving, live)
-    return Upkeep() if correction is None else Upkeep((correction,), "weights and capacities", busy=True)
+    return Upkeep() if correction is None else Upkeep((correction,), _shares_words(correction, live), busy=True)
 
 
 def smoke(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
@@ -56,6 +60,34 @@ def smoke(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
         return Upkeep(fields={"smokeTest": None}) if over else Upkeep()
     about = (move.condition(),) if serving.spec.smoke_test is not None else ()
     return Upkeep(move.actions, move.message, aside=True, fields={"smokeTest": move.record}, conditions=about, look_after=move.delay)
+
+
+def tags(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
+    """Looked at again once after a change, so that what is recorded is what AWS says."""
+    if here.facts.tags is None:
+        return Upkeep()
+    requests = tag_requests(serving, here.facts.tags)
+    if requests:
+        return Upkeep(requests, tag_words(requests), fields={"tagged": None}, look_after=0.0)
+    return Upkeep(fields={"tagged": tagged_key(serving)})
+
+
+def adopted(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
+    """That a config of somebody else has the wanted content is remembered, so that it is compared once."""
+    if here.facts.alias is None:
+        return Upkeep()
+    known, equal = adoption_of(here.snapshot.status), equal_to(here.facts.alias, serving.own_config_name)
+    return Upkeep(fields={"adoption": {**known, "config": serving.config_name, "equal": equal}})
+
+
+def window(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
+    """Looks again when it is time to park; whether it is, was decided before."""
+    return Upkeep(conditions=tuple(kept_awake(here)), look_after=until_rest(here))
+
+
+def cost(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
+    """An estimate, for people."""
+    return Upkeep(fields={"cost": estimate(here.settings.prices, serving, live)})
 
 
 def scaled(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
@@ -71,7 +103,7 @@ def watched(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     return Upkeep(actions, "alarms", fields=fields, look_after=LOOK_AGAIN if actions else None)
 
 
-CONCERNS: tuple[Concern, ...] = (smoke, scaled, shares, watched)
+CONCERNS: tuple[Concern, ...] = (adopted, cost, smoke, scaled, shares, watched, tags, window)
 
 
 def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
@@ -94,11 +126,26 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     looks = [upkeep.look_after for upkeep in found if upkeep.look_after is not None]
     if changing:
         doing = ", ".join(upkeep.doing for upkeep in changing)
+        if left := drift.left_alone(here, serving, live, doing):
+            return left
+        noticed, cleared = drift.noticed(here, serving, doing)
         delay = BUSY_DELAY if any(upkeep.busy for upkeep in found) else min([BUSY_DELAY, *looks])
-        return Plan(here.say("Updating", [*reconciling("Updating", doing), *conditions], **fields), After(delay), actions)
+        conditions = [*reconciling("Updating", doing), *conditions, *noticed]
+        return Plan(here.say("Updating", conditions, **fields | cleared), After(delay), actions)
+    fields["inLine"] = drift.wanted_key(serving)
     status = here.say("InService", [*ready("InService", f"{serving.config_name} serves"), _not_rolled_back(), *conditions], **fields)
     collected = _collected(older[limit:], [served(serving), *older[:limit]])
     return Plan(status, After(min(looks)) if looks else OnEvent(), (*actions, *collected))
+
+
+def _shares_words(correction: AwsRequest, live: LiveEndpoint) -> str:
+    """weights and capacities of blue: 0.25 x 2 -> 0.9 x 1 (weight x instances)."""
+    words = []
+    for item in correction.parameters["DesiredWeightsAndCapacities"]:
+        found = live.variants[item["VariantName"]]
+        wanted = f"{item.get('DesiredWeight', found.weight):g} x {item.get('DesiredInstanceCount', found.instances)}"
+        words.append(f"{item['VariantName']}: {found.weight:g} x {found.instances} -> {wanted}")
+    return f"weights and capacities of {', '.join(words)}"
 
 
 def _found(here: Pass, serving: Serving, live: LiveEndpoint) -> list[Upkeep]:
@@ -111,8 +158,10 @@ def _found(here: Pass, serving: Serving, live: LiveEndpoint) -> list[Upkeep]:
 
 
 def _collected(dropped: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]) -> tuple[Action, ...]:
-    """Deletes of configs that are neither live, wanted nor within the limit, and of models that none of the kept ones names."""
-    configs = [str(item["config"]) for item in dropped]
+    """Deletes of configs that are neither live, wanted nor within the limit, and of models that none of the kept ones names; what
+    somebody else made stays.
+    """
+    configs = [str(item["config"]) for item in dropped if not item.get("adopted")]
     needed = {name for item in kept for name in item.get("models", ())}
     models = sorted({name for item in dropped for name in item.get("models", ())} - needed)
     return (*map(delete_config, configs), *map(delete_model, models))

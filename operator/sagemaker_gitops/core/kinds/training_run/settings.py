@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from sagemaker_gitops.core.prices import Prices, list_prices
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Seconds. `install` is the constant that names this installation in keys and tags."""
+    """Seconds, but for prices. `install` is the constant that names this installation in keys and tags."""
 
     install: str
     absence_interval: float = 30.0  # between the two looks before a finalizer goes
     glue_quarantine: float = 120.0  # after an attempted StartJobRun, before another
     create_quarantine: float = 300.0  # after an attempted create, before its absence is believed at deletion
+    prices: Prices = field(default_factory=list_prices)

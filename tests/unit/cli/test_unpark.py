@@ -1,0 +1,71 @@
+"""`unpark` writes one annotation, of an object that is parked and of no other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sagemaker_gitops.cli import unpark
+from sagemaker_gitops.cli.main import main
+from sagemaker_gitops.core.resource import Key, Snapshot
+
+PARKED = {"phase": "Parked", "parking": {"since": "2026-11-21T19:00:00Z", "reason": "Idle"}}
+
+
+class _Session:
+    async def close(self) -> None:
+        return None
+
+
+class _Cluster:
+    server, namespace, session = "https://cluster", "team-a", _Session()
+
+    def __init__(self, status: dict[str, Any] | None) -> None:
+        self.status = status
+
+    async def get(self, key: Key) -> Snapshot | None:
+        return None if self.status is None else Snapshot(key, "u", "1", 1, status=self.status)
+
+
+@pytest.fixture
+def annotated(monkeypatch: pytest.MonkeyPatch) -> list[Key]:
+    found: list[Key] = []
+
+    async def annotate(cluster: Any, key: Key, value: str) -> None:
+        found.append(key)
+        assert value.endswith("Z")
+
+    monkeypatch.setattr(unpark, "_annotate", annotate)
+    return found
+
+
+def _unpark(monkeypatch: pytest.MonkeyPatch, status: dict[str, Any] | None, *arguments: str) -> int:
+    monkeypatch.setattr(unpark, "connect", lambda context: _Cluster(status))
+    return main(["unpark", "digits", *arguments])
+
+
+def test_a_parked_endpoint_is_asked_for(monkeypatch: pytest.MonkeyPatch, annotated: list[Key], capsys: pytest.CaptureFixture[str]) -> None:
+    """In the context's namespace."""
+    assert _unpark(monkeypatch, PARKED, "-o", "json") == 0
+    assert annotated == [Key("ModelEndpoint", "team-a", "digits")]
+    assert json.loads(capsys.readouterr().out) == {"object": "ModelEndpoint/team-a/digits", "phase": "Parked", "requested": True}
+
+
+@pytest.mark.parametrize("status", [{"phase": "InService"}, {}, {"phase": "InService", "parking": {"handled": "x"}}])
+def test_one_that_serves_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, annotated: list[Key], status: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A request that is not needed now would hold the next parking off."""
+    assert _unpark(monkeypatch, status) == 1
+    assert annotated == []
+    assert "is not parked" in capsys.readouterr().out
+
+
+def test_a_name_that_is_not_there_is_a_usage_error(
+    monkeypatch: pytest.MonkeyPatch, annotated: list[Key], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the namespace that was looked in."""
+    assert _unpark(monkeypatch, None, "-n", "team-b") == 2
+    assert "no ModelEndpoint digits in namespace team-b" in capsys.readouterr().err
