@@ -52,7 +52,7 @@ def replace_config(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
         # The endpoint has changed since the update was asked for, is InService, and serves another config: AWS went back by itself.
         reason = live.reason or _why(here, serving)
         return tidied(here, rolled_back(here, serving, live, update | {"outcome": ROLLED_BACK, "message": reason}))
-    held = _no_way(here, serving, live) or alarms.hindrance(here, serving, live) or gate(here, serving, live)
+    held = _no_way(here, serving, live) or _hindered(here, serving, live) or gate(here, serving, live)
     if held is not None:
         return held
     actions = (*_made(here, serving, live), update_endpoint(serving, alarms.rollback_alarms(serving), live))
@@ -94,6 +94,12 @@ def _no_way(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan | None:
         " serverless: write resources, or give the ModelEndpoint another name and move the callers"
     )
     return tidied(here, Plan(here.say("InService", stalled("NotConvertible", message), **shown(serving, live)), OnEvent()))
+
+
+def _hindered(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan | None:
+    """Nobody pays for the stand of a smoke test while the alarms are waited for."""
+    hindrance = alarms.hindrance(here, serving, live)
+    return None if hindrance is None else tidied(here, hindrance)
 
 
 def _made(here: Pass, serving: Serving, live: LiveEndpoint | None) -> tuple[Action, ...]:
