@@ -58,8 +58,8 @@ def replace_config(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
         reason = live.reason or _why(here, serving)
         return tidied(here, rolled_back(here, serving, live, update | {"outcome": ROLLED_BACK, "message": reason}))
     other = f"config {live.config} serves instead of {serving.config_name}"
-    held = drift.left_alone(here, serving, live, other) or _no_way(here, serving, live) or alarms.hindrance(here, serving, live)
-    held = held or gate(here, serving, live)
+    held = drift.left_alone(here, serving, live, other) or _no_way(here, serving, live)
+    held = held or _hindered(here, serving, live) or gate(here, serving, live)
     if held is not None:
         return held
     noticed, cleared = drift.noticed(here, serving, other)
@@ -105,6 +105,12 @@ def _no_way(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan | None:
         " serverless: write resources, or give the ModelEndpoint another name and move the callers"
     )
     return tidied(here, Plan(here.say("InService", stalled("NotConvertible", message), **shown(serving, live)), OnEvent()))
+
+
+def _hindered(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan | None:
+    """Nobody pays for the stand of a smoke test while the alarms are waited for."""
+    hindrance = alarms.hindrance(here, serving, live)
+    return None if hindrance is None else tidied(here, hindrance)
 
 
 def _made(here: Pass, serving: Serving, live: LiveEndpoint | None) -> tuple[Action, ...]:

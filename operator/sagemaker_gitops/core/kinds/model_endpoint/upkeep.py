@@ -93,14 +93,14 @@ def cost(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
 def scaled(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     """Scalable targets and policies. Before the shares: a count that becomes ours again must not be the scaler's any more."""
     actions = scaling.corrections(here, serving, live)
-    return Upkeep(actions, "autoscaling", fields=scaling.status_fields(here, live), look_after=LOOK_AGAIN if actions else None)
+    return Upkeep(actions, "autoscaling", aside=True, fields=scaling.status_fields(here, live), look_after=LOOK_AGAIN if actions else None)
 
 
 def watched(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     """The alarms of this config; those of earlier ones go."""
     actions = (*alarms.missing_or_changed(here, serving, live), *alarms.unwanted(here, serving))
     fields = alarms.status_fields(here, serving)
-    return Upkeep(actions, "alarms", fields=fields, look_after=LOOK_AGAIN if actions else None)
+    return Upkeep(actions, "alarms", aside=True, fields=fields, look_after=LOOK_AGAIN if actions else None)
 
 
 CONCERNS: tuple[Concern, ...] = (adopted, cost, smoke, scaled, shares, watched, tags, window)
