@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
+from sagemaker_gitops.aws import approvals
 from sagemaker_gitops.aws.clients import Clients
 from sagemaker_gitops.aws.drift import watch, watch_attached
 from sagemaker_gitops.aws.events import AwsEvent, poll
@@ -131,6 +132,9 @@ def wire(context: Context) -> Wiring:
     async def compare(enqueue: Enqueue, store: Store) -> None:
         await watch(clients, endpoints.seen, lambda key: enqueue(key, 0.0, Priority.SWEEP), settings.drift_interval)
 
+    async def compare_approvals(enqueue: Enqueue, store: Store) -> None:
+        await approvals.watch(clients, endpoints.seen_models, lambda key: enqueue(key, 0.0, Priority.SWEEP), settings.drift_interval)
+
     async def compare_attached(enqueue: Enqueue, store: Store) -> None:
         await watch_attached(clients, endpoints.seen, lambda key: enqueue(key, 0.0, Priority.SWEEP), settings.drift_interval)
 
@@ -140,7 +144,7 @@ def wire(context: Context) -> Wiring:
     return Wiring(
         kinds={kind.name: kind, endpoints.name: endpoints},
         references={kind.name: training_run_references, endpoints.name: model_endpoint_references},
-        background=(*((listen,) if settings.event_queue_url else ()), look, compare, compare_attached),
+        background=(*((listen,) if settings.event_queue_url else ()), look, compare, compare_approvals, compare_attached),
         close=close,
     )
 

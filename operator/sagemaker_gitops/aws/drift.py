@@ -1,6 +1,7 @@
 """The safety net under the events of endpoints: paced ListEndpoints, never a Describe per endpoint.
 
 A summary carries LastModifiedTime, so one page of 100 tells which of 100 endpoints somebody has touched since they were last looked at.
+Approvals have a net of their own, approvals.py.
 What hangs on an endpoint (scalable targets, policies, alarms) moves no such time: it is compared itself, many at once, at most
 ATTACHED_CALLS calls in one interval. With the default of 5 min that is 3 a minute, and ListEndpoints for 1,000 endpoints 2 more. 15 calls
 reach 100 scaled endpoints with alarms; 1,000 of them need 140 (AWS gives 10 policies a page), which is every 47 min.

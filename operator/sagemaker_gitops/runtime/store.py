@@ -173,8 +173,8 @@ class Store:
         return concerned | (self.referrers(snapshot.key) if held is None or held.digest != new.digest else set())
 
     def _reopened(self, held: _Record, new: _Record) -> bool:
-        """Whether somebody wrote over a finished object: nothing else would ever look at it again, and a look costs nothing."""
-        return held.phase in self._finished and held.digest != new.digest and _status(held) != _status(new)
+        """Whether somebody wrote another status: nothing else may ever look at what is at rest, and a look costs nothing."""
+        return held.digest != new.digest and _status(held) != _status(new)
 
     def _unfinished(self, record: _Record) -> bool:
         # An annotation may have been set while the operator was down; a pass over a finished object costs nothing.

@@ -6,8 +6,9 @@ A sight reads AWS only where the spec or the status says that there is something
 from __future__ import annotations
 
 from sagemaker_gitops.aws.kinds.alarms import look_at_alarms
+from sagemaker_gitops.aws.kinds.inventory import strays
 from sagemaker_gitops.aws.kinds.look import Sight
 from sagemaker_gitops.aws.kinds.scaling import look_at_scaling
 from sagemaker_gitops.aws.kinds.smoke import smoke
 
-SIGHTS: tuple[Sight, ...] = (smoke, look_at_scaling, look_at_alarms)
+SIGHTS: tuple[Sight, ...] = (smoke, look_at_scaling, look_at_alarms, strays)
