@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from sagemaker_gitops.api.endpoint_status import PAST_CONFIG_LIMIT
 from sagemaker_gitops.core.actions import Action, AwsRequest
 from sagemaker_gitops.core.conditions import Condition, ready, reconciling
 from sagemaker_gitops.core.kinds.model_endpoint import alarms, drift, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import adoption_of
+from sagemaker_gitops.core.kinds.model_endpoint.batch import in_use
 from sagemaker_gitops.core.kinds.model_endpoint.cost import estimate
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint, Owned
 from sagemaker_gitops.core.kinds.model_endpoint.parking import kept_awake, until_rest
@@ -113,7 +115,8 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     found = _found(here, serving, live)
     changing = [upkeep for upkeep in found if upkeep.actions and not upkeep.aside]
     actions = tuple(action for upkeep in found for action in upkeep.actions)
-    older, limit = history_after(here, serving), history_limit(here.spec)
+    older = history_after(here, serving)
+    limit = _limit(here, older)
     fields: dict[str, Any] = shown(serving, live) | {
         "live": shown(serving, live)["wanted"],
         "lastGood": served(serving),
@@ -144,8 +147,15 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
             here.say("Updating", [*reconciling("Updating", message), *conditions], **fields), After(min([arrival, *looks])), actions
         )
     status = here.say("InService", [*ready("InService", f"{serving.config_name} serves"), _not_rolled_back(), *conditions], **fields)
-    collected = _collected(older[limit:], [served(serving), *older[:limit]], here.facts.strays)
+    asked = {"config": "", "models": sorted(in_use(here))}
+    collected = _collected(older[limit:], [served(serving), *older[:limit], asked], here.facts.strays)
     return Plan(status, After(min(looks)) if looks else OnEvent(), (*actions, *collected))
+
+
+def _limit(here: Pass, older: Sequence[Mapping[str, Any]]) -> int:
+    """How much of history stays: more than the spec asks for while a batch job runs on one of the models that would go."""
+    limit, used = history_limit(here.spec), in_use(here)
+    return PAST_CONFIG_LIMIT if any(used & set(item.get("models", ())) for item in older[limit:]) else limit
 
 
 def _shares_words(correction: AwsRequest, live: LiveEndpoint) -> str:
