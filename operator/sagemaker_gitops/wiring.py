@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from sagemaker_gitops.aws import idle
+from sagemaker_gitops.aws import approvals, idle
 from sagemaker_gitops.aws.clients import Clients
 from sagemaker_gitops.aws.drift import watch, watch_attached
 from sagemaker_gitops.aws.events import AwsEvent, poll
@@ -146,7 +146,7 @@ def wire(context: Context) -> Wiring:
 
 
 def watches(clients: Clients, endpoints: ModelEndpointKind, context: Context) -> tuple[Background, ...]:
-    """What is found of endpoints without events: changes by hand, of what hangs on them too, and that nobody asks them."""
+    """What is found of endpoints without events: changes by hand, of what hangs on them too, approvals, and that nobody asks them."""
     interval = context.settings.drift_interval
 
     async def compare(enqueue: Enqueue, store: Store) -> None:
@@ -155,6 +155,9 @@ def watches(clients: Clients, endpoints: ModelEndpointKind, context: Context) ->
             enqueue(key, 0.0, Priority.SWEEP)
 
         await watch(clients, endpoints.seen, wake, interval)
+
+    async def compare_approvals(enqueue: Enqueue, store: Store) -> None:
+        await approvals.watch(clients, endpoints.seen_models, lambda key: enqueue(key, 0.0, Priority.SWEEP), interval)
 
     async def compare_attached(enqueue: Enqueue, store: Store) -> None:
         await watch_attached(clients, endpoints.seen, lambda key: enqueue(key, 0.0, Priority.SWEEP), interval)
@@ -166,7 +169,7 @@ def watches(clients: Clients, endpoints: ModelEndpointKind, context: Context) ->
 
         await idle.watch(clients, endpoints.idle, note, context.clock.now, interval)
 
-    return compare, compare_attached, listen_for_silence
+    return compare, compare_approvals, compare_attached, listen_for_silence
 
 
 def clients_of(settings: Settings, context: Context) -> Clients:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sagemaker_gitops.cli.sandbox import Sandbox
 from tests.chaos.schedule import schedule_of
+from tests.chaos.serving import ServingChaos
 from tests.chaos.world import Chaos
 from tests.system.stack import Stack
 
@@ -19,14 +20,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("--schedules", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--step", type=int, default=1, help="4 with --seed 3: endpoints alone")
     options = parser.parse_args()
     failed: dict[int, list[str]] = {}
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder, Sandbox(Path(folder)) as sandbox:
-        chaos = Chaos(Stack(sandbox))
-        for seed in range(options.seed, options.seed + options.schedules):
+        stack = Stack(sandbox)
+        training, serving = Chaos(stack), ServingChaos(stack)
+        for seed in range(options.seed, options.seed + options.schedules * options.step, options.step):
             schedule, began = schedule_of(seed), time.monotonic()
-            violations = chaos.carry_out(schedule)
+            violations = (serving if schedule.serving else training).carry_out(schedule)
             print(f"{'FAILED' if violations else 'held'} {time.monotonic() - began:5.1f} s  {schedule}", flush=True)
             if violations:
                 failed[seed] = violations

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 HORIZON = 3.0  # seconds: a run of the small scripts takes about as long
+SERVING_HORIZON = 6.0  # seconds: a creation and an update of a small endpoint
 
 
 class Trouble(StrEnum):
@@ -21,26 +22,39 @@ class Trouble(StrEnum):
     WIPE = "status wiped"
     EDIT = "hyperparameter edited"
     REAPPLY = "deleted and applied again"
+    LOSE_ENDPOINT = "answer of CreateEndpoint lost"
+    LOSE_UPDATE = "answer of UpdateEndpoint lost"
+    BREAK_ENDPOINT = "DescribeEndpoint fails three times"
+    SHIFT = "weights edited"
+    VERSION = "another version"
+
+
+DEATHS = (Trouble.KILL, Trouble.KILL, Trouble.FREEZE, Trouble.TERMINATE)
+ANYWAY = (Trouble.KILL, Trouble.FREEZE, Trouble.TERMINATE, Trouble.WIPE, Trouble.REAPPLY)
+RUN = (*ANYWAY, Trouble.LOSE_TRAINING, Trouble.BREAK_DESCRIBE, Trouble.EDIT)
+GLUE = (*RUN, Trouble.LOSE_RUN)
+SERVING = (*ANYWAY, Trouble.LOSE_ENDPOINT, Trouble.LOSE_UPDATE, Trouble.BREAK_ENDPOINT, Trouble.SHIFT, Trouble.VERSION, Trouble.VERSION)
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Troubles by the second after the apply; `glue` adds a prepare step."""
+    """Troubles by the second after the apply; `serving`: a ModelEndpoint instead of a TrainingRun; `glue` adds a prepare step."""
 
     seed: int
+    serving: bool
     glue: bool
     troubles: tuple[tuple[float, Trouble], ...]
 
     def __str__(self) -> str:
         told = ", ".join(f"{moment:.1f}s {trouble}" for moment, trouble in self.troubles)
-        return f"seed {self.seed} ({'glue, ' if self.glue else ''}train): {told}"
+        return f"seed {self.seed} ({'endpoint' if self.serving else 'glue, train' if self.glue else 'train'}): {told}"
 
 
 def schedule_of(seed: int) -> Schedule:
-    """One to four troubles; the operator dies or freezes in every schedule."""
+    """One to four troubles; the operator dies or freezes in every schedule. Every fourth one is about an endpoint."""
     dice = random.Random(seed)
-    glue = dice.random() < 0.5
-    deaths = (Trouble.KILL, Trouble.KILL, Trouble.FREEZE, Trouble.TERMINATE)
-    others = [trouble for trouble in Trouble if glue or trouble is not Trouble.LOSE_RUN]
-    chosen = [dice.choice(deaths)] + [dice.choice(others) for _ in range(dice.randint(0, 3))]
-    return Schedule(seed, glue, tuple(sorted((dice.uniform(0, HORIZON), trouble) for trouble in chosen)))
+    serving, glue = seed % 4 == 3, dice.random() < 0.5
+    others = SERVING if serving else GLUE if glue else RUN
+    horizon = SERVING_HORIZON if serving else HORIZON
+    chosen = [dice.choice(DEATHS)] + [dice.choice(others) for _ in range(dice.randint(int(serving), 3))]
+    return Schedule(seed, serving, glue, tuple(sorted((dice.uniform(0, horizon), trouble) for trouble in chosen)))

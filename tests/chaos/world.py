@@ -1,4 +1,4 @@
-"""Carries one schedule out on a running sandbox and judges it by the ledger, AWS's own lists and the end state."""
+"""Carries one schedule of a TrainingRun out on a running sandbox and judges it by the ledger, AWS's own lists and the end state."""
 
 from __future__ import annotations
 
@@ -17,11 +17,20 @@ from tests.system.stack import PREPARE, TERMINAL, TRAIN, Stack
 
 FROZEN = 1.5  # seconds
 CONVERGE = 90.0
+LOST = {
+    Trouble.LOSE_TRAINING: "CreateTrainingJob",
+    Trouble.LOSE_RUN: "StartJobRun",
+    Trouble.LOSE_ENDPOINT: "CreateEndpoint",
+    Trouble.LOSE_UPDATE: "UpdateEndpoint",
+}
+BROKEN = {Trouble.BREAK_DESCRIBE: "DescribeTrainingJob", Trouble.BREAK_ENDPOINT: "DescribeEndpoint"}
 SLOW_TRAIN = "import time\ntime.sleep(0.8)\n" + TRAIN
 
 
 class Chaos:
-    """One sandbox; `carry_out` is called for one schedule after another."""
+    """One sandbox; `carry_out` is called for one schedule after another. serving.py does the same with a ModelEndpoint."""
+
+    resource = "tr"
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -59,23 +68,26 @@ class Chaos:
                 self._signal(signal.SIGSTOP)
                 time.sleep(FROZEN)
                 self._signal(signal.SIGCONT)
-            case Trouble.LOSE_TRAINING | Trouble.LOSE_RUN:
-                operation = "CreateTrainingJob" if trouble is Trouble.LOSE_TRAINING else "StartJobRun"
-                self._script(operation=operation, kind="accept-then-drop", times=1)
-            case Trouble.BREAK_DESCRIBE:
-                self._script(operation="DescribeTrainingJob", kind="error", code="InternalServerError", message="broken", times=3)
+            case Trouble.LOSE_TRAINING | Trouble.LOSE_RUN | Trouble.LOSE_ENDPOINT | Trouble.LOSE_UPDATE:
+                self._script(operation=LOST[trouble], kind="accept-then-drop", times=1)
+            case Trouble.BREAK_DESCRIBE | Trouble.BREAK_ENDPOINT:
+                self._script(operation=BROKEN[trouble], kind="error", code="InternalServerError", message="broken", times=3)
             case Trouble.WIPE:
-                wipe = ("patch", "tr", name, "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p", '{"status": null}')
+                wipe = ("patch", self.resource, name, "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p", '{"status": null}')
                 self.stack.sandbox.kubectl(*wipe)
-            case Trouble.EDIT:
-                depth = manifest["spec"]["train"].get("hyperparameters", {}).get("depth", 0) + 1
-                manifest["spec"]["train"]["hyperparameters"] = {"depth": depth}
+            case Trouble.EDIT | Trouble.SHIFT | Trouble.VERSION:
+                self.edit(trouble, manifest["spec"])
                 self.stack.apply(manifest)
             case Trouble.REAPPLY:
-                self.stack.sandbox.kubectl("delete", "tr", name, "-n", NAMESPACE, "--wait=false")
+                self.stack.sandbox.kubectl("delete", self.resource, name, "-n", NAMESPACE, "--wait=false")
                 self._gone(name)
                 self.stack.apply(manifest)
         return manifest
+
+    def edit(self, trouble: Trouble, spec: dict[str, Any]) -> None:
+        """A user changes the spec."""
+        depth = spec["train"].get("hyperparameters", {}).get("depth", 0) + 1
+        spec["train"]["hyperparameters"] = {"depth": depth}
 
     def _gone(self, name: str) -> None:
         """Until the object is gone; an operator that was told to stop may still be on its way out and is started anew."""
@@ -110,17 +122,18 @@ class Chaos:
 
     def _object(self, name: str) -> dict[str, Any]:
         try:
-            return self.stack.get(name)
+            found: dict[str, Any] = json.loads(self.stack.sandbox.kubectl("get", self.resource, name, "-n", NAMESPACE, "-o", "json"))
+            return found
         except CommandError:
             return {"metadata": {"generation": -1}}
 
-    def _duplicates(self, before: int) -> list[str]:
-        """Accepted creates since `before`, by name: never two of one."""
+    def _duplicates(self, before: int, most: int = 1) -> list[str]:
+        """Accepted creates since `before`, by name: never more than `most` of one."""
         url = f"{self.stack.ledger.url}/_local/ledger?creating=true&accepted=true&since={before}&limit=100000"
         with urllib.request.urlopen(url, timeout=30) as response:
             entries = json.load(response)["entries"]
         made = Counter((entry["operation"], entry["resource"]) for entry in entries if entry["role"] == self.stack.ledger.role)
-        return [f"{operation} {resource} accepted {count} times" for (operation, resource), count in made.items() if count > 1]
+        return [f"{operation} {resource} accepted {count} times" for (operation, resource), count in made.items() if count > most]
 
     def _orphans(self, name: str) -> list[str]:
         """Training jobs of this object that still run although it is at its end."""

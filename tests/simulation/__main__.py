@@ -9,7 +9,8 @@ from contextlib import nullcontext
 
 from tests.simulation.gate import Fault
 from tests.simulation.runner import TURNS, of_seed, prepared, run, run_seeds
-from tests.simulation.scenarios import SCENARIOS, Scenario
+from tests.simulation.scenario import Scenario
+from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.schedule import Schedule
 
 

@@ -6,20 +6,21 @@ Refusals are AWS's own words, made by aws.errors.failure, so that the operator's
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from sagemaker_gitops.aws.errors import failure, mutates, unanswered
 from sagemaker_gitops.aws.port import Scope
 from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.core.errors import AwsFailure
-from tests.simulation.clock import Agenda, VirtualClock
+from tests.simulation.clock import Agenda, VirtualClock, breath
 from tests.simulation.gate import Fault, Gate
 from tests.simulation.ledger import Entry, Ledger
 
 LATEST_CREATE = 200.0  # seconds a create may be under way after the client gave up; the operator's quarantine is 300
 LATEST_START = 60.0  # the same for StartJobRun, of whose quarantine of 120 s the list lag takes up to 50
+LATEST_DELETE = 25.0  # the same for deletions; an object's absence is looked at twice, 30 s apart
 
 
 class Refused(Exception):
@@ -76,26 +77,45 @@ class Context:
 
 
 Handler = Callable[[Mapping[str, Any]], dict[str, Any]]
+Tags = Mapping[str, str]
+Requested = Callable[[str, Mapping[str, Any]], None]
+
+
+class Service(Protocol):
+    """One AWS service, or a part of one. A new one is a file of its own and a line in world.py."""
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """By "service:Operation"."""
+
+    def tagged(self) -> Mapping[str, Callable[[str], Tags]]:
+        """Who answers sagemaker:ListTags, by the resource type in the ARN; a resource that is not there is Refused."""
 
 
 class FakeAws:
-    """aws.port.Aws. `strict` validates every request against botocore's model, which costs most of the time."""
+    """aws.port.Aws. `requested` is told every mutation as it is sent; `strict` validates every request against botocore's model."""
 
-    def __init__(self, context: Context, gate: Gate, handlers: Mapping[str, Handler], *, strict: bool = False) -> None:
+    def __init__(self, context: Context, gate: Gate, services: Sequence[Service], requested: Requested, *, strict: bool = False) -> None:
         self._context = context
         self._gate = gate
-        self._handlers = handlers
+        self._handlers = {name: handler for service in services for name, handler in service.handlers().items()}
+        self._handlers["sagemaker:ListTags"] = self._list_tags
+        self._tagged = {type_: tags for service in services for type_, tags in service.tagged().items()}
+        self._requested = requested
         self._strict = strict
         self.calls = 0
         self.mutations = 0
         self.pending = 0
+        self.late = 0
 
     async def call(self, scope: Scope, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         self.calls += 1
         self.mutations += mutates(operation)
         if self._strict and (findings := validate(service, operation, parameters)):
             raise AssertionError(f"{service}:{operation}: {findings}")
+        await breath()
         fault = self._gate.enter(f"{service}:{operation}")
+        if mutates(operation):
+            self._requested(operation, parameters)
         if fault is Fault.ERROR:
             raise failure(service, operation, "InternalFailure", "We encountered an internal error. Please try again.", 500)
         if fault is Fault.REFUSED:
@@ -111,15 +131,25 @@ class FakeAws:
             raise answer
         return answer
 
+    def by_hand(self, operation: str, parameters: Mapping[str, Any]) -> str:
+        """Somebody calls SageMaker past the operator: AWS's refusal, or nothing."""
+        answer = self._execute("sagemaker", operation, parameters)
+        return answer.message if isinstance(answer, AwsFailure) else ""
+
+    def _list_tags(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        type_, _, name = parameters["ResourceArn"].rpartition(":")[2].partition("/")
+        return {"Tags": [{"Key": key, "Value": value} for key, value in self._tagged[type_](name).items()]}
+
     def _later(self, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
         """The request is under way: AWS executes it when the client has long given up (failure-modes.md A7)."""
         self.pending += 1
+        self.late += 1
 
         def execute() -> None:
             self.pending -= 1
             self._execute(service, operation, parameters)
 
-        longest = LATEST_START if operation == "StartJobRun" else LATEST_CREATE
+        longest = LATEST_START if operation == "StartJobRun" else LATEST_DELETE if operation.startswith("Delete") else LATEST_CREATE
         self._context.agenda.add(self._context.random.uniform(0.0, longest), execute)
 
     def _execute(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any] | AwsFailure:

@@ -5,11 +5,11 @@ Source: AWS Glue API (Jobs, Job runs); the words of refusals are those of sandbo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulation.aws import Context, Handler, Refused
+from tests.simulation.aws import Context, Handler, Refused, Tags
 from tests.simulation.aws_jobs import Work, moment
 
 _STATES = {"InProgress": "RUNNING", "Stopping": "STOPPING", "Stopped": "STOPPED", "Completed": "SUCCEEDED", "Failed": "FAILED"}
@@ -45,6 +45,9 @@ class Glue:
             "glue:GetJobRuns": self._runs,
             "glue:BatchStopJobRun": self._stop,
         }
+
+    def tagged(self) -> Mapping[str, Callable[[str], Tags]]:
+        return {}
 
     def _create(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         name = parameters["Name"]

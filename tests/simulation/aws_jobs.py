@@ -7,12 +7,12 @@ those of sandbox/local_aws/sagemaker/words.py.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from tests.simulation.aws import Context, Ending, Handler, Refused
+from tests.simulation.aws import Context, Ending, Handler, Refused, Tags
 from tests.simulation.clock import START
 
 STOP_TAKES = 10.0  # seconds
@@ -58,7 +58,7 @@ def moment(seconds: float) -> Any:
 
 
 class Jobs:
-    """Both kinds of SageMaker job, and their tags."""
+    """Both kinds of SageMaker job."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -74,6 +74,12 @@ class Jobs:
             "sagemaker:StopProcessingJob": lambda p: self._stop("ProcessingJob", p),
             "sagemaker:ListTrainingJobs": lambda p: self._list("TrainingJob", p),
             "sagemaker:ListProcessingJobs": lambda p: self._list("ProcessingJob", p),
+        }
+
+    def tagged(self) -> Mapping[str, Callable[[str], Tags]]:
+        return {
+            "training-job": lambda name: self._view("TrainingJob", name)[0].tags,
+            "processing-job": lambda name: self._view("ProcessingJob", name)[0].tags,
         }
 
     def _create(self, type_: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,11 +179,6 @@ class Jobs:
             if after is None or moment(work.created) >= after:
                 summaries.append({f"{type_}Name": work.name, f"{type_}Status": work.status(seen), "CreationTime": moment(work.created)})
         return {f"{type_}Summaries": summaries[::-1]}
-
-    def list_tags(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        path, _, name = parameters["ResourceArn"].rpartition(":")[2].partition("/")
-        work, _ = self._view("TrainingJob" if path == "training-job" else "ProcessingJob", name)
-        return {"Tags": [{"Key": key, "Value": value} for key, value in work.tags.items()]}
 
 
 def _arn(type_: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The model registry, endpoints, S3 and CloudWatch Logs, as far as a TrainingRun uses them.
+"""The model registry, S3 and CloudWatch Logs, as far as a TrainingRun uses them.
 
 Sources: Amazon SageMaker API Reference (CreateModelPackage: ClientToken; a repeated one with other parameters is a
 ConflictException), Amazon S3 API Reference (strongly consistent since 2020).
@@ -7,16 +7,14 @@ ConflictException), Amazon S3 API Reference (strongly consistent since 2020).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sagemaker_gitops.core.kinds.model_endpoint.serving import endpoint_name
-from sagemaker_gitops.core.naming import owner_tags
-from sagemaker_gitops.core.resource import Key
-from tests.simulation.aws import Context, Handler, Refused
-from tests.simulation.aws_jobs import Jobs, moment
-from tests.simulation.scenarios import INSTALL
+from tests.simulation.aws import Context, Handler, Refused, Tags
+from tests.simulation.aws_jobs import moment
+
+SERVING_IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/serve:1"
 
 
 @dataclass(slots=True)
@@ -29,6 +27,7 @@ class Package:
     created: float
     list_lag: float
     parameters: Mapping[str, Any]
+    changed: float = 0.0
 
 
 class Registry:
@@ -47,6 +46,27 @@ class Registry:
             "sagemaker:ListModelPackages": self._list,
             "sagemaker:DescribeModelPackage": self._describe,
         }
+
+    def tagged(self) -> Mapping[str, Callable[[str], Tags]]:
+        return {}
+
+    def add(self, group: str, artifact: str, approval: str) -> Package:
+        """A version that somebody registers without the operator."""
+        self._groups.setdefault(group, (self._context.now, 0.0))
+        version = 1 + sum(package.group == group for package in self.packages.values())
+        container = {"Image": SERVING_IMAGE, "ModelDataUrl": artifact}
+        parameters = {"ModelApprovalStatus": approval, "InferenceSpecification": {"Containers": [container]}}
+        package = Package(package_arn(group, version), group, version, self._context.now, self._context.lags()[1], parameters)
+        self.packages[package.arn] = package
+        self._context.emit(group, approval)
+        return package
+
+    def approve(self, group: str, version: int, approval: str) -> None:
+        """Somebody approves or rejects a version (UpdateModelPackage)."""
+        package = self.packages[package_arn(group, version)]
+        package.parameters = {**package.parameters, "ModelApprovalStatus": approval}
+        package.changed = self._context.now
+        self._context.emit(group, approval)
 
     def _create_group(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         name = parameters["ModelPackageGroupName"]
@@ -67,10 +87,11 @@ class Registry:
         if group not in self._groups:
             raise self._context.refuse("CreateModelPackage", token, "ValidationException", f"ModelPackageGroup {group} does not exist.")
         version = 1 + sum(package.group == group for package in self.packages.values())
-        arn = f"arn:aws:sagemaker:eu-central-1:123456789012:model-package/{group}/{version}"
+        arn = package_arn(group, version)
         package = Package(arn, group, version, self._context.now, self._context.lags()[1], parameters)
         self.packages[arn] = self._tokens[token] = package
         self._context.accept("CreateModelPackage", token)
+        self._context.emit(group, parameters["ModelApprovalStatus"])
         return {"ModelPackageArn": arn}
 
     def _list(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,43 +107,26 @@ class Registry:
             }
             for package in reversed(self.packages.values())
             if package.group == group and self._context.now - package.list_lag >= package.created
+            if parameters.get("ModelApprovalStatus", package.parameters["ModelApprovalStatus"]) == package.parameters["ModelApprovalStatus"]
         ]
         return {"ModelPackageSummaryList": found}
 
     def _describe(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        package = self.packages[parameters["ModelPackageName"]]
+        arn = parameters["ModelPackageName"]
+        if (package := self.packages.get(arn)) is None:
+            raise Refused("ValidationException", f"ModelPackage {arn} does not exist.")
         return {
             "ModelPackageArn": package.arn,
             "ModelPackageGroupName": package.group,
             "ModelPackageVersion": package.version,
             "ModelApprovalStatus": package.parameters["ModelApprovalStatus"],
-            "CustomerMetadataProperties": package.parameters["CustomerMetadataProperties"],
+            "CustomerMetadataProperties": package.parameters.get("CustomerMetadataProperties", {}),
+            "InferenceSpecification": package.parameters.get("InferenceSpecification", {}),
         }
 
 
-class Hosting:
-    """Endpoints that have served all along: one for every ModelEndpoint of the scenario, ours by its tags."""
-
-    def __init__(self, jobs: Jobs, endpoints: Sequence[Mapping[str, Any]]) -> None:
-        self._jobs = jobs
-        owners = [Key(body["kind"], body["metadata"]["namespace"], body["metadata"]["name"]) for body in endpoints]
-        self._owners = {endpoint_name(INSTALL, owner): owner for owner in owners}
-
-    def handlers(self) -> dict[str, Handler]:
-        return {"sagemaker:DescribeEndpoint": self._describe, "sagemaker:ListTags": self._list_tags}
-
-    def _describe(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        name = parameters["EndpointName"]
-        if name not in self._owners:
-            raise Refused("ValidationException", f'Could not find endpoint "{name}".')
-        return {"EndpointName": name, "EndpointStatus": "InService", "LastModifiedTime": moment(0.0), "ProductionVariants": []}
-
-    def _list_tags(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        owner = self._owners.get(parameters["ResourceArn"].rpartition("/")[2])
-        if owner is None:
-            return self._jobs.list_tags(parameters)
-        tags = owner_tags(INSTALL, owner, step="endpoint", key="k", attempt=1, revision="")
-        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+def package_arn(group: str, version: int) -> str:
+    return f"arn:aws:sagemaker:eu-central-1:123456789012:model-package/{group}/{version}"
 
 
 class Storage:
@@ -140,6 +144,9 @@ class Storage:
             "logs:DescribeLogStreams": lambda p: {"logStreams": [{"logStreamName": f"{p['logStreamNamePrefix']}algo-1"}]},
             "logs:GetLogEvents": lambda p: {"events": [{"message": "Traceback: division by zero"}]},
         }
+
+    def tagged(self) -> Mapping[str, Callable[[str], Tags]]:
+        return {}
 
     def _versions(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         found = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -47,6 +47,19 @@ class Agenda:
             self._clock.seconds = max(self._clock.seconds, due)
             action()
         self._clock.seconds = max(self._clock.seconds, seconds)
+
+
+class _Breath:
+    def __await__(self) -> Generator[None]:
+        yield
+
+
+def breath() -> _Breath:
+    """What every call awaits: the place where another operator may come in between."""
+    return _BREATH
+
+
+_BREATH = _Breath()
 
 
 def drive(work: Coroutine[Any, Any, T]) -> T:

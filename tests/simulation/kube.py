@@ -12,6 +12,7 @@ from typing import Any
 from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.kube.objects import snapshot_of
 from sagemaker_gitops.runtime.ports import Conflict, Gone, Unavailable
+from tests.simulation.clock import breath
 from tests.simulation.gate import Fault, Gate
 
 ATTEMPTS = 4  # as kube/client.py
@@ -35,6 +36,7 @@ class FakeKube:
 
     async def read(self, snapshot: Snapshot) -> Snapshot:
         """A quorum GET, as kube/client.py makes it."""
+        await breath()
         fresh = self._get(snapshot.key)
         if fresh is None:
             raise Gone(str(snapshot.key))
@@ -44,11 +46,13 @@ class FakeKube:
         return found
 
     async def patch_finalizers(self, snapshot: Snapshot, finalizers: tuple[str, ...]) -> Snapshot:
+        await breath()
         metadata = {"resourceVersion": snapshot.resource_version, "finalizers": list(finalizers)}
         return snapshot_of(self._patch(snapshot.key, {"metadata": metadata}, "finalizers"))
 
     async def patch_status(self, snapshot: Snapshot, patch: Mapping[str, Any], *, locked: bool) -> Snapshot:
         for _ in range(ATTEMPTS):
+            await breath()
             try:
                 body = {"metadata": {"resourceVersion": snapshot.resource_version}, "status": patch}
                 return snapshot_of(self._patch(snapshot.key, body, "status"))

@@ -1,4 +1,4 @@
-"""One operator process: the real store, queue, reconciler and kind, wired as wiring.py wires them, on the fakes.
+"""One operator process: the real store, queue, reconciler and kinds, wired as wiring.py wires them, on the fakes.
 
 Everything in here is memory that a crash takes away.
 """
@@ -6,11 +6,12 @@ Everything in here is memory that a crash takes away.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, cast
 from unittest.mock import patch
 
-from sagemaker_gitops.aws import sweep
+from sagemaker_gitops.aws import approvals, drift, sweep
+from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.aws.kinds.slots import Slots
 from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind
 from sagemaker_gitops.core.errors import AwsFailure
@@ -21,28 +22,34 @@ from sagemaker_gitops.runtime.ports import Gone, Unavailable
 from sagemaker_gitops.runtime.queue import KeyedQueue, Priority
 from sagemaker_gitops.runtime.reconciler import Reconciler
 from sagemaker_gitops.runtime.store import Store
-from sagemaker_gitops.wiring import StoreReferences, active_jobs, training_run_references
+from sagemaker_gitops.wiring import StoreReferences, active_jobs, model_endpoint_references, training_run_references
 from tests.simulation.aws import FakeAws
 from tests.simulation.clock import VirtualClock, drive
 from tests.simulation.kube import FakeKube
-from tests.simulation.scenarios import INSTALL as INSTALL
 
-WATCHED = ("Tenant", "ConfigMap", "ModelEndpoint", "TrainingRun")
+INSTALL = "simulation"
+WATCHED = ("Tenant", "ConfigMap", "TrainingRun", "ModelEndpoint")
 
 
 class Process:
-    """`settings` are the waits of the plan, `fraction` the jitter of back-offs."""
+    """`reconciled` is the kind that has passes; `settings` are the waits of the plan, `fraction` the jitter of back-offs."""
 
-    def __init__(self, kube: FakeKube, aws: FakeAws, clock: VirtualClock, settings: Settings, fraction: Callable[[], float]) -> None:
+    def __init__(
+        self, kube: FakeKube, aws: FakeAws, clock: VirtualClock, settings: Settings, fraction: Callable[[], float], reconciled: str
+    ) -> None:
         self._kube = kube
         self._aws = aws
+        self._reconciled = reconciled
+        self._pass: tuple[Key, Coroutine[Any, Any, None]] | None = None
         self.outcomes: Counter[str] = Counter()
-        self.store = Store({"TrainingRun": training_run_references})
+        self.store = Store({"TrainingRun": training_run_references, "ModelEndpoint": model_endpoint_references})
         self.queue = KeyedQueue(clock.monotonic)
+        self._now = clock.monotonic
         context = Context(cast(Any, None), self.store, cast(Any, kube), cast(Any, None), clock, self.enqueue)
         self._references = StoreReferences(context)
-        self.kind = TrainingRunKind(aws, self._references, settings, Slots(self._references.enqueue, self._references.exists))
-        kinds = {self.kind.name: self.kind}
+        self.runs = TrainingRunKind(aws, self._references, settings, Slots(self._references.enqueue, self._references.exists))
+        self.endpoints = ModelEndpointKind(aws, self._references, settings)
+        kinds = {kind.name: kind for kind in (self.runs, self.endpoints) if kind.name == reconciled}
         self._reconciler = Reconciler(kinds, self.store, kube, clock, self.enqueue, self, fraction=fraction)
 
     def enqueue(self, key: Key, delay: float = 0.0, priority: Priority = Priority.SWEEP) -> None:
@@ -75,20 +82,34 @@ class Process:
 
     def aws_event(self, name: str, status: str) -> None:
         """As wiring.py does with a message of the event queue."""
-        key = None if status in sweep.ACTIVE else self.kind.owner_of(name)
-        if key is not None:
+        if status in sweep.ACTIVE:
+            return
+        run = self.runs.owner_of(name)
+        for key in sorted(self.endpoints.owners_of(name) | ({run} if run is not None else set())):
             self.enqueue(key, 0.0, Priority.AWS_EVENT)
 
     def sweep(self) -> None:
         """One look of the safety net; a failed one is logged and forgotten, as aws/sweep.py does."""
         try:
             with patch.object(sweep, "PAUSE_BETWEEN_CALLS", 0.0):  # asyncio.sleep(0) needs no event loop
-                drive(sweep.sweep_once(self._aws, list(active_jobs(self.kind, self._references, self.store)), self.enqueue))
+                drive(sweep.sweep_once(self._aws, list(active_jobs(self.runs, self._references, self.store)), self.enqueue))
         except AwsFailure:
             return
 
+    def drift(self) -> None:
+        """One look for what somebody changed by hand, as wiring.py has it made."""
+        with patch.object(drift, "PAUSE_BETWEEN_CALLS", 0.0):
+            drive(drift.watch_once(self._aws, list(self.endpoints.seen()), self.enqueue))
+            drive(drift.watch_attached_once(self._aws, list(self.endpoints.seen()), self.enqueue, 0.0))
+        with patch.object(approvals, "PAUSE_BETWEEN_CALLS", 0.0):
+            drive(approvals.watch_once(self._aws, list(self.endpoints.seen_models()), self.enqueue))
+
+    def next_due(self) -> float | None:
+        """When there is something to do next, in virtual seconds."""
+        return self._now() if self._pass is not None else self.queue.next_due()
+
     def work(self) -> bool:
-        """Run the next pass that is due; False if there is none."""
+        """Run the next pass that is due, whole; False if there is none."""
         key = self.queue.pop()
         if key is None:
             return False
@@ -96,7 +117,22 @@ class Process:
         self.queue.done(key)
         return True
 
+    def step(self) -> bool:
+        """Run the present pass, or the next that is due, up to its next call; False if there is none."""
+        if self._pass is None:
+            key = self.queue.pop()
+            if key is None:
+                return False
+            self._pass = key, self._reconciler.reconcile(key)
+        key, work = self._pass
+        try:
+            work.send(None)
+        except StopIteration:
+            self._pass = None
+            self.queue.done(key)
+        return True
+
     def _wake(self, keys: set[Key], priority: Priority) -> None:
         for key in sorted(keys):
-            if key.kind == self.kind.name:
+            if key.kind == self._reconciled:
                 self.enqueue(key, 0.0, priority)

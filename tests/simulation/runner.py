@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
 from sagemaker_gitops.api.parse import read
-from sagemaker_gitops.aws.kinds import training_run
+from sagemaker_gitops.aws.kinds import model_endpoint, training_run
 from sagemaker_gitops.aws.requests import validate
 from tests.simulation.gate import Fault
 from tests.simulation.oracles import allowed, judge, reference
-from tests.simulation.scenarios import SCENARIOS, Scenario
+from tests.simulation.scenario import Scenario
+from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.schedule import Disturbance, Schedule, random_schedule
 from tests.simulation.world import World
 
 NAMES: Sequence[str] = tuple(SCENARIOS)
-# Short scenarios come three times as often as whole ones, which cost four times as much.
-TURNS: Sequence[str] = tuple(name for name in NAMES for _ in range(1 if name.startswith("whole") else 3))
+# Training alone costs a quarter of a whole run, so it comes three times as often; endpoints are 24 of 54 turns.
+TURNS: Sequence[str] = tuple(name for name in NAMES for _ in range(3 if name.startswith("train") else 1))
 
 
 def schedules() -> int:
@@ -34,6 +36,12 @@ def of_seed(seed: int) -> tuple[Scenario, Schedule]:
     scenario = SCENARIOS[TURNS[seed % len(TURNS)]]
     boundaries = reference(scenario.name).boundaries
     return scenario, random_schedule(seed, boundaries, scripted=len(scenario.script), deletes=scenario.deletes)
+
+
+def seeds_of(kind: str, count: int) -> Iterator[tuple[Scenario, Schedule]]:
+    """The first `count` seeds whose scenario is about a kind."""
+    seeds = (seed for seed in itertools.count() if SCENARIOS[TURNS[seed % len(TURNS)]].key.kind == kind)
+    yield from map(of_seed, itertools.islice(seeds, count))
 
 
 def run(scenario: Scenario, schedule: Schedule, trace: list[str] | None = None) -> list[str]:
@@ -77,6 +85,26 @@ def run_forgotten(seeds: range) -> Iterator[list[str]]:
             yield run(SCENARIOS[name], Schedule(seed, disturbances={number: Disturbance.OLD_STATUS}, script_at=[number]))
 
 
+def directed(names: Sequence[str]) -> Iterator[tuple[Scenario, Schedule]]:
+    """What chance would take long to find about endpoints: silence from AWS, lost statuses, maintenance, long absences, two operators."""
+    for name in names:
+        scenario = SCENARIOS[name]
+        yield scenario, Schedule()
+        yield scenario, Schedule(events_lost=1.0, watch_lag=5.0)
+        yield scenario, Schedule(describe_lag=50.0, list_lag=50.0)
+        if scenario.remains:
+            yield scenario, Schedule(afterwards=Disturbance.OLD_STATUS)
+            yield scenario, Schedule(afterwards=Disturbance.WIPE_STATUS)
+        yield scenario, Schedule(operators=2, watch_lag=60.0, latency=3.0)
+        yield scenario, Schedule(1, operators=2, watch_lag=60.0, latency=0.5)
+    for name, lag in (("serve-updated", 0.0), ("serve-updated", 10.0)):
+        for number in range(reference(name).boundaries):
+            yield SCENARIOS[name], Schedule(disturbances={number: Disturbance.MAINTENANCE}, describe_lag=lag)
+    for name, fault, downtime in (("serve-rolled-back", Fault.CRASH_AFTER, 400.0), ("serve-dropped", Fault.LATE, 2.0)):
+        for number in range(reference(name).boundaries):
+            yield SCENARIOS[name], Schedule(faults={number: fault}, downtime=downtime)
+
+
 @contextmanager
 def prepared() -> Iterator[None]:
     """What makes thousands of runs affordable and changes none of them.
@@ -87,11 +115,12 @@ def prepared() -> Iterator[None]:
     log = logging.getLogger("sagemaker_gitops")
     before = log.level
     log.setLevel(logging.CRITICAL + 1)
-    with patch.object(training_run, "read", _parsed), patch.object(training_run, "validate", _validated):
-        try:
-            yield
-        finally:
-            log.setLevel(before)
+    with ExitStack() as patches:
+        for module in (training_run, model_endpoint):
+            patches.enter_context(patch.object(module, "read", _parsed))
+            patches.enter_context(patch.object(module, "validate", _validated))
+        patches.callback(log.setLevel, before)
+        yield
 
 
 _specs: dict[tuple[type[Any], str], Any] = {}

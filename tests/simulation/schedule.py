@@ -18,13 +18,14 @@ class Disturbance(StrEnum):
     LABEL = "foreign-label"
     STRIP_FINALIZER = "finalizer-stripped"
     PAUSE = "paused-for-a-while"
+    MAINTENANCE = "maintenance-by-aws"
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """Faults and disturbances by call number, `afterwards` one more at rest; times in virtual seconds, chances in [0, 1].
 
-    `script_at` are the call numbers at which users act, instead of the moments that the scenario names.
+    `script_at` are the call numbers at which users act, instead of the moments that the scenario names. `operators` run at once.
     """
 
     seed: int = 0
@@ -41,6 +42,7 @@ class Schedule:
     list_lag: float = 0.0
     events_lost: float = 0.0
     event_lag: float = 0.0
+    operators: int = 1
 
     @property
     def loose(self) -> bool:
@@ -49,6 +51,7 @@ class Schedule:
 
 
 LAGS = (0.0, 1.0, 10.0, 50.0)
+PAIRS = 0.15  # share of the schedules in which a second operator runs that should not
 
 
 def random_schedule(seed: int, boundaries: int, *, scripted: int, deletes: bool) -> Schedule:
@@ -76,4 +79,5 @@ def random_schedule(seed: int, boundaries: int, *, scripted: int, deletes: bool)
         list_lag=dice.choice(LAGS[:1] if forgotten else LAGS),
         events_lost=dice.choice((0.0, 0.0, 0.3, 1.0)),
         event_lag=dice.choice((0.1, 2.0, 60.0)),
+        operators=2 if dice.random() < PAIRS else 1,
     )

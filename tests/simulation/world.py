@@ -7,26 +7,29 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
-from sagemaker_gitops.core.resource import FINALIZER, PAUSE, RERUN, Key
+from sagemaker_gitops.core.resource import FINALIZER, PAUSE, Key
 from tests.simulation.aws import Context, FakeAws
+from tests.simulation.aws_cloudwatch import CloudWatch
 from tests.simulation.aws_glue import Glue
+from tests.simulation.aws_hosting import Hosting
 from tests.simulation.aws_jobs import Jobs, Work
-from tests.simulation.aws_rest import Hosting, Registry, Storage
+from tests.simulation.aws_rest import Registry, Storage
+from tests.simulation.aws_scaling import Scaling
 from tests.simulation.clock import Agenda, VirtualClock
-from tests.simulation.gate import Crash, Gate
+from tests.simulation.gate import Gate
 from tests.simulation.kube import FakeKube
 from tests.simulation.process import INSTALL, Process
-from tests.simulation.scenarios import CODE, KEY, TENANT, Body, Scenario
+from tests.simulation.replica import SWEEP_INTERVAL, Replica
+from tests.simulation.scenario import Body, Scenario
 from tests.simulation.schedule import Disturbance, Schedule
 
-SWEEP_INTERVAL = 60.0
 PAUSE_LASTS = 20.0
 LONGEST_RUN = 6 * 3600.0
-TERMINAL = ("Succeeded", "Failed", "GateRejected", "Stopped")
 
 
 class World:
@@ -34,51 +37,57 @@ class World:
 
     def __init__(self, scenario: Scenario, schedule: Schedule, *, strict: bool = False, trace: list[str] | None = None) -> None:
         self.scenario = scenario
+        self.key = scenario.key
         self.schedule = schedule
         self.trace = trace
         self.violations: list[str] = []
+        self.losses: list[float] = []
         self.clock = VirtualClock()
         self.agenda = Agenda(self.clock)
-        self._dice = random.Random(schedule.seed)
+        self.dice = random.Random(schedule.seed)
         self.gate = Gate(schedule.faults, self._pause)
         self.context = Context(
             self.clock,
             self.agenda,
-            self._dice,
+            self.dice,
             scenario.ending,
             self._aws_event,
             describe_lag=schedule.describe_lag,
             list_lag=schedule.list_lag,
         )
         self.context.objects["team-a-ml", "raw/data.csv"] = b"1,2\n"
-        self.jobs, self.glue, self.registry = Jobs(self.context), Glue(self.context), Registry(self.context)
-        services = (self.jobs, self.glue, self.registry, Storage(self.context), Hosting(self.jobs, scenario.others))
-        handlers = {name: handler for service in services for name, handler in service.handlers().items()}
-        self.aws = FakeAws(self.context, self.gate, handlers, strict=strict)
+        self.jobs, self.glue, self.registry, self.hosting = (
+            Jobs(self.context),
+            Glue(self.context),
+            Registry(self.context),
+            Hosting(self.context),
+        )
+        self.scaling, self.cloudwatch = Scaling(self.context, self.hosting), CloudWatch(self.context)
+        services = (
+            *(self.jobs, self.glue, self.registry, self.hosting),
+            *(self.scaling, self.cloudwatch, Storage(self.context)),
+        )
+        self.aws = FakeAws(self.context, self.gate, services, partial(scenario.oracle.requested, self), strict=strict)
         self.kube = FakeKube(self.gate, self._watch_event, self._removed)
-        self.process: Process | None = None
-        self.incarnation = 0
+        self.replicas = [Replica(self, self._process, interleaved=schedule.operators > 1) for _ in range(schedule.operators)]
         self.manifest: Body = scenario.versions[0]
-        self._outcomes: Counter[str] = Counter()
         self.last_trouble = 0.0
         self._script = list(scenario.script)
         self._moments = list(schedule.script_at)
         self._replacement: Body | None = None
         self._planned = 0
-        self._doomed = False
-        self._blind = False
-        self._sweep_due = False
-        self._relist_due = False
-        self._delivered = 0.0
+        self.blind = False
 
     def run(self) -> None:
         """Until nothing is left to do, or time is up (which is a violation)."""
-        for body in (TENANT, CODE, *self.scenario.others, self.manifest):
+        self.scenario.prepare(self)
+        for body in (*self.scenario.others, self.manifest):
             self.kube.apply(body)
         for start, length in self.schedule.breaks:
             self.agenda.add(start, self._break_watch)
             self.agenda.add(start + length, self._mend_watch)
-        self._start()
+        for replica in self.replicas:
+            replica.start()
         self._come_to_rest()
         if self.schedule.afterwards is not None:
             self.last_trouble = self.clock.seconds
@@ -90,10 +99,13 @@ class World:
     def step(self) -> None:
         """Serve what is due; let time pass if nothing is."""
         self._act()
-        if self._served():
-            return
-        due = [at for at in (self.agenda.next_due, self.process.queue.next_due() if self.process else None) if at is not None]
-        self.agenda.run_until(max(self.clock.seconds, min(due)))
+        turns = self.replicas if len(self.replicas) == 1 else self.dice.sample(self.replicas, len(self.replicas))
+        for replica in turns:
+            self._acting = replica
+            if replica.serve():
+                return
+        due = [self.agenda.next_due, *(replica.process.next_due() for replica in self.replicas if replica.process is not None)]
+        self.agenda.run_until(max(self.clock.seconds, min(at for at in due if at is not None)))
 
     def _come_to_rest(self) -> None:
         latest = self.clock.seconds + LONGEST_RUN
@@ -103,25 +115,14 @@ class World:
                 return
             self.step()
 
-    def settled(self, body: Body) -> bool:
-        """Whether the object's status tells the end of what its spec asks for."""
-        status, metadata = body.get("status") or {}, body["metadata"]
-        return (
-            "deletionTimestamp" not in metadata
-            and status.get("phase") in TERMINAL
-            and status.get("observedGeneration") == metadata["generation"]
-            and status.get("lastHandledRerun") == metadata["annotations"].get(RERUN)
-            and not status.get("leftovers")
-        )
-
     def at_rest(self) -> bool:
         """No user has anything left to do, nothing is under way, and every object is settled or gone."""
-        if self._script or self._planned or self._replacement or self.aws.pending or self.process is None or self._blind:
+        if self._script or self._planned or self._replacement or self.aws.pending or self.blind:
             return False
-        if self.process.queue.next_due() is not None or self._relist_due or self._delivered > self.clock.seconds:
+        if self.hosting.busy or not all(replica.idle for replica in self.replicas):
             return False
-        body = self.kube.objects.get(KEY)
-        return self.settled(body) if body is not None else not self.scenario.remains
+        body = self.kube.objects.get(self.key)
+        return self.scenario.oracle.settled(self, body) if body is not None else not self.scenario.remains
 
     def apply(self, manifest: Body) -> None:
         """A user applies a manifest."""
@@ -131,13 +132,15 @@ class World:
     def replace(self, manifest: Body) -> None:
         """Delete now, apply as soon as the object is gone."""
         self._replacement = manifest
-        self.kube.delete(KEY)
+        self.kube.delete(self.key)
 
     def rebuild(self) -> None:
         """The cluster is lost and made again from its manifests, and the operator with it."""
+        self.losses.append(self.clock.seconds)
         self.kube.rebuild()
-        self._doomed = self.process is not None
-        for body in (TENANT, CODE, *self.scenario.others, self.manifest):
+        for replica in self.replicas:
+            replica.doom()
+        for body in (*self.scenario.others, self.manifest):
             self.kube.apply(body)
 
     def works(self) -> list[Work]:
@@ -148,65 +151,41 @@ class World:
         if self.trace is not None:
             self.trace.append(f"{self.clock.seconds:9.2f} {text}")
 
-    def _served(self) -> bool:
-        try:
-            return self._serve()
-        except Crash as crash:
-            self.tell(f"CRASH {crash}")
-            self._stop()
-            return True
+    def plan(self, delay: float, action: Callable[[], None]) -> None:
+        """Somebody will do this; nothing is at rest until then."""
 
-    def _serve(self) -> bool:
-        if self._doomed:
-            raise Crash("with its cluster")
-        if self.process is None:
-            return False
-        if self._relist_due:
-            self._relist_due = False
-            self.process.relist()
-            return True
-        if self._sweep_due:
-            self._sweep_due = False
-            self.process.sweep()
-            return True
-        return self.process.work()
+        def act() -> None:
+            self._planned -= 1
+            self.last_trouble = self.clock.seconds
+            action()
 
-    def _start(self) -> None:
-        self.incarnation += 1
-        self.tell(f"operator {self.incarnation} starts")
-        self.process = Process(self.kube, self.aws, self.clock, Settings(INSTALL), self._dice.random)
-        self._relist_due = True
-        self._sweep_due = False
-        self._next_sweep(self.incarnation)
+        self._planned += 1
+        self.agenda.add(delay, act)
 
-    def _stop(self) -> None:
-        assert self.process is not None
-        self._outcomes = self.outcomes_so_far()
-        self.process = None
-        self._doomed = False
+    def by_hand(self, operation: str, **parameters: Any) -> None:
+        """Somebody calls SageMaker past the operator, again and again while AWS is busy."""
+        refusal = self.aws.by_hand(operation, parameters)
+        self.tell(f"BY HAND {operation} {refusal}".rstrip())
         self.last_trouble = self.clock.seconds
-        self.agenda.add(self.schedule.downtime, self._start)
+        if "in-progress" in refusal:
+            self.plan(10.0, lambda: self.by_hand(operation, **parameters))
 
     def outcomes_so_far(self) -> Counter[str]:
         """How the passes of all operator processes ended, by word."""
-        return self._outcomes + (self.process.outcomes if self.process else Counter())
+        return sum((replica.outcomes for replica in self.replicas), Counter())
 
     def restart(self) -> None:
-        """The operator is replaced by a new one without any memory."""
-        self._outcomes = self.outcomes_so_far()
-        self._start()
+        """Every operator is replaced by a new one without any memory."""
+        for replica in self.replicas:
+            replica.start()
 
-    def _next_sweep(self, incarnation: int) -> None:
-        def sweep() -> None:
-            if self.incarnation == incarnation and self.process is not None:
-                self._sweep_due = True
-                self._next_sweep(incarnation)
-
-        self.agenda.add(SWEEP_INTERVAL, sweep)
+    def _process(self) -> Process:
+        settings = Settings(INSTALL)
+        return Process(self.kube, self.aws, self.clock, settings, self.dice.random, self.key.kind)
 
     def _pause(self, number: int) -> None:
         """A call is under way: time passes, others act."""
-        disturbance = self.schedule.disturbances.get(number)
+        disturbance = None if self.gate.calm else self.schedule.disturbances.get(number)
         if number in self.schedule.faults or disturbance is not None:
             self.last_trouble = self.clock.seconds
         self.tell(f"#{number} {self.gate.labels[-1]} {self.schedule.faults.get(number, '')}".rstrip())
@@ -214,26 +193,30 @@ class World:
         if disturbance is not None:
             self._disturb(disturbance)
         self._act()
-        if self._doomed:
-            raise Crash("with its cluster")
+        self._acting.check()
 
     def _disturb(self, disturbance: Disturbance) -> None:
         self.tell(disturbance)
-        body = self.kube.objects.get(KEY)
+        if disturbance in (Disturbance.WIPE_STATUS, Disturbance.OLD_STATUS):
+            self.losses.append(self.clock.seconds)
+        body = self.kube.objects.get(self.key)
         if body is None:
             return
         match disturbance:
             case Disturbance.WIPE_STATUS:
-                self.kube.edit(KEY, status={})
+                self.kube.edit(self.key, status={})
             case Disturbance.OLD_STATUS if self.kube.statuses:
-                self.kube.edit(KEY, status=self._dice.choice(self.kube.statuses))
+                self.kube.edit(self.key, status=self.dice.choice(self.kube.statuses))
             case Disturbance.LABEL:
-                self.kube.edit(KEY, labels={"team": str(self._dice.random())})
+                self.kube.edit(self.key, labels={"team": str(self.dice.random())})
             case Disturbance.STRIP_FINALIZER if "deletionTimestamp" not in body["metadata"]:
                 kept = [name for name in body["metadata"].get("finalizers") or () if name != FINALIZER]
-                self.kube.edit(KEY, finalizers=kept)
+                self.kube.edit(self.key, finalizers=kept)
             case Disturbance.PAUSE:
                 self._pause_object(body)
+            case Disturbance.MAINTENANCE:
+                for name in self.hosting.endpoints:
+                    self.hosting.maintain(name)
             case _:
                 pass
 
@@ -241,16 +224,13 @@ class World:
         """Somebody sets the pause annotation, and takes it away soon after."""
 
         def go_on() -> None:
-            self._planned -= 1
-            self.last_trouble = self.clock.seconds
-            held = self.kube.objects.get(KEY)
+            held = self.kube.objects.get(self.key)
             if held is not None:
                 kept = {name: value for name, value in held["metadata"]["annotations"].items() if name != PAUSE}
-                self.kube.edit(KEY, annotations=kept)
+                self.kube.edit(self.key, annotations=kept)
 
-        self._planned += 1
-        self.kube.edit(KEY, annotations={**body["metadata"]["annotations"], PAUSE: "true"})
-        self.agenda.add(PAUSE_LASTS, go_on)
+        self.kube.edit(self.key, annotations={**body["metadata"]["annotations"], PAUSE: "true"})
+        self.plan(PAUSE_LASTS, go_on)
 
     def _act(self) -> None:
         """Users do what is next in the script once its moment has come."""
@@ -278,54 +258,41 @@ class World:
         return self.context.ledger.count(act.operation) >= act.count
 
     def _watch_event(self, type_: str, body: Body) -> None:
-        if self.process is None or self._blind:
-            return
-        incarnation, event = self.incarnation, {"type": type_, "object": body}
-        self._delivered = max(self._delivered, self.clock.seconds + self._dice.uniform(0.0, self.schedule.watch_lag))
-        self.agenda.add(self._delivered - self.clock.seconds, lambda: self._deliver(incarnation, event))
-        if self._dice.random() < self.schedule.duplicates:
-            self.agenda.add(self._dice.uniform(0.0, 90.0), lambda: self._deliver(incarnation, event))
-
-    def _deliver(self, incarnation: int, event: Mapping[str, Any]) -> None:
-        if self.process is not None and incarnation == self.incarnation and not self._blind:
-            self.tell(f"WATCH {event['type']} {event['object']['kind']} {event['object']['metadata']['resourceVersion']}")
-            self.process.observe(event)
+        if not self.blind:
+            for replica in self.replicas:
+                replica.watch({"type": type_, "object": body})
 
     def _break_watch(self) -> None:
-        self._blind = True
+        self.blind = True
 
     def _mend_watch(self) -> None:
-        self._blind = False
-        self._relist_due = self.process is not None
+        self.blind = False
         self.last_trouble = self.clock.seconds
+        for replica in self.replicas:
+            replica.relist()
 
     def _aws_event(self, name: str, status: str) -> None:
-        if self._dice.random() < self.schedule.events_lost:
+        if self.dice.random() < self.schedule.events_lost:
             return
-        for _ in range(1 + (self._dice.random() < self.schedule.duplicates)):
-            self.agenda.add(self._dice.uniform(0.0, self.schedule.event_lag), lambda: self._receive(name, status))
+        for _ in range(1 + (self.dice.random() < self.schedule.duplicates)):
+            self.agenda.add(self.dice.uniform(0.0, self.schedule.event_lag), lambda: self._receive(name, status))
 
     def _receive(self, name: str, status: str) -> None:
-        """The queue keeps an event until an operator reads it."""
-        if self.process is None:
+        """The queue keeps an event until an operator, any of them, reads it."""
+        readers = [replica.process for replica in self.replicas if replica.process is not None]
+        if not readers:
             self.agenda.add(1.0, lambda: self._receive(name, status))
             return
         self.tell(f"EVENT {name} {status}")
-        self.process.aws_event(name, status)
+        reader = readers[0] if len(readers) == 1 else self.dice.choice(readers)
+        reader.aws_event(name, status)
 
     def _removed(self, type_: str, body: Body) -> None:
-        from tests.simulation.oracles import check_removal
-
         key = Key(body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"])
-        if key != KEY:
+        if key != self.key:
             return
         self.tell("object is gone")
-        check_removal(self, body)
+        self.scenario.oracle.check_removal(self, body)
         if self._replacement is not None:
             manifest, self._replacement = self._replacement, None
-            self._planned += 1
-            self.agenda.add(0.5, lambda: self._reapply(manifest))
-
-    def _reapply(self, manifest: Body) -> None:
-        self._planned -= 1
-        self.apply(manifest)
+            self.plan(0.5, lambda: self.apply(manifest))

@@ -1,7 +1,8 @@
 """The safety net under the events of endpoints: paced ListEndpoints, never a Describe per endpoint.
 
 A summary carries LastModifiedTime, so one page of 100 tells which of 100 endpoints somebody has touched since they were last looked at.
-Tags and approvals move no LastModifiedTime: for them, ten objects an interval are looked at anew, one after another.
+Tags move no LastModifiedTime: for them, a few objects an interval are looked at anew, one after another. Approvals have a net of
+their own, approvals.py.
 What hangs on an endpoint (scalable targets, policies, alarms) moves no such time: it is compared itself, many at once, at most
 ATTACHED_CALLS calls in one interval. With the default of 5 min that is 3 a minute, and ListEndpoints for 1,000 endpoints 2 more. 15 calls
 reach 100 scaled endpoints with alarms; 1,000 of them need 140 (AWS gives 10 policies a page), which is every 47 min.
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 
 PAGE, PAGE_LIMIT = 100, 50
 PAUSE_BETWEEN_CALLS = 2.0
-ANEW_PER_INTERVAL = 10
+ANEW_PER_INTERVAL, LEAST_ANEW = 10, 2  # ten when ListEndpoints takes one call, two when it takes ten
 ATTACHED_CALLS = 15
 
 
@@ -63,7 +64,7 @@ def rotation(keys: Iterable[Key], last: Key | None) -> list[Key]:
     """The next ones after `last`, from the beginning again after the end; none twice."""
     ordered = sorted(keys)
     start = 0 if last is None else bisect_right(ordered, last)
-    return (ordered[start:] + ordered[:start])[:ANEW_PER_INTERVAL]
+    return (ordered[start:] + ordered[:start])[: max(LEAST_ANEW, ANEW_PER_INTERVAL - len(ordered) // PAGE)]
 
 
 async def watch_once(aws: Aws, endpoints: list[SeenEndpoint], wake: Callable[[Key], None]) -> None:

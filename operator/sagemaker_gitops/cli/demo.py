@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_gitops.cli.demo_endpoint import serve
+from sagemaker_gitops.cli.demo_rollout import roll_out
 from sagemaker_gitops.cli.errors import CommandError
 from sagemaker_gitops.cli.ledger import Ledger
 from sagemaker_gitops.cli.local_account import ACCOUNT
@@ -47,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
         created |= _edit(sandbox, ledger)
         say("5. Both models behind one endpoint: approval, split, and shares that cost nothing to change")
         served = serve(sandbox, ledger)
+        say("6. A canary that an alarm stops, then one that goes through; a client asks all the while")
+        served |= roll_out(sandbox, lambda trees: _retrain(sandbox, trees))
         table = sandbox.kubectl("get", "tr,mep", "-n", NAMESPACE).rstrip()
     shown = {"metric": first["status"]["metric"], "model": first["status"]["model"], "created": created, "served": served}
     show(options.output, shown, table)
@@ -120,13 +124,21 @@ def _repeat(sandbox: Sandbox, ledger: Ledger) -> dict[str, Counter[str]]:
     return {what: _expect(sandbox, ledger, what, work, Counter()) for what, work in ways.items()}
 
 
-def _edit(sandbox: Sandbox, ledger: Ledger) -> dict[str, Counter[str]]:
-    def edit() -> None:
-        patch = '{"spec": {"train": {"hyperparameters": {"n_estimators": 120}}}}'
-        sandbox.kubectl("patch", "tr", NAME, "-n", NAMESPACE, "--type=merge", "-p", patch)
+def _set(sandbox: Sandbox, **hyperparameters: int) -> None:
+    patch = {"spec": {"train": {"hyperparameters": hyperparameters}}}
+    sandbox.kubectl("patch", "tr", NAME, "-n", NAMESPACE, "--type=merge", "-p", json.dumps(patch))
 
+
+def _retrain(sandbox: Sandbox, trees: int) -> str:
+    """Another version of the model, as good as what serves: group/version."""
+    _set(sandbox, n_estimators=trees, random_state=7)
+    model: str = _follow(sandbox, tell=False)["status"]["model"]
+    return model
+
+
+def _edit(sandbox: Sandbox, ledger: Ledger) -> dict[str, Counter[str]]:
     wanted = Counter({"sagemaker:CreateTrainingJob": 1, "sagemaker:CreateProcessingJob": 1, "sagemaker:CreateModelPackage": 1})
-    return {"n_estimators: 120": _expect(sandbox, ledger, "n_estimators: 120", edit, wanted)}
+    return {"n_estimators: 120": _expect(sandbox, ledger, "n_estimators: 120", lambda: _set(sandbox, n_estimators=120), wanted)}
 
 
 def _expect(sandbox: Sandbox, ledger: Ledger, what: str, work: Callable[[], object], wanted: Counter[str]) -> Counter[str]:

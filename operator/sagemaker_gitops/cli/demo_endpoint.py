@@ -39,11 +39,11 @@ def serve(sandbox: Sandbox, ledger: Ledger) -> dict[str, Any]:
     """Apply, approve, ask, shift the shares, ask again. CommandError when anything is not as promised."""
     with doing("kubectl apply -k manifests/samples/digits-endpoint"):
         sandbox.kubectl("apply", "-k", str(SAMPLE))
-        _until(sandbox, lambda status: _ready(status).get("reason") == "AwaitingApproval")
-    say(f"    {_ready(_status(sandbox)).get('message')}")
+        until(sandbox, lambda status: _ready(status).get("reason") == "AwaitingApproval")
+    say(f"    {ready(sandbox).get('message')}")
     with doing("both versions approved in the registry"):
-        _approve(sandbox)
-        _until(sandbox, lambda status: status.get("phase") == "InService")
+        approve(sandbox)
+        until(sandbox, lambda status: status.get("phase") == "InService")
     images = test_images(sandbox)
     before = _ask(sandbox, images)
     say(f"    90 : 10 - {before}")
@@ -52,7 +52,7 @@ def serve(sandbox: Sandbox, ledger: Ledger) -> dict[str, Any]:
         variants = sandbox.get("modelendpoint", NAME)["spec"]["variants"]
         patch = {"spec": {"variants": [variant | {"weight": 0.5} for variant in variants]}}
         sandbox.kubectl("patch", "mep", NAME, "-n", NAMESPACE, "--type=merge", "-p", json.dumps(patch))
-        _until(sandbox, lambda status: {item.get("liveWeight") for item in status.get("variants", ())} == {"0.5"})
+        until(sandbox, lambda status: {item.get("liveWeight") for item in status.get("variants", ())} == {"0.5"})
     after = _ask(sandbox, images)
     say(f"    50 : 50 - {after}")
     created = ledger.created(position)
@@ -79,7 +79,7 @@ def test_images(sandbox: Sandbox) -> list[tuple[int, str]]:
 
 def _ask(sandbox: Sandbox, images: list[tuple[int, str]]) -> Answers:
     """One request for each image, as an application would make it."""
-    runtime, endpoint = client(sandbox.aws_url, "sagemaker-runtime"), _status(sandbox)["endpointName"]
+    runtime, endpoint = client(sandbox.aws_url, "sagemaker-runtime"), status_of(sandbox)["endpointName"]
     right, split = 0, Counter[str]()
     for label, pixels in images:
         answer = runtime.invoke_endpoint(EndpointName=endpoint, ContentType="text/csv", Accept="text/csv", Body=pixels.encode())
@@ -88,7 +88,7 @@ def _ask(sandbox: Sandbox, images: list[tuple[int, str]]) -> Answers:
     return Answers(right / len(images), split)
 
 
-def _approve(sandbox: Sandbox) -> None:
+def approve(sandbox: Sandbox) -> None:
     """What somebody with the right to do so does in the registry; the operator never approves for anybody."""
     sagemaker = client(sandbox.aws_url, "sagemaker")
     for package in sagemaker.list_model_packages(ModelPackageGroupName=GROUP)["ModelPackageSummaryList"]:
@@ -101,15 +101,22 @@ def _read(sandbox: Sandbox, uri: str) -> str:
     return content.decode()
 
 
-def _status(sandbox: Sandbox) -> dict[str, Any]:
+def status_of(sandbox: Sandbox) -> dict[str, Any]:
+    """The endpoint's status as it is now."""
     return dict(sandbox.get("modelendpoint", NAME).get("status", {}))
+
+
+def ready(sandbox: Sandbox) -> dict[str, Any]:
+    """The Ready condition as it is now."""
+    return _ready(status_of(sandbox))
 
 
 def _ready(status: dict[str, Any]) -> dict[str, Any]:
     return next((dict(item) for item in status.get("conditions", ()) if item["type"] == "Ready"), {})
 
 
-def _until(sandbox: Sandbox, holds: Callable[[dict[str, Any]], bool]) -> None:
+def until(sandbox: Sandbox, holds: Callable[[dict[str, Any]], bool]) -> None:
+    """Until the status is about the newest spec and `holds`; CommandError after SECONDS."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         found = sandbox.get("modelendpoint", NAME)
@@ -117,4 +124,4 @@ def _until(sandbox: Sandbox, holds: Callable[[dict[str, Any]], bool]) -> None:
         if status.get("observedGeneration") == found["metadata"]["generation"] and holds(status):
             return
         time.sleep(0.2)
-    raise CommandError(f"the endpoint did not get there within {SECONDS:.0f} s: {_ready(_status(sandbox))}")
+    raise CommandError(f"the endpoint did not get there within {SECONDS:.0f} s: {ready(sandbox)}")

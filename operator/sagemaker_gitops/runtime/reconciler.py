@@ -160,6 +160,8 @@ class Reconciler:
             proven = True
         if plan.creates:
             await self._record_intent(run, plan, proven=proven)
+        elif plan.actions and not run.snapshot.deleting:
+            await self._confirm(run)
         for action in plan.actions:
             if await run.kind.execute(run.snapshot, resource, action) is Outcome.EXISTS:
                 return None
@@ -173,8 +175,11 @@ class Reconciler:
         """Make sure, with the API server's word for it, that the plan is still wanted, and leave a trace of it."""
         if run.snapshot.deleting:
             raise RuntimeError(f"{run.snapshot.key}: the plan creates something although the object is being deleted")
-        if await self._say(run, plan.status, locked=True) or proven:
-            return
+        if not await self._say(run, plan.status, locked=True) and not proven:
+            await self._confirm(run)
+
+    async def _confirm(self, run: _Pass) -> None:
+        """The API server's word that the plan was made from what it holds: a stale watch stops or deletes nothing that is wanted."""
         fresh = await self._kube.read(run.snapshot)
         if _basis(fresh) != _basis(run.snapshot):
             raise Conflict(f"{run.snapshot.key} changed since the pass began")

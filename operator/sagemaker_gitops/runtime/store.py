@@ -173,8 +173,14 @@ class Store:
         return concerned | (self.referrers(snapshot.key) if held is None or held.digest != new.digest else set())
 
     def _reopened(self, held: _Record, new: _Record) -> bool:
-        """Whether somebody wrote over a finished object: nothing else would ever look at it again, and a look costs nothing."""
-        return held.phase in self._finished and held.digest != new.digest and _status(held) != _status(new)
+        """Whether somebody wrote over an object at rest: nothing else may ever look at it again, and a look costs nothing.
+
+        What is under way is looked at anyway, and the echo of our own writes must not double its passes.
+        """
+        if held.digest == new.digest:
+            return False
+        before = _status(held)
+        return (held.phase in self._finished or _at_rest(before)) and before != _status(new)
 
     def _unfinished(self, record: _Record) -> bool:
         # An annotation may have been set while the operator was down; a pass over a finished object costs nothing.
@@ -259,6 +265,12 @@ def _settled(status: Mapping[str, Any]) -> bool:
     """Whether Ready speaks of the object, and not of a pause or a pass that failed."""
     reason = next((item.get("reason", "") for item in status.get("conditions") or () if item.get("type") == READY), "")
     return not reason.startswith("Aws") and reason not in ("Paused", "Released", "InternalError")
+
+
+def _at_rest(status: Mapping[str, Any]) -> bool:
+    """kstatus: conditions that do not say Reconciling."""
+    found = [item for item in status.get("conditions") or () if isinstance(item, Mapping)]
+    return bool(found) and not any(item.get("type") == "Reconciling" and item.get("status") == "True" for item in found)
 
 
 def _status(record: _Record) -> Any:

@@ -228,7 +228,9 @@ def test_a_pipeline_is_its_links_in_order() -> None:
     model = {"containers": [{"image": "repo/a:1", "environment": {"K": "v"}}, {"package": {"group": "digits", "version": 7}}]}
     found = _resolved(aws, model)
     assert found == Resolved(
-        "a:1+digits/7", (Container("repo/a:1", None, {"K": "v"}), Container("b", package_arn="arn"), Container("c", package_arn="arn"))
+        "a:1+digits/7",
+        (Container("repo/a:1", None, {"K": "v"}), Container("b", package_arn="arn"), Container("c", package_arn="arn")),
+        package_arns=("arn",),
     )
     assert isinstance(_resolved(aws, model), AwaitingApproval)
 

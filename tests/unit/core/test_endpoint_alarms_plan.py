@@ -8,7 +8,7 @@ import pytest
 
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.kinds.model_endpoint import alarms
-from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm, NoEndpoint
+from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm, NoEndpoint, SmokeFacts
 from sagemaker_gitops.core.kinds.model_endpoint.requests import update_endpoint
 from sagemaker_gitops.core.naming import owned_by
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
@@ -132,6 +132,21 @@ def test_a_missing_alarm_does_not_trouble_what_serves() -> None:
     """Nothing is rolled out."""
     case = Case(rollout=CANARY | {"alarms": ["gone"]})
     assert reasons(case.decide(case.live(), alarms={}))["Ready"] == "True InService"
+
+
+def test_nothing_is_paid_for_a_smoke_test_of_a_version_that_cannot_be_rolled_out() -> None:
+    """The alarms are asked about first, and an alarm that goes off meanwhile takes the stand down."""
+    payload = {"payload": {"configMapRef": {"name": "sample", "key": "a.csv"}}}
+    case = Case(rollout=CANARY | {"alarms": ["mine"]}, smokeTest=payload)
+    case.decide(case.live(), alarms={"mine": QUIET})
+    made = case.decide(case.live(model(7)), model(8), SmokeFacts("digest"), alarms={})
+    assert (made.actions, reasons(made)["Stalled"]) == ((), "True AlarmMissing")
+    made = case.decide(case.live(model(7)), model(8), SmokeFacts("digest"), alarms={"mine": QUIET})
+    assert operations(made)[-1] == "CreateEndpoint"
+    under_way = SmokeFacts("digest", stand=case.live(model(8)))
+    made = case.decide(case.live(model(7)), model(8), under_way, alarms={"mine": LOUD})
+    assert [(each.operation, each.subject) for each in requests(made)] == [("DeleteEndpoint", f"{case.serving().endpoint_name}-smoke")]
+    assert reasons(made)["Reconciling"] == "True AlarmActive"
 
 
 def test_an_alarm_that_is_on_holds_the_rollout_back_until_it_is_off() -> None:

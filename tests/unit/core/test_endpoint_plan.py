@@ -192,7 +192,8 @@ def test_a_deletion_goes_in_the_order_that_aws_accepts() -> None:
     once = deletion(Remains(NoEndpoint()))
     assert (once.actions, once.finalizer) == ((), True)
     assert deletion(Remains(NoEndpoint()), status=dict(once.status)).finalizer is True
-    assert deletion(Remains(NoEndpoint()), status=dict(once.status), now=NOW + timedelta(minutes=1)).finalizer is False
+    later = NOW + timedelta(seconds=SETTINGS.create_quarantine + 5)
+    assert deletion(Remains(NoEndpoint()), status=dict(once.status), now=later).finalizer is False
 
 
 def test_a_foreign_endpoint_is_not_deleted() -> None:

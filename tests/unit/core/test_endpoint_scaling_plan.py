@@ -105,7 +105,7 @@ def test_what_differs_is_put_right_and_the_endpoint_is_not_touched(found: Scalab
     made = case.decide(case.live(), scaling={"all": found})
     assert operations(made) == expected
     assert isinstance(made.requeue, After)
-    assert reasons(made)["Reconciling"] == "True Updating"
+    assert reasons(made)["Ready"] == "True InService"
 
 
 def test_autoscaling_that_is_taken_out_ends_the_registration_before_the_count_is_ours() -> None:

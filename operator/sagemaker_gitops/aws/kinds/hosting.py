@@ -61,6 +61,7 @@ def _live(answer: Mapping[str, Any]) -> LiveEndpoint:
         last_modified=answer["LastModifiedTime"],
         variants={item["VariantName"]: _variant(item) for item in answer.get("ProductionVariants", ())},
         reason=answer.get("FailureReason", ""),
+        pending=(answer.get("PendingDeploymentSummary") or {}).get("EndpointConfigName", ""),
     )
 
 
@@ -105,15 +106,20 @@ async def resolve(aws: Aws, scope: Scope, references: References, namespace: str
         return _own_image(model.image, model.artifact, model.environment)
     if model.containers is not None:
         return await _pipeline(aws, scope, model.containers)
-    if model.package is not None:
-        return await _package(aws, scope, model.package)
-    assert model.training_run_ref is not None, "the schema's exactly-one-of"
-    name = model.training_run_ref.name
-    registered = registered_model(references, namespace, name)
-    if registered is None:
-        return ModelMissing(f"TrainingRun {name} has not registered a model yet")
-    group, _, version = registered.rpartition("/")
-    return await _package(aws, scope, Package(group=group, version=int(version)))
+    packages = packages_of(references, namespace, model)
+    if not packages:
+        assert model.training_run_ref is not None, "the schema's exactly-one-of"
+        return ModelMissing(f"TrainingRun {model.training_run_ref.name} has not registered a model yet")
+    return await _package(aws, scope, packages[0])
+
+
+def packages_of(references: References, namespace: str, model: ModelReference) -> list[Package]:
+    """What a reference takes from the registry: versions, or the rule by which one is chosen; of a TrainingRun what it registered last."""
+    found = [link.package for _, link in model.links if link.package is not None]
+    if model.training_run_ref is not None and (registered := registered_model(references, namespace, model.training_run_ref.name)):
+        group, _, version = registered.rpartition("/")
+        found.append(Package(group=group, version=int(version)))
+    return found
 
 
 def _own_image(image: str, artifact: str | None, environment: Mapping[str, str]) -> Resolved:
@@ -136,6 +142,7 @@ async def _pipeline(aws: Aws, scope: Scope, links: tuple[Link, ...]) -> ModelFac
         label="+".join(model.label for model in found),
         containers=tuple(container for model in found for container in model.containers),
         approver=", ".join(dict.fromkeys(model.approver for model in found if model.approver)),
+        package_arns=tuple(arn for model in found for arn in model.package_arns),
     )
 
 
@@ -185,4 +192,5 @@ def _as_model(described: Mapping[str, Any], label: str) -> ModelFact:
         ),
         package_arn=described["ModelPackageArn"],
         approver=identity.get("Arn", ""),
+        package_arns=(described["ModelPackageArn"],),
     )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
+from sagemaker_gitops.aws.approvals import SeenModel
 from sagemaker_gitops.aws.drift import SeenEndpoint
 from sagemaker_gitops.aws.idle import IdleEndpoint
 from sagemaker_gitops.aws.kinds.alarms import alarms_called, foreign_alarm_owner
 from sagemaker_gitops.aws.kinds.bindings import binding_of
-from sagemaker_gitops.aws.kinds.hosting import foreign, foreign_owner, look_at_endpoint, registered_model, resolve, tags_of
+from sagemaker_gitops.aws.kinds.hosting import foreign, look_at_endpoint, packages_of, resolve, tags_of
+from sagemaker_gitops.aws.kinds.inventory import owned
 from sagemaker_gitops.aws.kinds.look import Look
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.scaling import scaling_of
@@ -31,6 +33,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     ForeignEndpoint,
     LiveEndpoint,
     ModelEndpointFacts,
+    ModelFact,
     NoEndpoint,
     Quiet,
     Resolved,
@@ -49,11 +52,6 @@ from sagemaker_gitops.core.tenancy import Binding, Bound
 DELETED = {"DeleteEndpoint": "endpoint", "DeleteEndpointConfig": "endpoint-config", "DeleteModel": "model"}
 GONE_IS_DONE = (*DELETED, "DeregisterScalableTarget", "DeleteAlarms")
 CONTENT_NAMED = ("CreateModel", "CreateEndpointConfig")
-PAGE = 100
-_LISTS = (
-    ("endpoint-config", "ListEndpointConfigs", "EndpointConfigs", "EndpointConfigName"),
-    ("model", "ListModels", "Models", "ModelName"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class Deleting:
 
 @dataclass(slots=True)
 class ModelEndpointKind:
-    """`known` are endpoints whose tags have been seen to be ours; `_groups` and `_names` say whom an AWS event concerns.
+    """`known` are endpoints whose tags have been seen to be ours; `_models` and `_names` say whom an AWS event concerns.
 
     `_unsent`: an action was refused, so the UpdateEndpoint that status announces has not been sent: the endpoint may change without it.
     """
@@ -76,7 +74,7 @@ class ModelEndpointKind:
     name: str = "ModelEndpoint"
     known: set[str] = field(default_factory=set)
     _names: dict[str, Key] = field(default_factory=dict)
-    _groups: dict[Key, frozenset[str]] = field(default_factory=dict)
+    _models: dict[Key, tuple[SeenModel, ...]] = field(default_factory=dict)
     _seen: dict[Key, tuple[str, ModelEndpointFacts]] = field(default_factory=dict)
     _unsent: set[Key] = field(default_factory=set)
     _suspects: set[Key] = field(default_factory=set)
@@ -98,7 +96,7 @@ class ModelEndpointKind:
 
     def owners_of(self, aws_name: str) -> set[Key]:
         """Whom an event about an endpoint or a model package group concerns."""
-        found = {key for key, groups in self._groups.items() if aws_name in groups}
+        found = {key for key, models in self._models.items() if any(model.group == aws_name for model in models)}
         return found | ({self._names[aws_name]} if aws_name in self._names else set())
 
     async def observe(
@@ -111,12 +109,12 @@ class ModelEndpointKind:
             return await self._remains(snapshot, binding, resource) if snapshot.has_finalizer else None
         if not isinstance(binding, Bound):
             return ModelEndpointFacts(binding)
-        self._remember(key, resource)
         return await self._observed(snapshot, resource, binding, now)
 
     async def _observed(self, snapshot: Snapshot, spec: ModelEndpointSpec, binding: Bound, now: datetime) -> ModelEndpointFacts:
         """As far as what is known so far does not decide already."""
         key, scope = snapshot.key, scope_of(binding.spec, snapshot.key)
+        self._remember(key, spec, scope, {})
         stand = await look_at_stand(self.aws, scope, snapshot, self.settings.install)
         facts = ModelEndpointFacts(binding, smoke=SmokeFacts(stand=stand))
         if _forbidden(binding, spec, facts):
@@ -124,6 +122,7 @@ class ModelEndpointKind:
         if parking.at_rest(snapshot, spec, now):
             return await self._at_rest(snapshot, scope, facts)
         models = {variant.name: await resolve(self.aws, scope, self.references, key.namespace, variant.model) for variant in spec.variants}
+        self._remember(key, spec, scope, models)
         facts = replace(facts, models=models)
         if not all(isinstance(model, Resolved) for model in models.values()) or _forbidden(binding, spec, facts):
             return facts
@@ -204,17 +203,17 @@ class ModelEndpointKind:
         """Look at everything in the next pass, whatever status says."""
         self._suspects.add(key)
 
-    def _remember(self, key: Key, spec: ModelEndpointSpec) -> None:
-        groups = {link.package.group for variant in spec.variants for _, link in variant.model.links if link.package is not None}
+    def _remember(self, key: Key, spec: ModelEndpointSpec, scope: Scope, models: Mapping[str, ModelFact]) -> None:
+        seen = []
         for variant in spec.variants:
-            if variant.model.training_run_ref is not None:
-                registered = registered_model(self.references, key.namespace, variant.model.training_run_ref.name)
-                groups |= {registered.rpartition("/")[0]} if registered else set()
-        self._groups[key] = frozenset(groups)
+            model, packages = models.get(variant.name), packages_of(self.references, key.namespace, variant.model)
+            arns = model.package_arns if isinstance(model, Resolved) else ("",) * len(packages)
+            seen += [SeenModel(key, scope, package.group, package.version, arn) for package, arn in zip(packages, arns, strict=True)]
+        self._models[key] = tuple(seen)
 
     def forget(self, key: Key) -> None:
         self._names = {name: owner for name, owner in self._names.items() if owner != key}
-        self._groups.pop(key, None)
+        self._models.pop(key, None)
         self._seen.pop(key, None)
         self._suspects.discard(key)
         self._idle.pop(key, None)
@@ -254,6 +253,12 @@ class ModelEndpointKind:
         recorded = snapshot.status.get("endpointName") if snapshot.deleting else None
         name = next((item for item in (recorded, given) if isinstance(item, str)), None)
         return endpoint_name(self.settings.install, snapshot.key, name)
+
+    def seen_models(self) -> Iterator[SeenModel]:
+        """What the references to the registry meant when they were looked up, for the watch over approvals."""
+        for key, models in self._models.items():
+            if isinstance(binding_of(self.references, key.namespace), Bound):
+                yield from models
 
     def _bound(self, snapshot: Snapshot) -> Bound:
         binding = binding_of(self.references, snapshot.key.namespace)
@@ -298,8 +303,8 @@ class ModelEndpointKind:
         attached = await self._attached(snapshot, scope, name, endpoint)
         if isinstance(endpoint, LiveEndpoint):
             return Remains(endpoint, attached, adopted=naming.TAG_ADOPTED in (await tags_of(self.aws, scope, "endpoint", name))[1])
-        configs, models = [await self._ours(scope, key, *listing) for listing in _LISTS]
-        return Remains(endpoint, attached, configs, models)
+        found = await owned(self.aws, scope, self.settings.install, key)
+        return Remains(endpoint, attached, found.configs, found.models)
 
     async def _attached(self, snapshot: Snapshot, scope: Scope, name: str, endpoint: LiveEndpoint | NoEndpoint) -> tuple[AwsRequest, ...]:
         """Scalable targets go before the endpoint: AWS would need a right of ours to deregister them itself."""
@@ -311,18 +316,6 @@ class ModelEndpointKind:
             *(scaling.deregister(name, variant) for variant in targets),
             *(alarms.delete_alarm(alarm) for alarm, other in owners.items() if other is None),
         )
-
-    async def _ours(self, scope: Scope, owner: Key, resource: str, operation: str, member: str, name_member: str) -> tuple[str, ...]:
-        found, following = [], None
-        while True:
-            request = {"NameContains": naming.readable(owner), "MaxResults": PAGE} | ({"NextToken": following} if following else {})
-            answer = await self.aws.call(scope, "sagemaker", operation, request)
-            for item in answer.get(member, ()):
-                if await foreign_owner(self.aws, scope, resource, item[name_member], self.settings.install, owner) is None:
-                    found.append(item[name_member])
-            following = answer.get("NextToken")
-            if not following:
-                return tuple(found)
 
 
 def _forbidden(binding: Bound, spec: ModelEndpointSpec, facts: ModelEndpointFacts) -> bool:

@@ -9,8 +9,9 @@ from sagemaker_gitops.aws.kinds.adoption import alias
 from sagemaker_gitops.aws.kinds.alarms import look_at_alarms
 from sagemaker_gitops.aws.kinds.artifacts import artifacts
 from sagemaker_gitops.aws.kinds.endpoint_tags import tags
+from sagemaker_gitops.aws.kinds.inventory import strays
 from sagemaker_gitops.aws.kinds.look import Sight
 from sagemaker_gitops.aws.kinds.scaling import look_at_scaling
 from sagemaker_gitops.aws.kinds.smoke import smoke
 
-SIGHTS: tuple[Sight, ...] = (alias, artifacts, smoke, look_at_scaling, look_at_alarms, tags)
+SIGHTS: tuple[Sight, ...] = (alias, artifacts, smoke, look_at_scaling, look_at_alarms, tags, strays)

@@ -74,8 +74,15 @@ def plan_deletion(snapshot: Snapshot, policy: str | None, remains: Remains | Non
     if absent_since is None:
         status = {**_say(snapshot, "nothing is left; looking once more", now), "deletion": {"absentSince": timestamp(now)}}
         return Plan(status, After(settings.absence_interval))
-    left = (absent_since + timedelta(seconds=settings.absence_interval + ROUNDING) - now).total_seconds()
+    left = (_believed_at(snapshot, absent_since, settings) - now).total_seconds()
     return Plan(snapshot.status, After(left)) if left > 0 else Plan(snapshot.status, Done(), finalizer=False)
+
+
+def _believed_at(snapshot: Snapshot, absent_since: datetime, settings: Settings) -> datetime:
+    """When absence is evidence: a create that was asked for, perhaps before status was lost, may still be on its way (A7)."""
+    attempted = moment((snapshot.status.get("update") or {}).get("attemptedAt")) or absent_since
+    arrived = attempted + timedelta(seconds=settings.create_quarantine + ROUNDING)
+    return max(absent_since + timedelta(seconds=settings.absence_interval + ROUNDING), arrived)
 
 
 def _say(snapshot: Snapshot, message: str, now: datetime) -> Mapping[str, Any]:

@@ -46,6 +46,8 @@ class Resolved:
     containers: tuple[Container, ...]
     package_arn: str = ""
     approver: str = ""
+    package_arns: tuple[str, ...] = ()
+    """Of every registered link, in order."""
     served_etag: str = ""
 
     @property
@@ -117,7 +119,9 @@ class ForeignEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class LiveEndpoint:
-    """Our endpoint. `raw` is AWS's own status word; reason is its FailureReason, empty after a rollback by alarm."""
+    """Our endpoint. `raw` is AWS's own status word; reason is its FailureReason, empty after a rollback by alarm; `pending` is the config
+    that AWS is bringing into service, "" while it is busy with something else.
+    """
 
     state: EndpointState
     raw: str
@@ -125,6 +129,7 @@ class LiveEndpoint:
     last_modified: datetime
     variants: Mapping[str, LiveVariant] = field(default_factory=dict)
     reason: str = ""
+    pending: str = ""
 
 
 EndpointFact = NoEndpoint | ForeignEndpoint | LiveEndpoint
@@ -203,6 +208,14 @@ class LiveAlarm:
 
 
 @dataclass(frozen=True, slots=True)
+class Owned:
+    """Endpoint configs and models at AWS that are ours by tag, whatever status remembers."""
+
+    configs: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ModelEndpointFacts:
     """Everything one pass saw. Later fields stay empty while an earlier one already decides."""
 
@@ -226,3 +239,5 @@ class ModelEndpointFacts:
     """By variant of the config that serves; empty unless another is wanted and a variant is scaled."""
     alarms: Mapping[str, LiveAlarm] | None = None
     """By name, the user's and ours; None: not looked at."""
+    strays: Owned = Owned()
+    """What status does not name; looked for when a config comes into service."""

@@ -29,6 +29,7 @@ from sagemaker_gitops.core.plan import After, OnEvent, Plan
 
 BUSY_DELAY, LOOK_AGAIN = 30.0, 5.0
 ROLLED_BACK, FAILED = "RolledBack", "Failed"
+UPDATING = ("Updating", "SystemUpdating")
 
 Preparation = Callable[[Pass, Serving, LiveEndpoint | None], tuple[Action, ...]]
 
@@ -58,8 +59,8 @@ def replace_config(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
         reason = live.reason or _why(here, serving)
         return tidied(here, rolled_back(here, serving, live, update | {"outcome": ROLLED_BACK, "message": reason}))
     other = f"config {live.config} serves instead of {serving.config_name}"
-    held = drift.left_alone(here, serving, live, other) or _no_way(here, serving, live) or alarms.hindrance(here, serving, live)
-    held = held or gate(here, serving, live)
+    held = drift.left_alone(here, serving, live, other) or _no_way(here, serving, live)
+    held = held or _hindered(here, serving, live) or gate(here, serving, live)
     if held is not None:
         return held
     noticed, cleared = drift.noticed(here, serving, other)
@@ -68,6 +69,20 @@ def replace_config(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     fields |= cleared | artifacts_after(here)
     conditions = [*reconciling("Updating", f"{live.config} -> {serving.config_name}"), *noticed]
     return Plan(here.say("Updating", conditions, **fields), After(BUSY_DELAY), actions)
+
+
+def witnessed(here: Pass, serving: Serving, live: LiveEndpoint) -> dict[str, Any]:
+    """What a busy endpoint shows of our update: that it is under way, or that AWS is busy with something else and cannot have taken it.
+
+    Maintenance by AWS, or somebody's change of shares, is then never taken for a rollback; and a rollback is known for one although
+    the status that announced the update was lost meanwhile.
+    """
+    update = update_for(here, serving.config_name)
+    if live.raw not in UPDATING or update.get("outcome") is not None:
+        return {}
+    if live.pending == serving.config_name:
+        return {"update": {**_intent(here, serving, live)["update"], **update}}
+    return {"update": {name: value for name, value in update.items() if name != "seen"}} if update else {}
 
 
 def rolled_back(here: Pass, serving: Serving, live: LiveEndpoint, update: Mapping[str, Any]) -> Plan:
@@ -82,7 +97,8 @@ def rolled_back(here: Pass, serving: Serving, live: LiveEndpoint, update: Mappin
 def failed(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     """A creation that failed leaves an endpoint that can only be deleted; that is done once the spec asks for something else."""
     update = update_for(here, serving.config_name)
-    if update or live.config == serving.config_name:
+    creation_of_another = live.raw == "Failed" and live.config != serving.config_name
+    if not creation_of_another and (update or live.config == serving.config_name):
         message = f"{live.raw}: {live.reason or 'AWS gives no reason'}"
         fields = shown(serving, live) | {
             "update": {**_intent(here, serving, live)["update"], **update, "outcome": FAILED, "message": message}
@@ -105,6 +121,12 @@ def _no_way(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan | None:
         " serverless: write resources, or give the ModelEndpoint another name and move the callers"
     )
     return tidied(here, Plan(here.say("InService", stalled("NotConvertible", message), **shown(serving, live)), OnEvent()))
+
+
+def _hindered(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan | None:
+    """Nobody pays for the stand of a smoke test while the alarms are waited for."""
+    hindrance = alarms.hindrance(here, serving, live)
+    return None if hindrance is None else tidied(here, hindrance)
 
 
 def _made(here: Pass, serving: Serving, live: LiveEndpoint | None) -> tuple[Action, ...]:

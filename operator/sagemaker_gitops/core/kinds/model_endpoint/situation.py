@@ -142,6 +142,13 @@ def before_us(config: str) -> dict[str, Any]:
     return {"config": config, "models": [], "adopted": True}
 
 
+def remembered(status: Mapping[str, Any], serving: Serving) -> frozenset[str]:
+    """Configs and models that status names as serving now or before: they need no search."""
+    entries = [served(serving), status.get("lastGood"), *(status.get("history") or ())]
+    items = [item for item in entries if isinstance(item, Mapping)]
+    return frozenset(str(name) for item in items for name in (item.get("config"), *(item.get("models") or ())))
+
+
 def history_after(here: Pass, serving: Serving) -> list[dict[str, Any]]:
     """What served before the config that serves now, newest first; not yet cut to the limit."""
     status, now = here.snapshot.status, served(serving)["config"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from sagemaker_gitops.core.actions import Action, AwsRequest
@@ -14,13 +15,14 @@ from sagemaker_gitops.core.conditions import Condition, ready, reconciling
 from sagemaker_gitops.core.kinds.model_endpoint import alarms, drift, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import adoption_of
 from sagemaker_gitops.core.kinds.model_endpoint.cost import estimate
-from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint
+from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint, Owned
 from sagemaker_gitops.core.kinds.model_endpoint.parking import kept_awake, until_rest
 from sagemaker_gitops.core.kinds.model_endpoint.requests import correct_shares, delete_config, delete_model
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, equal_to, history_after, history_limit, served, shown, update_for
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import next_move, recorded
 from sagemaker_gitops.core.kinds.model_endpoint.tagging import tag_requests, tag_words, tagged_key
+from sagemaker_gitops.core.kinds.training_run.status import moment
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 
 BUSY_DELAY, LOOK_AGAIN = 30.0, 5.0
@@ -93,14 +95,14 @@ def cost(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
 def scaled(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     """Scalable targets and policies. Before the shares: a count that becomes ours again must not be the scaler's any more."""
     actions = scaling.corrections(here, serving, live)
-    return Upkeep(actions, "autoscaling", fields=scaling.status_fields(here, live), look_after=LOOK_AGAIN if actions else None)
+    return Upkeep(actions, "autoscaling", aside=True, fields=scaling.status_fields(here, live), look_after=LOOK_AGAIN if actions else None)
 
 
 def watched(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     """The alarms of this config; those of earlier ones go."""
     actions = (*alarms.missing_or_changed(here, serving, live), *alarms.unwanted(here, serving))
     fields = alarms.status_fields(here, serving)
-    return Upkeep(actions, "alarms", fields=fields, look_after=LOOK_AGAIN if actions else None)
+    return Upkeep(actions, "alarms", aside=True, fields=fields, look_after=LOOK_AGAIN if actions else None)
 
 
 CONCERNS: tuple[Concern, ...] = (adopted, cost, smoke, scaled, shares, watched, tags, window)
@@ -124,6 +126,9 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     for upkeep in found:
         fields |= upkeep.fields
     looks = [upkeep.look_after for upkeep in found if upkeep.look_after is not None]
+    arrival = _may_arrive(here, serving)
+    if arrival > 0:
+        fields["history"] = older or None
     if changing:
         doing = ", ".join(upkeep.doing for upkeep in changing)
         if left := drift.left_alone(here, serving, live, doing):
@@ -133,8 +138,13 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
         conditions = [*reconciling("Updating", doing), *conditions, *noticed]
         return Plan(here.say("Updating", conditions, **fields | cleared), After(delay), actions)
     fields["inLine"] = drift.wanted_key(serving)
+    if arrival > 0:
+        message = f"{serving.config_name} serves; an update to another config that was asked for may still be on its way"
+        return Plan(
+            here.say("Updating", [*reconciling("Updating", message), *conditions], **fields), After(min([arrival, *looks])), actions
+        )
     status = here.say("InService", [*ready("InService", f"{serving.config_name} serves"), _not_rolled_back(), *conditions], **fields)
-    collected = _collected(older[limit:], [served(serving), *older[:limit]])
+    collected = _collected(older[limit:], [served(serving), *older[:limit]], here.facts.strays)
     return Plan(status, After(min(looks)) if looks else OnEvent(), (*actions, *collected))
 
 
@@ -157,14 +167,27 @@ def _found(here: Pass, serving: Serving, live: LiveEndpoint) -> list[Upkeep]:
     return found
 
 
-def _collected(dropped: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]) -> tuple[Action, ...]:
+def _may_arrive(here: Pass, serving: Serving) -> float:
+    """Seconds for which an update to another config, asked for and not seen to end, may still be carried out: its config is not garbage."""
+    update = here.snapshot.status.get("update")
+    attempted = moment(update.get("attemptedAt")) if isinstance(update, Mapping) else None
+    if attempted is None or update_for(here, serving.config_name) or (update or {}).get("outcome") is not None:
+        return 0.0
+    return (attempted + timedelta(seconds=here.settings.create_quarantine) - here.now).total_seconds()
+
+
+def _collected(dropped: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]], strays: Owned) -> tuple[Action, ...]:
     """Deletes of configs that are neither live, wanted nor within the limit, and of models that none of the kept ones names; what
     somebody else made stays.
+
+    What was tried in vain, overtaken by an edit, or forgotten with a lost status is among the `strays` alone.
     """
-    configs = [str(item["config"]) for item in dropped if not item.get("adopted")]
     needed = {name for item in kept for name in item.get("models", ())}
-    models = sorted({name for item in dropped for name in item.get("models", ())} - needed)
-    return (*map(delete_config, configs), *map(delete_model, models))
+    configs = {str(item["config"]) for item in dropped if not item.get("adopted")} | (
+        set(strays.configs) - {str(item["config"]) for item in kept}
+    )
+    models = ({name for item in dropped for name in item.get("models", ())} | set(strays.models)) - needed
+    return (*map(delete_config, sorted(configs)), *map(delete_model, sorted(models)))
 
 
 def _not_rolled_back() -> Condition:

@@ -1,0 +1,21 @@
+"""What chance would take long to find about ModelEndpoints, scenario by scenario."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.runner import directed, run
+from tests.simulation.scenarios import SCENARIOS
+from tests.simulation.scenarios_endpoint import KEY
+
+NAMES = tuple(name for name, scenario in SCENARIOS.items() if scenario.key == KEY)
+DIRECTED = tuple(directed(NAMES))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_likely_to_go_wrong_changes_nothing_in_the_end(name: str) -> None:
+    """Lost events, lost statuses, stale reads, maintenance, long absences and two operators at once: every oracle holds."""
+    failed = [
+        (schedule, violations) for scenario, schedule in DIRECTED if scenario.name == name and (violations := run(scenario, schedule))
+    ]
+    assert failed == []
