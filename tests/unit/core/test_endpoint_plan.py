@@ -17,7 +17,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     NoEndpoint,
 )
 from sagemaker_gitops.core.plan import After, Done, OnEvent
-from tests.unit.core.endpoint_case import NOW, UPDATES, Case, deletion, model, operations, reasons
+from tests.unit.core.endpoint_case import NOW, SETTINGS, UPDATES, Case, deletion, model, operations, reasons
 
 
 def test_without_an_endpoint_everything_is_made() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sagemaker_gitops.api.model_endpoint import DEFAULT_ROLLBACK_LIMIT, ModelEndpointSpec
 from sagemaker_gitops.core.conditions import Condition, merge, timestamp
-from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of
+from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, models_of
 from sagemaker_gitops.core.kinds.model_endpoint.facts import Alias, LiveEndpoint, ModelEndpointFacts, Resolved
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
@@ -39,8 +39,8 @@ class Pass:
         return {name: value for name, value in status.items() if value is not None}
 
     def place(self) -> dict[str, Any]:
-        """Where the endpoint is."""
-        if not isinstance(self.facts.binding, Bound):
+        """Where the endpoint is; there is none without variants."""
+        if not isinstance(self.facts.binding, Bound) or not self.spec.variants:
             return {}
         tenant, name = self.facts.binding.spec, endpoint_name(self.settings.install, self.snapshot.key, self.spec.endpoint_name)
         region, domain = tenant.region, "amazonaws.com.cn" if tenant.region.startswith("cn-") else "amazonaws.com"
@@ -56,7 +56,7 @@ def build_serving(here: Pass) -> Serving:
     """Only after the checks that guarantee its parts. Raises InvalidResource."""
     assert isinstance(here.facts.binding, Bound)
     models = {name: model for name, model in here.facts.models.items() if isinstance(model, Resolved)}
-    assert len(models) == len(here.spec.variants), "the checks let no unresolved model pass"
+    assert len(models) == len(models_of(here.spec)), "the checks let no unresolved model pass"
     serving = Serving(
         install=here.settings.install,
         owner=here.snapshot.key,

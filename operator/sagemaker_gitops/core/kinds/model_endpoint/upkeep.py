@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sagemaker_gitops.api.endpoint_status import PAST_CONFIG_LIMIT
 from sagemaker_gitops.core.actions import Action, AwsRequest
 from sagemaker_gitops.core.conditions import Condition, ready, reconciling
 from sagemaker_gitops.core.kinds.model_endpoint import alarms, drift, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import adoption_of
+from sagemaker_gitops.core.kinds.model_endpoint.batch import in_use
 from sagemaker_gitops.core.kinds.model_endpoint.cost import estimate
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint, Owned
 from sagemaker_gitops.core.kinds.model_endpoint.parking import kept_awake, until_rest
@@ -127,7 +129,8 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
         return tidied(here, left)
     noticed, cleared = drift.noticed(here, serving, mended) if mended else ([], {})
     actions = tuple(action for upkeep in found for action in upkeep.actions)
-    older, limit = history_after(here, serving), history_limit(here.spec)
+    older = history_after(here, serving)
+    limit = _limit(here, older)
     fields: dict[str, Any] = shown(serving, live) | {
         "live": shown(serving, live)["wanted"],
         "lastGood": served(serving),
@@ -155,8 +158,15 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
             here.say("Updating", [*reconciling("Updating", message), *conditions], **fields), After(min([arrival, *looks])), actions
         )
     status = here.say("InService", [*ready("InService", f"{serving.config_name} serves"), _not_rolled_back(), *conditions], **fields)
-    collected = _collected(older[limit:], [served(serving), *older[:limit]], here.facts.strays)
+    asked = {"config": "", "models": sorted(in_use(here))}
+    collected = _collected(older[limit:], [served(serving), *older[:limit], asked], here.facts.strays)
     return Plan(status, After(min(looks)) if looks else OnEvent(), (*actions, *collected))
+
+
+def _limit(here: Pass, older: Sequence[Mapping[str, Any]]) -> int:
+    """How much of history stays: more than the spec asks for while a batch job runs on one of the models that would go."""
+    limit, used = history_limit(here.spec), in_use(here)
+    return PAST_CONFIG_LIMIT if any(used & set(item.get("models", ())) for item in older[limit:]) else limit
 
 
 def _shares_words(correction: AwsRequest, live: LiveEndpoint) -> str:
