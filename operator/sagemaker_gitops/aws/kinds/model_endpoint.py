@@ -131,7 +131,8 @@ class ModelEndpointKind:
         facts = ModelEndpointFacts(binding, smoke=SmokeFacts(stand=stand))
         if _forbidden(binding, spec, facts):
             return facts
-        if parking.at_rest(snapshot, spec, now):
+        resting = parking.at_rest(snapshot, spec, now)
+        if resting and spec.batch is None:
             return await self._at_rest(snapshot, scope, facts)
         models = {
             name: await resolve(self.aws, scope, self.references, key.namespace, reference)
@@ -139,6 +140,8 @@ class ModelEndpointKind:
         }
         self._remember(key, spec, scope, models)
         facts = replace(facts, models=models)
+        if resting:
+            return await self._at_rest(snapshot, scope, facts)
         if not all(isinstance(model, Resolved) for model in models.values()) or _forbidden(binding, spec, facts):
             return facts
         if not spec.variants:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sagemaker_gitops.api.model_endpoint import DEFAULT_ROLLBACK_LIMIT, ModelEndpointSpec
@@ -16,6 +16,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, m
 from sagemaker_gitops.core.kinds.model_endpoint.facts import Alias, LiveEndpoint, ModelEndpointFacts, Resolved
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
+from sagemaker_gitops.core.kinds.training_run.status import moment
 from sagemaker_gitops.core.resource import REVISION, Snapshot
 from sagemaker_gitops.core.tenancy import Bound
 
@@ -168,6 +169,13 @@ def asked_for(status: Mapping[str, Any], config: str) -> dict[str, Any]:
     """status.update, if it is about `config`."""
     update = status.get("update")
     return dict(update) if isinstance(update, Mapping) and update.get("config") == config else {}
+
+
+def may_arrive(here: Pass) -> float:
+    """Seconds for which the last change that was asked for, and not seen to end, may still be carried out; 0 or less: no more."""
+    update = here.snapshot.status.get("update")
+    attempted = moment(update.get("attemptedAt")) if isinstance(update, Mapping) and update.get("outcome") is None else None
+    return 0.0 if attempted is None else (attempted + timedelta(seconds=here.settings.create_quarantine) - here.now).total_seconds()
 
 
 def history_limit(spec: ModelEndpointSpec) -> int:
