@@ -66,6 +66,8 @@ class ModelEndpointKind:
     """`known` are endpoints whose tags have been seen to be ours; `_models` and `_names` say whom an AWS event concerns.
 
     `_unsent`: an action was refused, so the UpdateEndpoint that status announces has not been sent: the endpoint may change without it.
+    `_sent`: the config of the last UpdateEndpoint that AWS took, or may have taken: one that is refused after it, because the endpoint is
+    busy with the first, proves nothing.
     """
 
     aws: Aws
@@ -80,6 +82,7 @@ class ModelEndpointKind:
     _suspects: set[Key] = field(default_factory=set)
     _idle: dict[Key, IdleEndpoint] = field(default_factory=dict)
     _quiet: dict[Key, Quiet] = field(default_factory=dict)
+    _sent: dict[Key, str] = field(default_factory=dict)
 
     def parse(self, snapshot: Snapshot) -> ModelEndpointSpec | Deleting:
         """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
@@ -138,6 +141,8 @@ class ModelEndpointKind:
         key, serving, install = look.snapshot.key, look.serving, self.settings.install
         name, idle = serving.endpoint_name, serving.spec.idle
         endpoint = await look_at_endpoint(self.aws, look.scope, name, install, key, proven=name in self.known)
+        if isinstance(endpoint, LiveEndpoint) and endpoint.pending == serving.config_name:
+            self._took(key, serving.config_name)
         facts = replace(facts, endpoint=endpoint, unsent=key in self._unsent, quiet=self._quiet.pop(key, None))
         for sight in SIGHTS:
             facts = await sight(replace(look, serving=replace(serving, alias=facts.alias or serving.alias)), facts)
@@ -171,8 +176,6 @@ class ModelEndpointKind:
         assert isinstance(action, AwsRequest), "an endpoint uploads nothing"
         scope = scope_of(self._bound(snapshot).spec, snapshot.key)
         try:
-            if action.operation == "UpdateEndpoint":
-                self._unsent.discard(snapshot.key)
             if action.operation in DELETED:
                 await self._prove_ours(scope, snapshot.key, DELETED[action.operation], action.subject)
             await self.aws.call(scope, action.service, action.operation, action.parameters)
@@ -183,9 +186,12 @@ class ModelEndpointKind:
                 return Outcome.EXISTS
             if failure.category is Category.NOT_FOUND and action.operation in GONE_IS_DONE:
                 return Outcome.DONE
-            if not failure.ambiguous:
+            if failure.ambiguous:
+                self._asked(snapshot.key, action)
+            elif self._sent.get(snapshot.key, "") != (snapshot.status.get("update") or {}).get("config"):
                 self._unsent.add(snapshot.key)
             raise
+        self._asked(snapshot.key, action)
         return Outcome.DONE
 
     def _note(self, key: Key, name: str, facts: ModelEndpointFacts) -> None:
@@ -203,6 +209,15 @@ class ModelEndpointKind:
         """Look at everything in the next pass, whatever status says."""
         self._suspects.add(key)
 
+    def _asked(self, key: Key, action: AwsRequest) -> None:
+        if action.operation == "UpdateEndpoint":
+            self._took(key, action.parameters["EndpointConfigName"])
+
+    def _took(self, key: Key, config: str) -> None:
+        """AWS has, or may have, begun to bring `config` into service."""
+        self._sent[key] = config
+        self._unsent.discard(key)
+
     def _remember(self, key: Key, spec: ModelEndpointSpec, scope: Scope, models: Mapping[str, ModelFact]) -> None:
         seen = []
         for variant in spec.variants:
@@ -219,6 +234,7 @@ class ModelEndpointKind:
         self._idle.pop(key, None)
         self._quiet.pop(key, None)
         self._unsent.discard(key)
+        self._sent.pop(key, None)
 
     def idle(self) -> list[IdleEndpoint]:
         """The endpoints that serve and are to be parked when nobody asks them."""
