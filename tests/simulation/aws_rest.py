@@ -160,7 +160,7 @@ class Storage:
         content = self._context.objects.get((parameters["Bucket"], parameters["Key"]))
         if content is None:
             raise Refused("404", "Not Found")
-        return {"ContentLength": len(content)}
+        return {"ContentLength": len(content), "ETag": f'"{_version(content)}"'}
 
     def _get(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         content = self._context.objects.get((parameters["Bucket"], parameters["Key"]))

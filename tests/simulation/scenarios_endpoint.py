@@ -56,6 +56,7 @@ def registry(*approvals: str) -> Callable[[World], None]:
         for number, approval in enumerate(approvals):
             artifact = f"s3://team-a-ml/models/{ARTIFACTS[number]}/model.tar.gz"
             world.registry.add(GROUP, artifact, approval)
+            world.context.objects["team-a-ml", artifact.removeprefix("s3://team-a-ml/")] = ARTIFACTS[number].encode()
         world.cloudwatch.alarms["digits-5xx"] = {"AlarmName": "digits-5xx", "StateValue": "OK"}
         foreign = {"Tags": [{"Key": "team", "Value": "b"}]}
         container = {"Image": "image", "ModelDataUrl": "s3://team-b/model.tar.gz"}
