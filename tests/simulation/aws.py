@@ -77,7 +77,7 @@ class Context:
 
 
 Handler = Callable[[Mapping[str, Any]], dict[str, Any]]
-Tags = Mapping[str, str]
+Tags = dict[str, str]
 Requested = Callable[[str, Mapping[str, Any]], None]
 
 
@@ -98,7 +98,11 @@ class FakeAws:
         self._context = context
         self._gate = gate
         self._handlers = {name: handler for service in services for name, handler in service.handlers().items()}
-        self._handlers["sagemaker:ListTags"] = self._list_tags
+        self._handlers |= {
+            "sagemaker:ListTags": self._list_tags,
+            "sagemaker:AddTags": self._add_tags,
+            "sagemaker:DeleteTags": self._delete_tags,
+        }
         self._tagged = {type_: tags for service in services for type_, tags in service.tagged().items()}
         self._requested = requested
         self._strict = strict
@@ -137,8 +141,22 @@ class FakeAws:
         return answer.message if isinstance(answer, AwsFailure) else ""
 
     def _list_tags(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return {"Tags": [{"Key": key, "Value": value} for key, value in self._tags_of(parameters).items()]}
+
+    def _add_tags(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        held = self._tags_of(parameters)
+        held |= {tag["Key"]: tag["Value"] for tag in parameters["Tags"]}
+        return {"Tags": []}
+
+    def _delete_tags(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        held = self._tags_of(parameters)
+        for name in parameters["TagKeys"]:
+            held.pop(name, None)
+        return {}
+
+    def _tags_of(self, parameters: Mapping[str, Any]) -> dict[str, str]:
         type_, _, name = parameters["ResourceArn"].rpartition(":")[2].partition("/")
-        return {"Tags": [{"Key": key, "Value": value} for key, value in self._tagged[type_](name).items()]}
+        return self._tagged[type_](name)
 
     def _later(self, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
         """The request is under way: AWS executes it when the client has long given up (failure-modes.md A7)."""

@@ -20,7 +20,7 @@ class GlueJob:
     """A job definition; `tags` are given at creation."""
 
     name: str
-    tags: Mapping[str, str]
+    tags: Tags
     created: float
     describe_lag: float
     list_lag: float

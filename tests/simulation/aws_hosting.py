@@ -87,7 +87,8 @@ class Hosting:
             "sagemaker:DeleteEndpointConfig": lambda p: self._drop("DeleteEndpointConfig", "endpoint-config", self.configs, p),
             "sagemaker:DeleteModel": lambda p: self._drop("DeleteModel", "model", self.models, p),
             "sagemaker:ListEndpoints": self._list_endpoints,
-            "sagemaker:DescribeEndpointConfig": self._describe_config,
+            "sagemaker:DescribeEndpointConfig": lambda p: self._shown("endpoint-config", self.configs, p["EndpointConfigName"]),
+            "sagemaker:DescribeModel": lambda p: self._shown("model", self.models, p["ModelName"]),
             "sagemaker:ListEndpointConfigs": lambda p: self._list("EndpointConfig", self.configs, p),
             "sagemaker:ListModels": lambda p: self._list("Model", self.models, p),
         }
@@ -150,12 +151,12 @@ class Hosting:
                 message = f"Variant {variant} is registered with Application Auto Scaling: deregister it before this update."
                 raise self._context.refuse("UpdateEndpoint", config, "ValidationException", message)
 
-    def _describe_config(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        name = parameters["EndpointConfigName"]
-        held = self.configs.get(name)
-        if held is None or self._context.now - held.describe_lag < held.created:
-            raise Refused(*_absent("endpoint-config", name))
-        return {"EndpointConfigName": name, "ProductionVariants": held.parameters["ProductionVariants"]}
+    def _shown(self, type_: str, held: Mapping[str, Definition], name: str) -> dict[str, Any]:
+        """What was asked for, without its tags."""
+        found = held.get(name)
+        if found is None or self._context.now - found.describe_lag < found.created:
+            raise Refused(*_absent(type_, name))
+        return {member: value for member, value in found.parameters.items() if member != "Tags"}
 
     def _define(self, operation: str, type_: str, held: dict[str, Definition], name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         if name in held:

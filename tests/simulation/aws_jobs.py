@@ -25,7 +25,7 @@ class Work:
 
     name: str
     type: str
-    tags: Mapping[str, str]
+    tags: Tags
     created: float
     ending: Ending
     describe_lag: float

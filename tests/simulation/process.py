@@ -99,10 +99,14 @@ class Process:
     def drift(self) -> None:
         """One look for what somebody changed by hand, as wiring.py has it made."""
         with patch.object(drift, "PAUSE_BETWEEN_CALLS", 0.0):
-            drive(drift.watch_once(self._aws, list(self.endpoints.seen()), self.enqueue))
+            drive(drift.watch_once(self._aws, list(self.endpoints.seen()), self._suspect))
             drive(drift.watch_attached_once(self._aws, list(self.endpoints.seen()), self.enqueue, 0.0))
         with patch.object(approvals, "PAUSE_BETWEEN_CALLS", 0.0):
             drive(approvals.watch_once(self._aws, list(self.endpoints.seen_models()), self.enqueue))
+
+    def _suspect(self, key: Key) -> None:
+        self.endpoints.suspect(key)
+        self.enqueue(key)
 
     def next_due(self) -> float | None:
         """When there is something to do next, in virtual seconds."""

@@ -56,6 +56,7 @@ def registry(*approvals: str) -> Callable[[World], None]:
         for number, approval in enumerate(approvals):
             artifact = f"s3://team-a-ml/models/{ARTIFACTS[number]}/model.tar.gz"
             world.registry.add(GROUP, artifact, approval)
+            world.context.objects["team-a-ml", artifact.removeprefix("s3://team-a-ml/")] = ARTIFACTS[number].encode()
         world.cloudwatch.alarms["digits-5xx"] = {"AlarmName": "digits-5xx", "StateValue": "OK"}
         foreign = {"Tags": [{"Key": "team", "Value": "b"}]}
         container = {"Image": "image", "ModelDataUrl": "s3://team-b/model.tar.gz"}
@@ -162,8 +163,8 @@ SCENARIOS = (
         deletes=True,
         remains=False,
     ),
-    _scenario("serve-dropped", [GOES_ONE], [Act("CreateModel", 1, 1.0, delete)], deletes=True, remains=False, creates=2),
-    _scenario("serve-replaced", [GOES_ONE, GOES_ONE], [Act(SERVES, 1, SETTLED, replace(GOES_ONE))], deletes=True, creates=2),
+    _scenario("serve-dropped", [GOES_ONE], [Act("CreateModel", 1, 1.0, delete)], deletes=True, remains=False, creates=3),
+    _scenario("serve-replaced", [GOES_ONE, GOES_ONE], [Act(SERVES, 1, SETTLED, replace(GOES_ONE))], deletes=True, creates=3),
     _scenario("serve-reverted", [ONE, TWO, ONE], [Act(SERVES, 1, SETTLED, apply(TWO)), Act(UPDATES, 1, SETTLED, apply(ONE))], creates=2),
     _scenario("serve-limited", SHORT, [Act(SERVES, 1, SETTLED, apply(SHORT[1])), Act(UPDATES, 1, SETTLED, apply(SHORT[2]))]),
     _scenario("serve-untenanted", [ONE, TWO], [Act(SERVES, 1, SETTLED, _without_tenant), Act(SERVES, 1, 50.0, apply(TWO))]),

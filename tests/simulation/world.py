@@ -42,6 +42,7 @@ class World:
         self.trace = trace
         self.violations: list[str] = []
         self.losses: list[float] = []
+        self.asked_again = 0
         self.clock = VirtualClock()
         self.agenda = Agenda(self.clock)
         self.dice = random.Random(schedule.seed)

@@ -198,10 +198,11 @@ def test_the_machines_that_serve_are_asked_for_only_when_others_are_wanted(accou
 def test_alarms_take_one_call_and_absent_ones_are_not_mentioned(account: Account) -> None:
     """The user's, composite ones included, and ours."""
     case = Case(rollout=ROLLOUT | {"alarms": ["mine", "gone"], "createDefaultAlarms": True})
+    settled = {"variants": [], "phase": "InService", "lastGood": {"config": case.config()}}
     account.put(case, "mine", "ALARM", ours=False)
     for name, settings in alarms.default_alarms(case.serving()).items():
         account.put(case, name, **settings)
-    found = asyncio.run(look_at_alarms(look(case, account), seen(case))).alarms
+    found = asyncio.run(look_at_alarms(look(case, account, settled), seen(case))).alarms
     assert found is not None
     assert found.keys() == {"mine", *alarms.default_alarms(case.serving())}
     assert found["mine"].state == "ALARM"
@@ -284,6 +285,20 @@ def test_a_refused_update_is_remembered_and_one_without_an_answer_is_not(
     assert (KEY in kind._unsent) is unsent
     account.aws.answer = lambda operation, parameters: {}
     asyncio.run(kind.execute(case.snapshot, case.spec, update_endpoint(case.serving(), ())))
+    assert KEY not in kind._unsent
+
+
+def test_a_repeated_update_that_is_refused_proves_nothing_about_the_first(account: Account) -> None:
+    """AWS is busy with the first one: had that been forgotten, its rollback would be asked for again and again."""
+    case, kind = scaled(), kind_of(account)
+    action = update_endpoint(case.serving(), ())
+    told = replace(case.snapshot, status={"update": {"config": action.parameters["EndpointConfigName"]}})
+    account.aws.answer = lambda operation, parameters: {}
+    asyncio.run(kind.execute(told, case.spec, action))
+    failure = AwsFailure(Category.BUSY, service="sagemaker", operation="UpdateEndpoint", code="x", message="x")
+    account.aws.answer = lambda operation, parameters: failure
+    with pytest.raises(AwsFailure):
+        asyncio.run(kind.execute(told, case.spec, action))
     assert KEY not in kind._unsent
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     LiveVariant,
     ModelMissing,
     NoEndpoint,
+    Owned,
 )
 from sagemaker_gitops.core.plan import After, Done, OnEvent
 from tests.unit.core.endpoint_case import NOW, SETTINGS, UPDATES, Case, deletion, model, operations, reasons
@@ -89,6 +91,22 @@ def test_what_was_rolled_back_is_not_tried_again_and_something_else_is() -> None
     assert operations(case.decide(later, model(9))) == UPDATES
 
 
+def test_maintenance_by_aws_is_no_rollback() -> None:
+    """AWS was busy with something else when the update was asked for, so it cannot have taken it."""
+    case = Case()
+    case.decide(case.live(model(7)), model(8))
+    case.decide(case.live(model(7), state=EndpointState.BUSY, raw="SystemUpdating", last_modified=NOW), model(8))
+    assert operations(case.decide(case.live(model(7), last_modified=NOW), model(8))) == UPDATES
+
+
+def test_an_update_that_was_seen_under_way_is_known_to_be_rolled_back_though_status_was_lost() -> None:
+    """DescribeEndpoint names the config that is being rolled out."""
+    case = Case()
+    busy = case.live(model(7), state=EndpointState.BUSY, raw="Updating", pending=case.config(model(8)))
+    case.decide(busy, model(8))
+    assert reasons(case.decide(case.live(model(7), last_modified=NOW), model(8)))["Stalled"] == "True RolledBack"
+
+
 def test_a_config_that_somebody_put_there_by_hand_is_replaced() -> None:
     """Drift: the wanted one served already."""
     case = Case()
@@ -127,6 +145,36 @@ def test_only_what_is_beyond_the_limit_is_collected() -> None:
     assert [item["config"] for item in made.status["history"]] == [second]
 
 
+def test_what_status_does_not_name_is_collected() -> None:
+    """A config that was rolled back, overtaken by an edit, or forgotten; never the one that serves."""
+    case = Case()
+    case.decide(NoEndpoint())
+    made = case.decide(case.live(), strays=Owned(("tried",), ("tried-model",)))
+    assert [(action.operation, action.subject) for action in made.actions if isinstance(action, AwsRequest)] == [
+        ("DeleteEndpointConfig", "tried"),
+        ("DeleteModel", "tried-model"),
+    ]
+
+
+def test_a_stray_config_may_be_that_of_an_update_which_a_lost_status_announced() -> None:
+    """It is collected when that update can no longer arrive."""
+    case = Case()
+    made = case.decide(case.live(), strays=Owned(("unknown",)))
+    assert (made.actions, reasons(made)["Reconciling"]) == ((), "True Updating")
+    case.now += timedelta(minutes=6)
+    assert operations(case.decide(case.live(), strays=Owned(("unknown",)))) == ["DeleteEndpointConfig"]
+
+
+def test_the_config_of_an_update_that_may_still_arrive_is_no_garbage() -> None:
+    """The spec went back before AWS was seen to begin."""
+    case = Case()
+    case.decide(case.live(model(7)), model(8))
+    made = case.decide(case.live(model(7)), model(7), strays=Owned((case.config(model(8)),)))
+    assert (made.actions, reasons(made)["Reconciling"]) == ((), "True Updating")
+    case.now += timedelta(minutes=6)
+    assert operations(case.decide(case.live(model(7)), model(7), strays=Owned((case.config(model(8)),)))) == ["DeleteEndpointConfig"]
+
+
 def test_going_back_collects_nothing_that_serves() -> None:
     """The old config is the live one again, and no history."""
     case = Case(rollback={"historyLimit": 0})
@@ -162,6 +210,14 @@ def test_a_creation_that_failed_is_told_and_not_repeated() -> None:
     assert operations(case.decide(failed, model(8))) == ["DeleteEndpoint"]
 
 
+def test_the_failed_creation_of_an_earlier_spec_does_not_count_against_the_new_one() -> None:
+    """The edit came before the endpoint was seen: AWS created the old config, and status already speaks of the new one."""
+    case = Case()
+    case.decide(NoEndpoint(), model(8))
+    failed = case.live(model(7), state=EndpointState.FAILED, raw="Failed", reason="ping failed")
+    assert operations(case.decide(failed, model(8))) == ["DeleteEndpoint"]
+
+
 def test_an_unknown_state_is_left_alone_slowly() -> None:
     """This version has never heard of it."""
     made = Case().decide(Case().live(state=EndpointState.UNKNOWN, raw="Hibernating"))
@@ -185,15 +241,24 @@ def test_retain_lets_go_at_once(policy: str | None) -> None:
 
 
 def test_a_deletion_goes_in_the_order_that_aws_accepts() -> None:
-    """Endpoint, configs and models, two agreeing absences, finalizer."""
+    """Endpoint, configs and models, two agreeing absences, finalizer; not while a create that was asked for may still arrive."""
     assert deletion(Remains(Case().live(state=EndpointState.BUSY, raw="Updating"))).actions == ()
     assert operations(deletion(Remains(Case().live()))) == ["DeleteEndpoint"]
     assert operations(deletion(Remains(NoEndpoint(), configs=("config",), models=("model",)))) == ["DeleteEndpointConfig", "DeleteModel"]
-    once = deletion(Remains(NoEndpoint()))
+    long_ago = {"update": {"config": "c", "attemptedAt": "2026-11-20T10:00:00Z"}}
+    once = deletion(Remains(NoEndpoint()), status=long_ago)
     assert (once.actions, once.finalizer) == ((), True)
     assert deletion(Remains(NoEndpoint()), status=dict(once.status)).finalizer is True
     later = NOW + timedelta(seconds=SETTINGS.create_quarantine + 5)
     assert deletion(Remains(NoEndpoint()), status=dict(once.status), now=later).finalizer is False
+
+
+@pytest.mark.parametrize("update", [{}, {"update": {"config": "c", "attemptedAt": "2026-11-21T10:00:00Z"}}])
+def test_an_attempted_create_may_arrive_after_the_endpoint_is_gone(update: dict[str, Any]) -> None:
+    """CreateEndpoint of a moment ago, or a status that was lost and cannot say: absence is believed after the quarantine."""
+    once = deletion(Remains(NoEndpoint()), status=update)
+    assert deletion(Remains(NoEndpoint()), status=dict(once.status), now=NOW + timedelta(minutes=4)).finalizer is True
+    assert deletion(Remains(NoEndpoint()), status=dict(once.status), now=NOW + timedelta(minutes=6)).finalizer is False
 
 
 def test_a_foreign_endpoint_is_not_deleted() -> None:

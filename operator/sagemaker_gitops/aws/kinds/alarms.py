@@ -35,14 +35,14 @@ SETTINGS = (
 
 
 async def look_at_alarms(look: Look, facts: ModelEndpointFacts) -> ModelEndpointFacts:
-    """Where the spec or the status names alarms, or there is no status to ask."""
+    """Where the spec or the status names alarms, or there is no status to ask, or it may have been put back to an older one."""
     endpoint, status, serving = facts.endpoint, look.snapshot.status, look.serving
     if not isinstance(endpoint, LiveEndpoint) or endpoint.state is not EndpointState.IN_SERVICE:
         return facts
     wanted, asked = default_alarms(serving), asked_for(serving)
     names = tuple(dict.fromkeys((*asked, *wanted, *recorded(status))))
     found = await alarms_of(look.aws, look.scope, names)
-    if "variants" not in status:
+    if "variants" not in status or (wanted and look.arrives(facts)):
         found = await alarms_called(look.aws, look.scope, prefix(serving.endpoint_name)) | found
     elif not names:
         return facts

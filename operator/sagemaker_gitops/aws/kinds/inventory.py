@@ -14,7 +14,7 @@ from sagemaker_gitops.aws.kinds.look import Look
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.errors import AwsFailure, Category
-from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, LiveEndpoint, ModelEndpointFacts, Owned
+from sagemaker_gitops.core.kinds.model_endpoint.facts import ModelEndpointFacts, Owned
 from sagemaker_gitops.core.kinds.model_endpoint.situation import remembered
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import recorded, stand_config
 from sagemaker_gitops.core.resource import Key
@@ -34,10 +34,8 @@ async def owned(aws: Aws, scope: Scope, install: str, owner: Key, known: Collect
 
 async def strays(look: Look, facts: ModelEndpointFacts) -> ModelEndpointFacts:
     """A sight: what no status names, looked for in the passes that may be the first to say InService."""
-    live, serving, status = facts.endpoint, look.serving, look.snapshot.status
-    if not isinstance(live, LiveEndpoint) or live.state is not EndpointState.IN_SERVICE or live.config != serving.config_name:
-        return facts
-    if status.get("phase") == "InService" and (status.get("lastGood") or {}).get("config") == serving.config_name:
+    serving, status = look.serving, look.snapshot.status
+    if not look.arrives(facts):
         return facts
     owner = look.snapshot.key
     stand = {stand_config(owner, str(recorded(status).get("config")))}  # goes with the stand of its test

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.port import Aws, Scope
-from sagemaker_gitops.core.kinds.model_endpoint.facts import ModelEndpointFacts
+from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, LiveEndpoint, ModelEndpointFacts
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.resource import Snapshot
 
@@ -24,6 +24,13 @@ class Look:
     now: datetime
     references: References
     anew: bool = False
+
+    def arrives(self, facts: ModelEndpointFacts) -> bool:
+        """Whether this pass may be the first to say that the wanted config serves: then what status may have forgotten is looked for."""
+        live, status = facts.endpoint, self.snapshot.status
+        if not isinstance(live, LiveEndpoint) or live.state is not EndpointState.IN_SERVICE or live.config != self.serving.config_name:
+            return False
+        return status.get("phase") != "InService" or (status.get("lastGood") or {}).get("config") != self.serving.config_name
 
 
 Sight = Callable[[Look, ModelEndpointFacts], Awaitable[ModelEndpointFacts]]

@@ -69,6 +69,8 @@ class ModelEndpointKind:
     """`known` are endpoints whose tags have been seen to be ours; `_models` and `_names` say whom an AWS event concerns.
 
     `_unsent`: an action was refused, so the UpdateEndpoint that status announces has not been sent: the endpoint may change without it.
+    `_sent`: the config of the last UpdateEndpoint that AWS took, or may have taken: one that is refused after it, because the endpoint is
+    busy with the first, proves nothing.
     """
 
     aws: Aws
@@ -84,6 +86,7 @@ class ModelEndpointKind:
     _suspects: set[Key] = field(default_factory=set)
     _idle: dict[Key, IdleEndpoint] = field(default_factory=dict)
     _quiet: dict[Key, Quiet] = field(default_factory=dict)
+    _sent: dict[Key, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.batches = Batches(self.aws, self.settings.install)
@@ -158,6 +161,8 @@ class ModelEndpointKind:
         key, serving, install = look.snapshot.key, look.serving, self.settings.install
         name, idle = serving.endpoint_name, serving.spec.idle
         endpoint = await look_at_endpoint(self.aws, look.scope, name, install, key, proven=name in self.known)
+        if isinstance(endpoint, LiveEndpoint) and endpoint.pending == serving.config_name:
+            self._took(key, serving.config_name)
         facts = replace(facts, endpoint=endpoint, unsent=key in self._unsent, quiet=self._quiet.pop(key, None))
         for sight in SIGHTS:
             facts = await sight(replace(look, serving=replace(serving, alias=facts.alias or serving.alias)), facts)
@@ -193,8 +198,6 @@ class ModelEndpointKind:
         assert isinstance(action, AwsRequest), "an endpoint uploads nothing"
         scope = scope_of(self._bound(snapshot).spec, snapshot.key)
         try:
-            if action.operation == "UpdateEndpoint":
-                self._unsent.discard(snapshot.key)
             if action.operation in DELETED:
                 await self._prove_ours(scope, snapshot.key, DELETED[action.operation], action.subject)
             await self.aws.call(scope, action.service, action.operation, action.parameters)
@@ -208,10 +211,13 @@ class ModelEndpointKind:
             told = self.batches.refused(action, failure)
             if told is not None:
                 return told
-            if not failure.ambiguous:
+            if failure.ambiguous:
+                self._asked(snapshot.key, action)
+            elif self._sent.get(snapshot.key, "") != (snapshot.status.get("update") or {}).get("config"):
                 self._unsent.add(snapshot.key)
             raise
         self.batches.accepted(action)
+        self._asked(snapshot.key, action)
         return Outcome.DONE
 
     def _note(self, key: Key, name: str, facts: ModelEndpointFacts) -> None:
@@ -228,6 +234,15 @@ class ModelEndpointKind:
     def suspect(self, key: Key) -> None:
         """Look at everything in the next pass, whatever status says."""
         self._suspects.add(key)
+
+    def _asked(self, key: Key, action: AwsRequest) -> None:
+        if action.operation == "UpdateEndpoint":
+            self._took(key, action.parameters["EndpointConfigName"])
+
+    def _took(self, key: Key, config: str) -> None:
+        """AWS has, or may have, begun to bring `config` into service."""
+        self._sent[key] = config
+        self._unsent.discard(key)
 
     def _remember(self, key: Key, spec: ModelEndpointSpec, scope: Scope, models: Mapping[str, ModelFact]) -> None:
         seen = []
@@ -246,6 +261,7 @@ class ModelEndpointKind:
         self._quiet.pop(key, None)
         self._unsent.discard(key)
         self.batches.forget(key)
+        self._sent.pop(key, None)
 
     def batch_jobs(self) -> Iterator[ActiveJob]:
         """The batch jobs that have not been seen to end, for the sweep."""

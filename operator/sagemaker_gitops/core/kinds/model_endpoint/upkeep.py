@@ -11,7 +11,7 @@ from typing import Any
 
 from sagemaker_gitops.api.endpoint_status import PAST_CONFIG_LIMIT
 from sagemaker_gitops.core.actions import Action, AwsRequest
-from sagemaker_gitops.core.conditions import Condition, ready, reconciling
+from sagemaker_gitops.core.conditions import Condition, ready, reconciling, timestamp
 from sagemaker_gitops.core.kinds.model_endpoint import alarms, drift, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import adoption_of
 from sagemaker_gitops.core.kinds.model_endpoint.batch import in_use
@@ -143,9 +143,9 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     for upkeep in found:
         fields |= upkeep.fields
     looks = [upkeep.look_after for upkeep in found if upkeep.look_after is not None]
-    arrival = _may_arrive(here, serving)
+    announced, arrival = _may_arrive(here, serving)
     if arrival > 0:
-        fields["history"] = older or None
+        fields |= {"history": older or None} | announced
     if changing:
         doing = ", ".join(upkeep.doing for upkeep in changing)
         delay = BUSY_DELAY if any(upkeep.busy for upkeep in found) else min([BUSY_DELAY, *looks])
@@ -188,9 +188,18 @@ def _found(here: Pass, serving: Serving, live: LiveEndpoint) -> list[Upkeep]:
     return found
 
 
-def _may_arrive(here: Pass, serving: Serving) -> float:
-    """Seconds for which an update to another config, asked for and not seen to end, may still be carried out: its config is not garbage."""
-    return 0.0 if update_for(here, serving.config_name) else may_arrive(here)
+def _may_arrive(here: Pass, serving: Serving) -> tuple[dict[str, Any], float]:
+    """The update to another config that may still be carried out, and for how many seconds: its config is not garbage.
+
+    It was asked for and not seen to end; or status was lost, and a stray config is all that could speak of it.
+    """
+    update, strays = here.snapshot.status.get("update"), here.facts.strays.configs
+    if not isinstance(update, Mapping):
+        announced = {"config": strays[0], "attemptedAt": timestamp(here.now)} if strays else {}
+        return {"update": announced} if announced else {}, here.settings.create_quarantine if announced else 0.0
+    if update_for(here, serving.config_name) or update.get("outcome") is not None:
+        return {}, 0.0
+    return {"update": dict(update)}, max(may_arrive(here), 0.0)
 
 
 def _collected(dropped: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]], strays: Owned) -> tuple[Action, ...]:
