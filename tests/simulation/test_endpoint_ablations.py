@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sagemaker_gitops.aws.kinds import hosting, inventory, model_endpoint
+from sagemaker_gitops.aws.kinds import hosting, model_endpoint
+from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.kinds.model_endpoint import plan, rollout, situation, upkeep
-from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.runtime import store
 from sagemaker_gitops.runtime.reconciler import Reconciler
@@ -28,7 +28,7 @@ Patch = pytest.MonkeyPatch
 
 
 async def _nothing(*_: Any, **__: Any) -> None:
-    """A guard that does not guard; as the answer of foreign_owner it says: ours."""
+    """A guard that does not guard."""
 
 
 def _no_wait(patch: Patch, wait: str) -> None:
@@ -53,9 +53,13 @@ def _unseen(patch: Patch) -> None:
     patch.setattr(rollout, "_intent", lambda *given: {"update": {**real(*given)["update"], "seen": "2026-01-01T00:00:00Z"}})
 
 
+def _forgets_what_was_sent(patch: Patch) -> None:
+    """Every refusal says that nothing was ever sent, and nothing that AWS shows says otherwise."""
+    patch.setattr(model_endpoint.ModelEndpointKind, "_took", lambda *_: None)
+
+
 def _taken_for_ours(patch: Patch) -> None:
-    for module in (hosting, inventory, model_endpoint):
-        patch.setattr(module, "foreign_owner", _nothing)
+    patch.setattr(naming, "owned_by", lambda *_: True)
 
 
 def _unlimited(patch: Patch) -> None:
@@ -85,7 +89,7 @@ def _not_witnessed(patch: Patch) -> None:
 
 
 def _shares_ignored(patch: Patch) -> None:
-    patch.setattr(Serving, "correct_shares", lambda self, live: None)
+    patch.setattr(upkeep, "correct_shares", lambda serving, live: None)
 
 
 STALE = "a fresh look before a deletion"
@@ -94,6 +98,7 @@ GUARDS: Mapping[str, Callable[[Patch], None]] = {
     "a rolled-back config is not asked for again": _tried_again,
     "LastModifiedTime tells a lost update from a rollback": _unseen,
     "what a busy endpoint shows": _not_witnessed,
+    "a refused repetition proves nothing": _forgets_what_was_sent,
     "ownership by tag before every delete": _taken_for_ours,
     "intent before the paid call": lambda patch: patch.setattr(Reconciler, "_record_intent", _nothing),
     STALE: lambda patch: patch.setattr(Reconciler, "_confirm", _nothing),
