@@ -89,11 +89,16 @@ def references() -> None:
 
 
 def _hunt() -> Iterator[list[str]]:
-    """Single faults first, then an edit over an older status, then random schedules."""
+    """Single faults first, then a crash before anything is listed, then an edit over an older status, then random schedules."""
     for name in ("train", "train-deleted", "whole", "whole-glue-deleted"):
         for fault in (Fault.CRASH_AFTER, Fault.LATE):
             for number in range(reference(name).boundaries):
                 yield run(SCENARIOS[name], Schedule(faults={number: fault}))
+    for number in range(reference("train-edited").boundaries):
+        yield run(
+            SCENARIOS["train-edited"], Schedule(faults={number: Fault.CRASH_AFTER}, describe_lag=50.0, list_lag=50.0, events_lost=1.0)
+        )
+        yield run(SCENARIOS["train-edited"], Schedule(24, {number: Fault.CRASH_AFTER}, downtime=5.0, describe_lag=50.0, list_lag=50.0))
     yield from run_forgotten(range(2))
     for scenario, schedule in seeds_of(KEY.kind, SEEDS):
         yield run(scenario, schedule)
