@@ -28,7 +28,7 @@ sandbox: .venv/demo ## Keep a sandbox (Kubernetes API server, local AWS, operato
 test: .venv/test ## Every test: unit, scenarios, properties, contracts, simulation, and the system on the real control plane
 	@$(RUN) -m local_cluster build --controller-manager > /dev/null
 	@$(RUN) -m pytest -q -n 2 tests --ignore=tests/system
-	@$(RUN) -m pytest -q tests/system
+	@$(RUN) -m pytest -q -n 2 --dist loadfile tests/system
 
 .PHONY: unit
 unit: .venv/test ## The quick tests: neither control plane nor local AWS (under 60 s)

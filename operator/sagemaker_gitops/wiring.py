@@ -103,8 +103,8 @@ def model_endpoint_references(snapshot: Snapshot) -> set[Key]:
     sample = (payload.get("configMapRef") or {}).get("name")
     if isinstance(sample, str):
         found.add(Key("ConfigMap", snapshot.key.namespace, sample))
-    for variant in snapshot.spec.get("variants") or ():
-        name = ((variant.get("model") or {}).get("trainingRunRef") or {}).get("name") if isinstance(variant, Mapping) else None
+    for asks in (*(snapshot.spec.get("variants") or ()), snapshot.spec.get("batch")):
+        name = ((asks.get("model") or {}).get("trainingRunRef") or {}).get("name") if isinstance(asks, Mapping) else None
         if isinstance(name, str):
             found.add(Key("TrainingRun", snapshot.key.namespace, name))
     return found

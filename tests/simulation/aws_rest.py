@@ -55,6 +55,8 @@ class Registry:
         self._groups.setdefault(group, (self._context.now, 0.0))
         version = 1 + sum(package.group == group for package in self.packages.values())
         container = {"Image": SERVING_IMAGE, "ModelDataUrl": artifact}
+        bucket, _, key = artifact.removeprefix("s3://").partition("/")
+        self._context.objects.setdefault((bucket, key), artifact.encode())
         parameters = {"ModelApprovalStatus": approval, "InferenceSpecification": {"Containers": [container]}}
         package = Package(package_arn(group, version), group, version, self._context.now, self._context.lags()[1], parameters)
         self.packages[package.arn] = package

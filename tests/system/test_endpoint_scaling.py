@@ -84,7 +84,7 @@ class Scaled:
         return Counter(
             entry["operation"]
             for entry in self.stack.aws.ledger(accepted="true", limit=1_000_000)
-            if entry["sessionTags"].get("name") == self.name and not entry["operation"].startswith(("Describe", "List", "Get"))
+            if entry["sessionTags"].get("name") == self.name and not entry["operation"].startswith(("Describe", "List", "Get", "Head"))
         )
 
     def during(self, *work: Callable[[], object]) -> Counter[str]:
@@ -96,7 +96,7 @@ class Scaled:
         return self.calls() - before
 
     def order(self) -> list[str]:
-        return [operation for operation in self.stack.calls_for(self.name) if not operation.startswith(("Describe", "List", "Get"))]
+        return [operation for operation in self.stack.calls_for(self.name) if not operation.startswith(("Describe", "List", "Get", "Head"))]
 
     @staticmethod
     def wait(holds: Callable[[], bool], seconds: float = 90.0) -> None:

@@ -87,7 +87,7 @@ class SmokeTest(Model):
     """What counts as passed. Example: {status: 200, maxLatency: 2s}. Left out: status 200."""
 
 
-_SERVERLESS = "self.variants.exists(v, has(v.serverless))"
+_SERVERLESS = "has(self.variants) && self.variants.exists(v, has(v.serverless))"
 
 
 def _rule(excluded: str, message: str, holds: Any, field: str) -> Rule:

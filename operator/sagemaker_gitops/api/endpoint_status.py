@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, StrictBool, StrictInt
 
 from sagemaker_gitops.api.base import Items, Model
+from sagemaker_gitops.api.batch_status import BatchStatus
 from sagemaker_gitops.api.status import Arn, AwsName, Cell, Column, Deletion, Digest, Message, Status, Time, Uri, Url, Word
 
 VARIANT_LIMIT = 10
@@ -265,5 +266,7 @@ class ModelEndpointStatus(Status):
     """Identity of the tags that endpoint, config and models were last seen to carry. Example: k5tq3vwx2a."""
     in_line: Word | None = None
     """Identity of what was wanted when AWS last agreed with it: a later difference from the same wants is drift. Example: k5tq3vwx2a."""
+    batch: BatchStatus | None = None
+    """The batch job that runs or ran last, and when the next one is due. Example: {state: Succeeded, model: digits/7}."""
     deletion: Deletion | None = None
     """Present while the object is being deleted. Example: {absentSince: "2026-11-21T10:00:30Z"}."""

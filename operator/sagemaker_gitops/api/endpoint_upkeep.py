@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field
 
 from sagemaker_gitops.api.base import Items, Model, Rule, Text
 from sagemaker_gitops.api.fields import DAY, duration_type
+from sagemaker_gitops.api.schedule import TimeZone
 
 AdoptPolicy = Literal["Never", "IfOurs", "Always"]
 DEFAULT_ADOPT_POLICY: AdoptPolicy = "IfOurs"
@@ -31,18 +31,6 @@ WeekDays = Annotated[str, Text(rf"{_DAY}(?:-{_DAY})?", "must be a day or a range
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 ClockTime = Annotated[str, Text(_CLOCK, 'must be a time of day in quotes, such as "07:00"', 5)]
 EndTime = Annotated[str, Text(rf"{_CLOCK}|24:00", 'must be a time of day in quotes, such as "19:00", or "24:00"', 5)]
-_ZONE_WORDS = "must be a time zone of the IANA database, such as Europe/Zurich or UTC"
-
-
-def _zone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(_ZONE_WORDS) from error
-    return text
-
-
-TimeZone = Annotated[str, Text(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}", _ZONE_WORDS, 64, convert=_zone)]
 
 
 class Idle(Model):

@@ -7,29 +7,26 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt
 
-from sagemaker_gitops.api.base import Items, Model, Rule, Text, exactly_one
+from sagemaker_gitops.api.base import Items, Model, Rule, Text, field_of
+from sagemaker_gitops.api.batch import BATCH_RULES, Batch
 from sagemaker_gitops.api.endpoint_modes import SERVERLESS_RULES, Async, Serverless, SmokeTest
 from sagemaker_gitops.api.endpoint_upkeep import REST_RULES, ActiveWindow, AdoptPolicy, DriftPolicy, EndpointName, Idle
 from sagemaker_gitops.api.fields import (
     DAY,
     TAG_RULE,
     Count,
-    Environment,
     FreeForm,
-    GroupName,
-    ImageUri,
     InstanceType,
     KmsKeyArn,
     Number,
-    ObjectName,
     PercentOrNumber,
     RoleArn,
-    S3Uri,
     Tags,
     VariantName,
     duration_type,
     reserved_tags,
 )
+from sagemaker_gitops.api.model_reference import ModelReference
 from sagemaker_gitops.api.steps import Network
 from sagemaker_gitops.api.training_run import DeletionPolicy
 
@@ -37,7 +34,6 @@ DEFAULT_ENDPOINT_DELETION_POLICY: DeletionPolicy = "Retain"
 DEFAULT_ROLLBACK_LIMIT = 3
 DEFAULT_WEIGHT = 1.0
 DEFAULT_WAIT_INTERVAL = 600  # seconds
-PIPELINE_LIMIT = 15  # CreateModel's Containers
 DEFAULT_COOLDOWN = 300  # seconds
 ROLLBACK_ALARM_LIMIT = 10  # AutoRollbackConfig
 ALARMS_PER_VARIANT = 2  # error rate and latency
@@ -59,68 +55,6 @@ _SHARES = {  # CanarySize, LinearStepSize, MaximumBatchSize
     "Linear": "^([1-4][0-9]|50)%$",
     "Rolling": "^([5-9]|[1-4][0-9]|50)%$",
 }
-
-
-class Package(Model):
-    """A version in the SageMaker model registry."""
-
-    rules = (exactly_one("version", "approved"),)
-
-    group: GroupName
-    """Model package group. Example: digits."""
-    version: Annotated[StrictInt, Field(ge=1)] | None = None
-    """This version and no other: the pin in git is the decision. It must be approved. Example: 7."""
-    approved: Literal["Latest"] | None = None
-    """Latest: the newest approved version; approving or rejecting one in the registry changes what serves. Example: Latest."""
-
-
-class TrainingRunRef(Model):
-    """A TrainingRun of this namespace."""
-
-    name: ObjectName
-    """Name of the TrainingRun. Example: digits."""
-
-
-_ARTIFACT_RULE = Rule(
-    "has(self.image) || !(has(self.artifact) || has(self.environment))",
-    "artifact and environment belong to image: a package and a TrainingRun bring their own",
-    lambda model: model.image is not None or (model.artifact is None and not model.environment),
-    ".image",
-)
-
-
-class Container(Model):
-    """One link of an inference pipeline."""
-
-    rules = (exactly_one("package", "image"), _ARTIFACT_RULE)
-
-    package: Package | None = None
-    """A version of the model registry, with all its containers. Example: {group: digits, version: 7}."""
-    image: ImageUri | None = None
-    """Your own serving image, instead of a registered model. Example: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/serve:1."""
-    artifact: S3Uri | None = None
-    """The model.tar.gz that the image serves. Example: s3://team-a-ml/models/digits/model.tar.gz."""
-    environment: Environment = Field(default_factory=dict)
-    """Environment variables of the serving container; never secrets. Example: {SAGEMAKER_PROGRAM: inference.py}."""
-
-
-class ModelReference(Container):
-    """Which model a variant serves."""
-
-    rules = (exactly_one("package", "trainingRunRef", "image", "containers"), _ARTIFACT_RULE)
-
-    training_run_ref: TrainingRunRef | None = None
-    """The model that the newest successful run of a TrainingRun registered, as soon as it is approved. Example: {name: digits}."""
-    containers: Annotated[tuple[Container, ...], Items(PIPELINE_LIMIT, min_items=2)] | None = None
-    """An inference pipeline: each container's answer is the next one's request, the last one's is the caller's. Example: [{image:
-    .../scale:1}, {package: {group: digits, version: 7}}].
-    """
-
-    @property
-    def links(self) -> tuple[tuple[str, Container], ...]:
-        """The model itself and every container of its pipeline, with their paths below the model."""
-        pipeline = ((f".containers[{index}]", container) for index, container in enumerate(self.containers or ()))
-        return ("", self), *pipeline
 
 
 class HostingResources(Model):
@@ -269,12 +203,33 @@ class EndpointOverrides(Model):
     """Merged into sagemaker CreateModel. Example: {InferenceExecutionConfig: {Mode: Direct}}."""
     create_endpoint_config: Annotated[dict[str, object], FreeForm()] | None = None
     """Merged into sagemaker CreateEndpointConfig. Example: {EnableNetworkIsolation: true}."""
+    create_transform_job: Annotated[dict[str, object], FreeForm()] | None = None
+    """Merged into sagemaker CreateTransformJob. Example: {ModelClientConfig: {InvocationsTimeoutInSeconds: 600}}."""
 
 
 _OWNED = {
     "createModel": ("ModelName", "ExecutionRoleArn", "Tags"),
     "createEndpointConfig": ("EndpointConfigName", "ExecutionRoleArn", "Tags", "ProductionVariants"),
+    "createTransformJob": (
+        "TransformJobName",
+        "ModelName",
+        "Tags",
+        "TransformInput.DataSource.S3DataSource.S3Uri",
+        "TransformOutput.S3OutputPath",
+    ),
 }
+_NEED_VARIANTS = (
+    "rollout",
+    "dataCapture",
+    "async",
+    "smokeTest",
+    "rollback",
+    "idle",
+    "activeWindow",
+    "endpointName",
+    "adopt",
+    "driftPolicy",
+)
 
 
 def _owned_members(spec: ModelEndpointSpec) -> list[tuple[str, str]]:
@@ -284,7 +239,7 @@ def _owned_members(spec: ModelEndpointSpec) -> list[tuple[str, str]]:
         (f".overrides.{operation}.{member}", "is set by the operator and cannot be overridden: leave it out")
         for operation, members in _OWNED.items()
         for member in members
-        if member in given.get(operation, {})
+        if _holds(given.get(operation, {}), member)
     ]
 
 
@@ -296,14 +251,34 @@ def rollback_alarms(spec: ModelEndpointSpec) -> int:
     return len(rollout.alarms or ()) + (ALARMS_PER_VARIANT * len(spec.variants) if rollout.create_default_alarms else 0)
 
 
+def _holds(value: object, path: str) -> bool:
+    """Whether a nested object has the member at `path`, as A.B.C."""
+    for member in path.split("."):
+        if not isinstance(value, dict) or member not in value:
+            return False
+        value = value[member]
+    return True
+
+
 class ModelEndpointSpec(Model):
     """Which models serve under one URL. A change of the models makes a new endpoint config beside the serving one and updates in place."""
 
     rules = (
         Rule(
-            "self.variants.exists(v, !has(v.weight) || v.weight > 0.0)",
+            "!has(self.variants) || self.variants.exists(v, !has(v.weight) || v.weight > 0.0)",
             "at least one variant must have a weight above 0",
-            lambda spec: any(variant.weight is None or variant.weight > 0 for variant in spec.variants),
+            lambda spec: not spec.variants or any(variant.weight is None or variant.weight > 0 for variant in spec.variants),
+            ".variants",
+        ),
+        Rule(
+            "has(self.variants) || has(self.batch)",
+            "variants or batch must be given: an endpoint, predictions for whole data sets, or both",
+            lambda spec: bool(spec.variants) or spec.batch is not None,
+        ),
+        Rule(
+            "has(self.variants) || !(" + " || ".join(f"has(self.{name})" for name in _NEED_VARIANTS) + ")",
+            f"{', '.join(_NEED_VARIANTS)} belong to an endpoint: without variants there is none",
+            lambda spec: bool(spec.variants) or not any(field_of(spec, name) for name in _NEED_VARIANTS),
             ".variants",
         ),
         *SERVERLESS_RULES,
@@ -317,13 +292,18 @@ class ModelEndpointSpec(Model):
             lambda spec: rollback_alarms(spec) <= ROLLBACK_ALARM_LIMIT,
             ".rollout.createDefaultAlarms",
         ),
+        *BATCH_RULES,
         TAG_RULE,
     )
     checks = (reserved_tags, _owned_members)
 
-    variants: Annotated[tuple[Variant, ...], Items(10, min_items=1, kind="map")]
+    variants: Annotated[tuple[Variant, ...], Items(10, min_items=1, kind="map")] = ()
     """The models behind the endpoint, each with its share of the requests. Example: [{name: blue, model: {package: {group: digits,
-    version: 7}}}].
+    version: 7}}}]. Left out: no endpoint, only batch.
+    """
+    batch: Batch | None = None
+    """Predictions for a whole data set. Example: {input: s3://team-a-ml/customers/, output: s3://team-a-ml/predictions/, contentType:
+    text/csv, splitType: Line, schedule: {cron: "0 2 * * *"}}.
     """
     rollout: Rollout | None = None
     """How a new version replaces the old one. Example: {type: Canary, size: 10%, alarms: [digits-5xx]}. Left out: all at once, without

@@ -27,6 +27,7 @@ Call = Callable[[str, str, Mapping[str, Any]], Awaitable[dict[str, Any]]]  # ser
 _NAMES = {
     "SageMaker Training Job State Change": ("TrainingJobName", "TrainingJobStatus"),
     "SageMaker Processing Job State Change": ("ProcessingJobName", "ProcessingJobStatus"),
+    "SageMaker Transform Job State Change": ("TransformJobName", "TransformJobStatus"),
     "SageMaker Model Package State Change": ("ModelPackageGroupName", "ModelApprovalStatus"),
     "SageMaker Endpoint State Change": ("EndpointName", "EndpointStatus"),
     "Glue Job State Change": ("jobName", "state"),

@@ -19,6 +19,7 @@ START_RATES: Mapping[str, float] = {
     "sagemaker:List": 5.0,
     "sagemaker:ListTrainingJobs": 0.5,
     "sagemaker:ListProcessingJobs": 0.5,
+    "sagemaker:ListTransformJobs": 0.5,
     "sagemaker-runtime:": 5.0,
     "glue:": 5.0,
     "glue:StartJobRun": 2.0,

@@ -16,6 +16,7 @@ TAIL_LINES, INDENTATION = 20, 40
 GROUPS = {
     "TrainingJob": ("/aws/sagemaker/TrainingJobs",),
     "ProcessingJob": ("/aws/sagemaker/ProcessingJobs",),
+    "TransformJob": ("/aws/sagemaker/TransformJobs",),
     "GlueJob": ("/aws-glue/python-jobs/error", "/aws-glue/python-jobs/output", "/aws-glue/jobs/error"),
 }
 

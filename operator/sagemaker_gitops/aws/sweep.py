@@ -27,6 +27,7 @@ ACTIVE = ("InProgress", "Stopping", "STARTING", "RUNNING", "STOPPING", "WAITING"
 _LISTS: dict[JobType, tuple[str, str, str, str]] = {
     JobType.TRAINING_JOB: ("ListTrainingJobs", "TrainingJobSummaries", "TrainingJobName", "TrainingJobStatus"),
     JobType.PROCESSING_JOB: ("ListProcessingJobs", "ProcessingJobSummaries", "ProcessingJobName", "ProcessingJobStatus"),
+    JobType.TRANSFORM_JOB: ("ListTransformJobs", "TransformJobSummaries", "TransformJobName", "TransformJobStatus"),
 }
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sagemaker_gitops.api.model_endpoint import DEFAULT_WEIGHT, Container, ModelEndpointSpec, ModelReference
+from sagemaker_gitops.api.model_endpoint import DEFAULT_WEIGHT, ModelEndpointSpec
+from sagemaker_gitops.api.model_reference import Container, ModelReference
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.cli.errors import CommandError

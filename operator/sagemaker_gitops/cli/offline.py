@@ -7,25 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sagemaker_gitops.api.kinds import KINDS
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
+from sagemaker_gitops.aws.kinds.batch import request_findings as job_findings
 from sagemaker_gitops.cli.files import Manifest, is_name, of_kind
 from sagemaker_gitops.core import tenancy
+from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of
+from sagemaker_gitops.core.kinds.model_endpoint.facts import Asked, BatchJob, ModelEndpointFacts
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass
+from sagemaker_gitops.core.kinds.model_endpoint.transform import create_transform_job, job_of
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
 from sagemaker_gitops.core.kinds.training_run.facts import InputVersion, Source
 from sagemaker_gitops.core.kinds.training_run.run import Run, entry_points, input_uris
+from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
-from sagemaker_gitops.core.resource import GROUP, VERSION
+from sagemaker_gitops.core.resource import GROUP, VERSION, Snapshot
 from sagemaker_gitops.core.tenancy import Bound
 
 INSTALL = "offline"
 UNRESOLVED = "resolved-at-the-start-of-the-run"
+UNRESOLVED_MODEL = "the-model-that-serves-then"
 # The API server's own words.
 _NAME_WORDS = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with"
@@ -118,9 +126,25 @@ def lint_endpoint(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[F
     if len(bound) != 1:
         return findings
     try:
-        return findings + _absent_payload(manifest, spec, everything) + findings_of(spec, bound[0], {})
+        findings += _absent_payload(manifest, spec, everything) + findings_of(spec, bound[0], {})
     except InvalidResource as error:
         return findings + error.findings
+    return findings if findings or spec.batch is None else job_findings(*_batch(manifest, spec, bound[0]))
+
+
+def batch_request(manifest: Manifest, everything: Sequence[Manifest]) -> AwsRequest | None:
+    """CreateTransformJob of a ModelEndpoint that lints clean; None when it has no batch, or its Tenant is not among the manifests."""
+    given = [tenant for tenant in map(_tenant, of_kind(everything, "Tenant")) if tenant]
+    bound = [tenant for tenant in given if manifest.namespace in (tenant.spec.namespaces or ())]
+    spec = read(ModelEndpointSpec, manifest.spec)
+    return create_transform_job(*_batch(manifest, spec, bound[0])) if len(bound) == 1 and spec.batch is not None else None
+
+
+def _batch(manifest: Manifest, spec: ModelEndpointSpec, tenant: Bound) -> tuple[Pass, BatchJob]:
+    """The job as far as files tell: which model serves, and what lies in S3, is left open."""
+    snapshot = Snapshot(manifest.key, "", "", 0, spec=dict(manifest.spec or {}))
+    here = Pass(snapshot, spec, ModelEndpointFacts(tenant), Settings(INSTALL), datetime.min)
+    return here, job_of(here, Asked("", UNRESOLVED_MODEL, ""), UNRESOLVED, 1)
 
 
 def _absent_payload(manifest: Manifest, spec: ModelEndpointSpec, everything: Sequence[Manifest]) -> tuple[Finding, ...]:

@@ -29,6 +29,7 @@ def message(number: int, body: str) -> dict[str, str]:
     ("body", "name", "status"),
     [
         (event(TrainingJobName="t", TrainingJobStatus="Completed"), "t", "Completed"),
+        (event("SageMaker Transform Job State Change", TransformJobName="b", TransformJobStatus="Completed"), "b", "Completed"),
         (event("SageMaker Processing Job State Change", ProcessingJobName="p", ProcessingJobStatus="Failed"), "p", "Failed"),
         (event("SageMaker Model Package State Change", ModelPackageGroupName="g", ModelApprovalStatus="Approved"), "g", "Approved"),
         (event("Glue Job State Change", jobName="j", state="SUCCEEDED"), "j", "SUCCEEDED"),

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec, ModelReference
+from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
+from sagemaker_gitops.api.model_reference import ModelReference
 from sagemaker_gitops.api.parse import read
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.aws.clients import RUNTIME_CONFIG, RUNTIME_KEPT

@@ -63,6 +63,14 @@ def test_a_job_that_is_not_listed_wakes_its_object(pauses: list[float]) -> None:
     assert woken(scripted(training(("somebody-elses", "InProgress"))), [job("a")]) == ["a"]
 
 
+def test_transform_jobs_have_a_list_of_their_own(pauses: list[float]) -> None:
+    """Batches of endpoints are watched over like the jobs of runs."""
+    listed = [{"TransformJobName": name, "TransformJobStatus": status} for name, status in (("a", "InProgress"), ("b", "Failed"))]
+    aws = scripted({"TransformJobSummaries": listed})
+    assert woken(aws, [job("a", JobType.TRANSFORM_JOB), job("b", JobType.TRANSFORM_JOB)]) == ["b"]
+    assert aws.operations == ["sagemaker:ListTransformJobs"]
+
+
 def test_nothing_active_makes_no_call(pauses: list[float]) -> None:
     """A cluster at rest costs nothing."""
     aws = scripted()

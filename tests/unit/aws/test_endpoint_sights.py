@@ -13,6 +13,7 @@ from sagemaker_gitops.aws.kinds.adoption import alias
 from sagemaker_gitops.aws.kinds.artifacts import artifacts
 from sagemaker_gitops.aws.kinds.endpoint_tags import tags
 from sagemaker_gitops.aws.kinds.look import Look
+from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     Alias,
@@ -26,8 +27,9 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
 )
 from sagemaker_gitops.core.kinds.model_endpoint.requests import create_models
 from sagemaker_gitops.core.kinds.model_endpoint.tagging import tagged_key
+from sagemaker_gitops.core.tenancy import Bound
 from tests.unit.aws.aws_adapter_fakes import Answer, FakeAws, refused, scope
-from tests.unit.core.endpoint_case import NOW, TENANT, model
+from tests.unit.core.endpoint_case import IMAGE, NOW, SETTINGS, TENANT, model
 from tests.unit.core.test_endpoint_tags_and_drift import Tagged
 
 SCOPE = scope(account="123456789012", region="eu-central-1", kind="ModelEndpoint")
@@ -203,3 +205,55 @@ def test_a_refused_look_at_an_artifact_is_no_absence() -> None:
         Packaged().see(NoEndpoint(), s3=refused(Category.BLOCKED), tags=refused(Category.NOT_FOUND))
     with pytest.raises(AwsFailure):
         Packaged().see(NoEndpoint(), s3={"ETag": "x"}, tags=refused(Category.BLOCKED))
+
+
+class Team:
+    """References: one Tenant, nothing else."""
+
+    def tenants(self) -> list[Bound]:
+        return [TENANT]
+
+    def namespace_labels(self, namespace: str) -> dict[str, str]:
+        return {}
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} is not asked for")
+
+
+def looked(case: Tagged, phase: str) -> list[str]:
+    """The calls of a pass over an endpoint that was parked for being idle."""
+    status = {"phase": phase, "parking": {"since": "2026-11-21T09:00:00Z", "reason": "Idle"}}
+
+    def answer(operation: str, parameters: Mapping[str, Any]) -> Answer:
+        if operation == "DescribeModelPackage":
+            container = {"Image": IMAGE, "ModelDataUrl": "s3://team-a-ml/models/7/model.tar.gz"}
+            return {
+                "ModelPackageArn": "arn:package/digits/7",
+                "ModelPackageVersion": 7,
+                "ModelApprovalStatus": "Approved",
+                "InferenceSpecification": {"Containers": [container]},
+            }
+        return refused(Category.NOT_FOUND) if operation == "DescribeEndpoint" else {}
+
+    references: Any = Team()
+    aws = FakeAws(answer)
+    kind = ModelEndpointKind(aws, references, SETTINGS)
+    facts = asyncio.run(kind.observe(replace(case.snapshot, status=status), case.spec, NOW))
+    assert isinstance(facts, ModelEndpointFacts)
+    return [operation.partition(":")[2] for operation in aws.operations]
+
+
+def test_a_parked_endpoint_costs_no_call() -> None:
+    """While it is being parked, it and what hangs on it are looked at."""
+    case = Tagged(idle={"parkAfter": "1h"})
+    assert looked(case, "Parked") == []
+    assert looked(case, "Parking")[0] == "DescribeEndpoint"
+
+
+def test_batch_jobs_of_a_parked_endpoint_go_on() -> None:
+    """At night, say: their model is looked up, the endpoint is not."""
+    batch = {"input": "s3://team-a-ml/in/", "output": "s3://team-a-ml/out/", "schedule": {"cron": "0 2 * * *", "timeZone": "UTC"}}
+    variants = [{"name": "all", "model": {"package": {"group": "digits", "version": 7}}}]
+    calls = looked(Tagged(idle={"parkAfter": "1h"}, batch=batch, variants=variants), "Parked")
+    assert "DescribeModelPackage" in calls
+    assert "DescribeEndpoint" not in calls

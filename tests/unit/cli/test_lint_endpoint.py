@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sagemaker_gitops.cli.main import main
 
@@ -25,6 +26,19 @@ data: {sample.csv: "1,2"}
 SERVERLESS = ENDPOINT.replace("resources: {instanceType: ml.m5.large}", "serverless: {memorySizeInMB: 2048, maxConcurrency: 5}")
 TESTED = ENDPOINT + "  smokeTest: {payload: {configMapRef: {name: digits-sample, key: sample.csv}}}\n"
 TOPIC = "arn:aws:sns:eu-central-1:999999999999:a"
+BATCH = """
+apiVersion: sagemaker-gitops.dev/v1alpha1
+kind: ModelEndpoint
+metadata: {name: digits, namespace: team-a}
+spec:
+  batch:
+    model: {package: {group: digits, approved: Latest}}
+    input: s3://team-a-ml/in/
+    output: s3://team-a-ml/out/
+    contentType: text/csv
+    splitType: Line
+    schedule: {cron: "0 2 * * *", timeZone: Europe/Zurich}
+"""
 RUN = """
 apiVersion: sagemaker-gitops.dev/v1alpha1
 kind: TrainingRun
@@ -62,6 +76,9 @@ def test_a_good_endpoint_lints_clean(tmp_path: Path, capsys: pytest.CaptureFixtu
     [
         (ENDPOINT.replace("version: 1", "approved: Newest"), "spec.variants[0].model.package.approved"),
         (ENDPOINT.replace("group: digits, version: 1", "group: digits"), "exactly one of version or approved must be given"),
+        (BATCH.replace("s3://team-a-ml/out/", "s3://elsewhere/"), "spec.batch.output"),
+        (BATCH + "  overrides: {createTransformJob: {BatchStrategy: Both}}", "spec.overrides.createTransformJob.BatchStrategy"),
+        (BATCH.replace("0 2 * * *", "0 25 * * *"), "spec.batch.schedule.cron"),
         (ENDPOINT.replace("ml.m5.large", "ml.p4d.24xlarge"), "Tenant team-a allows instanceTypes [ml.m5.*]"),
         (
             SERVERLESS + "  dataCapture: {initialSamplingPercentage: 100, captureModes: [Input]}\n",
@@ -84,3 +101,14 @@ def test_a_wrong_override_is_named_where_it_was_written(tmp_path: Path, capsys: 
     out = capsys.readouterr().out
     assert "spec.overrides.createTrainingJob.EnableNetworkIsolaton: is not a member of" in out
     assert "did you mean EnableNetworkIsolation?" in out
+
+
+def test_render_prints_the_batch_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exactly the request, but for the model and the name's hash."""
+    path = tmp_path / "batch.yaml"
+    path.write_text(BATCH)
+    assert main(["render", str(path), TENANT]) == 0
+    (made,) = yaml.safe_load_all(capsys.readouterr().out)
+    assert (made["call"], made["step"]) == ("sagemaker:CreateTransformJob", "batch")
+    assert made["parameters"]["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"] == "s3://team-a-ml/in/"
+    assert made["parameters"]["TransformOutput"]["AssembleWith"] == "Line"

@@ -112,6 +112,28 @@ def test_before_it_was_ever_made_an_endpoint_waits_for_its_window() -> None:
     assert operations(case.at(MONDAY, NoEndpoint())) == CREATES
 
 
+def test_a_creation_that_was_asked_for_is_waited_for_before_it_is_believed_to_be_absent() -> None:
+    """failure-modes.md A7: it would come after everybody has gone home, and run unseen."""
+    case = windowed()
+    asked = EVENING - timedelta(seconds=30)
+    assert operations(case.at(asked, NoEndpoint())) == CREATES
+    case.at(EVENING, NoEndpoint())
+    made = case.at(EVENING, NoEndpoint())
+    assert (made.status["phase"], made.requeue) == ("Parking", After(SETTINGS.create_quarantine - 30))
+    assert operations(case.at(EVENING, case.live())) == ["DeleteEndpoint"]
+    late = EVENING + timedelta(seconds=SETTINGS.create_quarantine)
+    assert case.at(late, NoEndpoint()).status["phase"] == "Parked"
+
+
+def test_an_update_is_seen_to_succeed_before_the_endpoint_is_parked() -> None:
+    """What was asked for and not seen to end is seen through."""
+    case = windowed()
+    case.at(FRIDAY, NoEndpoint())
+    first = case.at(EVENING, case.live())
+    assert (reasons(first)["Ready"], first.requeue) == ("True InService", After(1.0))
+    assert case.at(EVENING, case.live()).status["phase"] == "Parking"
+
+
 def test_unpark_outside_the_window_holds_until_its_next_end() -> None:
     """Once for each request."""
     case = windowed()

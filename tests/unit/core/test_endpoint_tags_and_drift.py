@@ -22,9 +22,11 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     ModelEndpointFacts,
     NoEndpoint,
     Resolved,
+    Scalable,
 )
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
 from sagemaker_gitops.core.kinds.model_endpoint.requests import create_config, create_endpoint, create_models
+from sagemaker_gitops.core.kinds.model_endpoint.scaling import wanted_of
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 from sagemaker_gitops.core.transitions import transitions
 from tests.unit.core.endpoint_case import NOW, SETTINGS, TENANT, Case, model, operations, reasons
@@ -51,8 +53,14 @@ class Tagged(Case):
         }
         return {arn: {tag["Key"]: tag["Value"] for tag in item.parameters["Tags"]} for arn, item in requests.items()}
 
-    def sees(self, endpoint: EndpointFact, tags: Mapping[str, Mapping[str, str]] | None = None, found: Resolved | None = None) -> Plan:
-        facts = ModelEndpointFacts(TENANT, {"all": found or model()}, endpoint, tags=tags)
+    def sees(
+        self,
+        endpoint: EndpointFact,
+        tags: Mapping[str, Mapping[str, str]] | None = None,
+        found: Resolved | None = None,
+        scaling: Mapping[str, Scalable] | None = None,
+    ) -> Plan:
+        facts = ModelEndpointFacts(TENANT, {"all": found or model()}, endpoint, tags=tags, scaling=scaling)
         made = plan(self.snapshot, self.spec, facts, SETTINGS, NOW)
         read(ModelEndpointStatus, dict(made.status))
         self.events = [event.reason for event in transitions(self.snapshot.status, made.status)]
@@ -211,6 +219,27 @@ def test_another_model_and_its_revert_are_no_drift() -> None:
     case.sees(case.live(), {})
     assert operations(case.sees(case.live(), found=model(8)))[-1] == "UpdateEndpoint"
     assert operations(case.sees(case.live(model(8), last_modified=NOW)))[-1] == "UpdateEndpoint"
+
+
+SCALED = {"minCapacity": 1, "maxCapacity": 2, "targetInvocationsPerInstance": 100}
+
+
+@pytest.mark.parametrize("policy", ["Repair", "Report"])
+def test_what_hangs_on_the_endpoint_drifts_too(policy: str) -> None:
+    """failure-modes.md E3: a scaling policy that somebody took away is told once, and put back while the endpoint stays Ready."""
+    variants = [{"name": "all", "model": {"package": {"group": "digits", "approved": "Latest"}}, "autoscaling": SCALED}]
+    case = Tagged(driftPolicy=policy, variants=variants)
+    target = wanted_of(case.spec.variants[0].autoscaling) if case.spec.variants[0].autoscaling else None
+    assert target is not None
+    registered = case.sees(case.live(), scaling={})
+    assert operations(registered) == ["RegisterScalableTarget", "PutScalingPolicy"]
+    assert "Drifted" not in reasons(registered)
+    case.sees(case.live(), scaling={"all": target})
+    made = case.sees(case.live(), scaling={"all": replace(target, policy=None)})
+    assert case.events.count("DriftDetected") == 1
+    assert operations(made) == ([] if policy == "Report" else ["PutScalingPolicy"])
+    assert reasons(made)["Ready"] == ("False DriftDetected" if policy == "Report" else "True InService")
+    assert "Drifted" not in reasons(case.sees(case.live(), scaling={"all": target}))
 
 
 def test_tags_changed_by_hand_are_drift() -> None:

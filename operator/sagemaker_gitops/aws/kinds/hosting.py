@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sagemaker_gitops.api.model_endpoint import Container as Link
-from sagemaker_gitops.api.model_endpoint import ModelReference, Package
+from sagemaker_gitops.api.model_reference import Container as Link
+from sagemaker_gitops.api.model_reference import ModelReference, Package
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.core import naming

@@ -1,6 +1,7 @@
 """AWS's answers about one job, turned into a fact. Unknown statuses become Unknown, never an error and never an action.
 
-Sources: Amazon SageMaker API Reference, DescribeTrainingJob and DescribeProcessingJob; AWS Glue API, JobRun.
+Sources: Amazon SageMaker API Reference, DescribeTrainingJob, DescribeProcessingJob and DescribeTransformJob; AWS Glue API,
+JobRun.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from sagemaker_gitops.core.kinds.training_run.facts import (
     Unstarted,
 )
 from sagemaker_gitops.core.kinds.training_run.requests import RUN_TOKEN_ARGUMENT
-from sagemaker_gitops.core.kinds.training_run.status import partition
+from sagemaker_gitops.core.kinds.training_run.status import ARN_PATHS, partition
 from sagemaker_gitops.core.resource import Key
 
 GLUE_RUNS_PAGE = 200
@@ -49,6 +50,7 @@ async def look(aws: Aws, scope: Scope, type_: JobType, name: str) -> JobFact:
     operation, parameter = {
         JobType.TRAINING_JOB: ("DescribeTrainingJob", "TrainingJobName"),
         JobType.PROCESSING_JOB: ("DescribeProcessingJob", "ProcessingJobName"),
+        JobType.TRANSFORM_JOB: ("DescribeTransformJob", "TransformJobName"),
     }[type_]
     try:
         answer = await aws.call(scope, "sagemaker", operation, {parameter: name})
@@ -56,8 +58,8 @@ async def look(aws: Aws, scope: Scope, type_: JobType, name: str) -> JobFact:
         if failure.category is Category.NOT_FOUND:
             return Absent()
         raise
-    fact = _training_fact(answer) if type_ is JobType.TRAINING_JOB else _processing_fact(answer)
-    return await _with_log(aws, scope, type_, name, fact)
+    read = {JobType.TRAINING_JOB: _training_fact, JobType.PROCESSING_JOB: _processing_fact, JobType.TRANSFORM_JOB: _transform_fact}[type_]
+    return await _with_log(aws, scope, type_, name, read(answer))
 
 
 async def foreign_owner(aws: Aws, scope: Scope, type_: JobType, name: str, install: str, owner: Key) -> Foreign | None:
@@ -67,8 +69,7 @@ async def foreign_owner(aws: Aws, scope: Scope, type_: JobType, name: str, insta
         arn = f"arn:{partition(region)}:glue:{region}:{account}:job/{name}"
         tags: Mapping[str, str] = (await aws.call(scope, "glue", "GetTags", {"ResourceArn": arn})).get("Tags", {})
     else:
-        path = "training-job" if type_ is JobType.TRAINING_JOB else "processing-job"
-        arn = f"arn:{partition(region)}:sagemaker:{region}:{account}:{path}/{name}"
+        arn = f"arn:{partition(region)}:sagemaker:{region}:{account}:{ARN_PATHS[type_]}/{name}"
         listed = (await aws.call(scope, "sagemaker", "ListTags", {"ResourceArn": arn})).get("Tags", [])
         tags = {tag["Key"]: tag["Value"] for tag in listed}
     if naming.owned_by(tags, install, owner):
@@ -109,6 +110,25 @@ def _processing_fact(answer: Mapping[str, Any]) -> JobFact:
             return Succeeded({}, {}, "", started, finished)
         case "Failed":
             reason = answer.get("FailureReason") or answer.get("ExitMessage") or "no reason given"
+            return Failed(_class_of(reason), reason, (), "", started, finished)
+        case "Stopped":
+            return Failed(FailureClass.STOPPED, "the job was stopped", (), "", started, finished)
+        case _:
+            return Unknown(status)
+
+
+def _transform_fact(answer: Mapping[str, Any]) -> JobFact:
+    """`started` is when the job was made, where it never came to run: a later trigger is told from an earlier one by it."""
+    status = answer["TransformJobStatus"]
+    started = answer.get("TransformStartTime") or answer.get("CreationTime")
+    finished = answer.get("TransformEndTime")
+    match status:
+        case "InProgress" | "Stopping":
+            return Active(started=started, stopping=status == "Stopping")
+        case "Completed":
+            return Succeeded({}, {}, "", started, finished)
+        case "Failed":
+            reason = answer.get("FailureReason") or "no reason given"
             return Failed(_class_of(reason), reason, (), "", started, finished)
         case "Stopped":
             return Failed(FailureClass.STOPPED, "the job was stopped", (), "", started, finished)

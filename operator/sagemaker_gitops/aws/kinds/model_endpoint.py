@@ -12,6 +12,7 @@ from sagemaker_gitops.aws.approvals import SeenModel
 from sagemaker_gitops.aws.drift import SeenEndpoint
 from sagemaker_gitops.aws.idle import IdleEndpoint
 from sagemaker_gitops.aws.kinds.alarms import alarms_called, foreign_alarm_owner
+from sagemaker_gitops.aws.kinds.batch import Batches
 from sagemaker_gitops.aws.kinds.bindings import binding_of
 from sagemaker_gitops.aws.kinds.hosting import foreign, look_at_endpoint, packages_of, resolve, tags_of
 from sagemaker_gitops.aws.kinds.inventory import owned
@@ -23,12 +24,13 @@ from sagemaker_gitops.aws.kinds.smoke import look_at_stand
 from sagemaker_gitops.aws.kinds.training_run import scope_of
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.aws.requests import validate
+from sagemaker_gitops.aws.sweep import ActiveJob
 from sagemaker_gitops.core import conditions, naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint import alarms, parking, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion, retains
-from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of
+from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of, models_of
 from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     ForeignEndpoint,
     LiveEndpoint,
@@ -44,6 +46,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.requests import create_config, c
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import recorded, stand_config, stand_name
+from sagemaker_gitops.core.kinds.training_run.facts import Active, JobType, Unknown
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import OnEvent, Plan
 from sagemaker_gitops.core.resource import GROUP, Key, Snapshot
@@ -75,6 +78,7 @@ class ModelEndpointKind:
     settings: Settings
     name: str = "ModelEndpoint"
     known: set[str] = field(default_factory=set)
+    batches: Batches = field(init=False)
     _names: dict[str, Key] = field(default_factory=dict)
     _models: dict[Key, tuple[SeenModel, ...]] = field(default_factory=dict)
     _seen: dict[Key, tuple[str, ModelEndpointFacts]] = field(default_factory=dict)
@@ -83,6 +87,9 @@ class ModelEndpointKind:
     _idle: dict[Key, IdleEndpoint] = field(default_factory=dict)
     _quiet: dict[Key, Quiet] = field(default_factory=dict)
     _sent: dict[Key, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.batches = Batches(self.aws, self.settings.install)
 
     def parse(self, snapshot: Snapshot) -> ModelEndpointSpec | Deleting:
         """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
@@ -98,8 +105,9 @@ class ModelEndpointKind:
         return Plan(conditions.invalid(snapshot, error.findings, now), OnEvent(), finalizer=snapshot.has_finalizer)
 
     def owners_of(self, aws_name: str) -> set[Key]:
-        """Whom an event about an endpoint or a model package group concerns."""
+        """Whom an event about an endpoint, a model package group or a transform job concerns."""
         found = {key for key, models in self._models.items() if any(model.group == aws_name for model in models)}
+        found |= self.batches.owners_of(aws_name)
         return found | ({self._names[aws_name]} if aws_name in self._names else set())
 
     async def observe(
@@ -112,7 +120,11 @@ class ModelEndpointKind:
             return await self._remains(snapshot, binding, resource) if snapshot.has_finalizer else None
         if not isinstance(binding, Bound):
             return ModelEndpointFacts(binding)
-        return await self._observed(snapshot, resource, binding, now)
+        facts = await self._observed(snapshot, resource, binding, now)
+        if _forbidden(binding, resource, facts):
+            return facts
+        here = Pass(snapshot, resource, facts, self.settings, now)
+        return replace(facts, batch=await self.batches.look(scope_of(binding.spec, key), here))
 
     async def _observed(self, snapshot: Snapshot, spec: ModelEndpointSpec, binding: Bound, now: datetime) -> ModelEndpointFacts:
         """As far as what is known so far does not decide already."""
@@ -122,12 +134,20 @@ class ModelEndpointKind:
         facts = ModelEndpointFacts(binding, smoke=SmokeFacts(stand=stand))
         if _forbidden(binding, spec, facts):
             return facts
-        if parking.at_rest(snapshot, spec, now):
+        resting = parking.at_rest(snapshot, spec, now)
+        if resting and spec.batch is None:
             return await self._at_rest(snapshot, scope, facts)
-        models = {variant.name: await resolve(self.aws, scope, self.references, key.namespace, variant.model) for variant in spec.variants}
+        models = {
+            name: await resolve(self.aws, scope, self.references, key.namespace, reference)
+            for name, (_, reference) in models_of(spec).items()
+        }
         self._remember(key, spec, scope, models)
         facts = replace(facts, models=models)
+        if resting:
+            return await self._at_rest(snapshot, scope, facts)
         if not all(isinstance(model, Resolved) for model in models.values()) or _forbidden(binding, spec, facts):
+            return facts
+        if not spec.variants:
             return facts
         serving = build_serving(Pass(snapshot, spec, facts, self.settings, now))
         if (snapshot.status.get("wantedConfig"), snapshot.status.get("observedGeneration")) != (serving.config_name, snapshot.generation):
@@ -170,7 +190,9 @@ class ModelEndpointKind:
             name = self._endpoint_of(snapshot)
             return plan_deletion(snapshot, resource.policy, facts, name, self.settings, now)
         assert isinstance(facts, ModelEndpointFacts)
-        return plan(snapshot, resource, facts, self.settings, now)
+        made = plan(snapshot, resource, facts, self.settings, now)
+        self.batches.remember(snapshot.key, made)
+        return made
 
     async def execute(self, snapshot: Snapshot, resource: ModelEndpointSpec | Deleting, action: Action) -> Outcome:
         assert isinstance(action, AwsRequest), "an endpoint uploads nothing"
@@ -186,11 +208,15 @@ class ModelEndpointKind:
                 return Outcome.EXISTS
             if failure.category is Category.NOT_FOUND and action.operation in GONE_IS_DONE:
                 return Outcome.DONE
+            told = self.batches.refused(action, failure)
+            if told is not None:
+                return told
             if failure.ambiguous:
                 self._asked(snapshot.key, action)
             elif self._sent.get(snapshot.key, "") != (snapshot.status.get("update") or {}).get("config"):
                 self._unsent.add(snapshot.key)
             raise
+        self.batches.accepted(action)
         self._asked(snapshot.key, action)
         return Outcome.DONE
 
@@ -220,8 +246,8 @@ class ModelEndpointKind:
 
     def _remember(self, key: Key, spec: ModelEndpointSpec, scope: Scope, models: Mapping[str, ModelFact]) -> None:
         seen = []
-        for variant in spec.variants:
-            model, packages = models.get(variant.name), packages_of(self.references, key.namespace, variant.model)
+        for name, (_, reference) in models_of(spec).items():
+            model, packages = models.get(name), packages_of(self.references, key.namespace, reference)
             arns = model.package_arns if isinstance(model, Resolved) else ("",) * len(packages)
             seen += [SeenModel(key, scope, package.group, package.version, arn) for package, arn in zip(packages, arns, strict=True)]
         self._models[key] = tuple(seen)
@@ -234,7 +260,15 @@ class ModelEndpointKind:
         self._idle.pop(key, None)
         self._quiet.pop(key, None)
         self._unsent.discard(key)
+        self.batches.forget(key)
         self._sent.pop(key, None)
+
+    def batch_jobs(self) -> Iterator[ActiveJob]:
+        """The batch jobs that have not been seen to end, for the sweep."""
+        for key, name, since in self.batches.active():
+            binding = binding_of(self.references, key.namespace)
+            if isinstance(binding, Bound) and self.references.exists(key):
+                yield ActiveJob(key, scope_of(binding.spec, key), JobType.TRANSFORM_JOB, name, since)
 
     def idle(self) -> list[IdleEndpoint]:
         """The endpoints that serve and are to be parked when nobody asks them."""
@@ -314,13 +348,15 @@ class ModelEndpointKind:
         if retains(resource.policy) or isinstance(stand, LiveEndpoint):
             return Remains(stand=stand, stand_name=test, stand_config=config)
         endpoint = await look_at_endpoint(self.aws, scope, name, self.settings.install, key, proven=False)
-        if isinstance(endpoint, ForeignEndpoint):
-            return Remains(endpoint)
+        jobs = await self.batches.jobs_of_deleted(scope, snapshot)
+        if isinstance(endpoint, ForeignEndpoint) or any(isinstance(fact, Active | Unknown) for fact in jobs.values()):
+            return Remains(endpoint, jobs=jobs)
         attached = await self._attached(snapshot, scope, name, endpoint)
         if isinstance(endpoint, LiveEndpoint):
-            return Remains(endpoint, attached, adopted=naming.TAG_ADOPTED in (await tags_of(self.aws, scope, "endpoint", name))[1])
+            adopted = naming.TAG_ADOPTED in (await tags_of(self.aws, scope, "endpoint", name))[1]
+            return Remains(endpoint, attached, adopted=adopted, jobs=jobs)
         found = await owned(self.aws, scope, self.settings.install, key)
-        return Remains(endpoint, attached, found.configs, found.models)
+        return Remains(endpoint, attached, found.configs, found.models, jobs=jobs)
 
     async def _attached(self, snapshot: Snapshot, scope: Scope, name: str, endpoint: LiveEndpoint | NoEndpoint) -> tuple[AwsRequest, ...]:
         """Scalable targets go before the endpoint: AWS would need a right of ours to deregister them itself."""

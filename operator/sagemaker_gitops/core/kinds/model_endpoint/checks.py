@@ -41,6 +41,17 @@ def outside_tenant(here: Pass) -> Plan | None:
     return _refused(here, "TenantPolicy", findings) if findings else None
 
 
+def variants_removed(here: Pass) -> Plan | None:
+    """What serves is never taken down by leaving a field out, nor left behind without a word."""
+    if here.spec.variants or not here.snapshot.status.get("lastGood"):
+        return None
+    message = (
+        f"{here.snapshot.status.get('endpointName')} serves: put variants back, or delete this object (deletionPolicy decides about the"
+        " endpoint) and create one with batch alone"
+    )
+    return _refused(here, "VariantsRemoved", [Finding("spec.variants", message)])
+
+
 def model_missing(here: Pass) -> Plan | None:
     missing = [f"{name}: {model.message}" for name, model in here.facts.models.items() if isinstance(model, ModelMissing)]
     if not missing:
@@ -90,6 +101,7 @@ def _refused(here: Pass, reason: str, findings: Sequence[Finding]) -> Plan:
 CHECKS: tuple[Check, ...] = (
     no_tenant,
     outside_tenant,
+    variants_removed,
     renamed,
     parked,
     model_missing,

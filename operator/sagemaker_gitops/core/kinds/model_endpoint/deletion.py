@@ -13,6 +13,9 @@ from sagemaker_gitops.core.conditions import reconciling, replace_summary, stall
 from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointFact, EndpointState, ForeignEndpoint, LiveEndpoint, NoEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.requests import delete_config, delete_endpoint, delete_model
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import DELETING_DELAY
+from sagemaker_gitops.core.kinds.model_endpoint.triggers import recorded_of
+from sagemaker_gitops.core.kinds.training_run.facts import Absent, Active, JobFact, JobType, Unknown
+from sagemaker_gitops.core.kinds.training_run.requests import stop_action
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.kinds.training_run.status import moment
 from sagemaker_gitops.core.plan import After, Done, Plan
@@ -25,7 +28,8 @@ ROUNDING = 1.0  # times in status are whole seconds, cut off
 @dataclass(frozen=True, slots=True)
 class Remains:
     """What AWS still holds of the object: found by name and proven ours by tag. `attached` undoes what hangs on the endpoint; `stand` is
-    the endpoint of a smoke test under way, `stand_config` its config, which nothing retains; `adopted`: somebody else made the endpoint.
+    the endpoint of a smoke test under way, `stand_config` its config, which nothing retains; `adopted`: somebody else made the endpoint;
+    `jobs` are batch jobs that may run.
     """
 
     endpoint: EndpointFact = field(default_factory=NoEndpoint)
@@ -36,6 +40,7 @@ class Remains:
     stand_name: str = ""
     stand_config: str = ""
     adopted: bool = False
+    jobs: Mapping[str, JobFact] = field(default_factory=dict)
 
 
 def retains(policy: str | None) -> bool:
@@ -54,6 +59,9 @@ def plan_deletion(snapshot: Snapshot, policy: str | None, remains: Remains | Non
     if retains(policy):
         config = (delete_config(remains.stand_config),) if remains.stand_config else ()
         return Plan(snapshot.status, Done(), config, finalizer=False)
+    working = _stop_jobs(snapshot, remains.jobs, settings, now)
+    if working is not None:
+        return working
     if isinstance(endpoint, ForeignEndpoint):
         status = replace_summary(
             snapshot.status, stalled("NameConflict", f"{name} belongs to {endpoint.owner}: it is left alone"), snapshot.generation, now
@@ -70,6 +78,11 @@ def plan_deletion(snapshot: Snapshot, policy: str | None, remains: Remains | Non
     if remains.attached or remains.configs or remains.models:
         actions = (*remains.attached, *map(delete_config, remains.configs), *map(delete_model, remains.models))
         return Plan(_say(snapshot, "deleting endpoint configs and models", now), After(settings.absence_interval), actions)
+    return _looked_twice(snapshot, settings, now)
+
+
+def _looked_twice(snapshot: Snapshot, settings: Settings, now: datetime) -> Plan:
+    """The finalizer goes when two looks agree that nothing is left."""
     absent_since = moment((snapshot.status.get("deletion") or {}).get("absentSince"))
     if absent_since is None:
         status = {**_say(snapshot, "nothing is left; looking once more", now), "deletion": {"absentSince": timestamp(now)}}
@@ -83,6 +96,20 @@ def _believed_at(snapshot: Snapshot, absent_since: datetime, settings: Settings)
     attempted = moment((snapshot.status.get("update") or {}).get("attemptedAt")) or absent_since
     arrived = attempted + timedelta(seconds=settings.create_quarantine + ROUNDING)
     return max(absent_since + timedelta(seconds=settings.absence_interval + ROUNDING), arrived)
+
+
+def _stop_jobs(snapshot: Snapshot, jobs: Mapping[str, JobFact], settings: Settings, now: datetime) -> Plan | None:
+    """Batch jobs end before their model goes; one that was asked for and not seen may still arrive (failure-modes.md A7)."""
+    active = {name: fact for name, fact in jobs.items() if isinstance(fact, Active | Unknown)}
+    if active:
+        going = (name for name, fact in sorted(active.items()) if isinstance(fact, Active) and not fact.stopping)
+        stops = tuple(stop_action(JobType.TRANSFORM_JOB, name, "") for name in going)
+        return Plan(_say(snapshot, f"stopping {', '.join(sorted(active))}", now), After(BUSY_DELAY), stops)
+    attempted = recorded_of(snapshot.status).moment("attemptedAt")
+    if attempted is None or not any(isinstance(fact, Absent) for fact in jobs.values()):
+        return None
+    left = (attempted + timedelta(seconds=settings.create_quarantine) - now).total_seconds()
+    return Plan(_say(snapshot, "waiting until a late create can no longer arrive", now), After(left)) if left > 0 else None
 
 
 def _say(snapshot: Snapshot, message: str, now: datetime) -> Mapping[str, Any]:

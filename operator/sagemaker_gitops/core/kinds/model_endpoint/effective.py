@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec, Variant
+from sagemaker_gitops.api.model_reference import ModelReference
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.core import naming, tenancy
 from sagemaker_gitops.core.errors import Finding, InvalidResource
@@ -16,6 +17,7 @@ from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Bound, Wanted
 
 DEFAULT_INSTANCE_COUNT = 1
+BATCH = "batch"
 ASYNC_FOLDER = "async"
 BURSTABLE = "ml.t2."
 WATCHED_MINUTES, BAD_MINUTES = 5, 2  # one bad minute of a quiet endpoint is no verdict
@@ -39,6 +41,15 @@ WATCHES = (
 
 
 @dataclass(frozen=True, slots=True)
+class BatchMachines:
+    """What batch jobs run on. Their disks and results can be encrypted where a serverless endpoint has no key."""
+
+    instance_type: str
+    instance_count: int
+    kms_key_arn: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Effective:
     """The values every request is made with; instance types and counts by variant, of those that have machines."""
 
@@ -54,6 +65,7 @@ class Effective:
     asynchronous: bool = False
     given_output: str | None = None
     watches: tuple[Watch, ...] = ()
+    batch: BatchMachines | None = None
 
     def async_output(self, owner: Key) -> str:
         """Where the answers of an asynchronous endpoint go."""
@@ -64,6 +76,8 @@ class Effective:
         shown: dict[str, Any] = {"executionRoleArn": self.role_arn}
         if self.instance_types:
             shown["instanceTypes"] = dict(self.instance_types)
+        if self.batch is not None:
+            shown[BATCH] = {"instanceType": self.batch.instance_type, "instanceCount": self.batch.instance_count}
         if self.asynchronous:
             shown["async"] = {"output": self.async_output(owner)}
         if self.kms_key_arn:
@@ -97,6 +111,11 @@ def effective_of(spec: ModelEndpointSpec, tenant: TenantSpec) -> Effective:
     if len(tags) > naming.TAG_LIMIT:
         found.append(Finding("spec.tags", f"{len(tags)} tags with the Tenant's, more than {naming.TAG_LIMIT}: leave some out"))
     found += _contradictions(spec, types)
+    machines = spec.batch.resources if spec.batch is not None else None
+    batch_type = (machines and machines.instance_type) or hosting
+    if spec.batch is not None and batch_type is None:
+        path = "spec.batch.resources.instanceType"
+        found.append(Finding(path, "is required: set it, or spec.defaults.instanceTypes.hosting in the Tenant"))
     if found:
         raise InvalidResource(tuple(found))
     return Effective(
@@ -112,7 +131,22 @@ def effective_of(spec: ModelEndpointSpec, tenant: TenantSpec) -> Effective:
         asynchronous=spec.async_ is not None,
         given_output=spec.async_.output if spec.async_ is not None else None,
         watches=WATCHES if spec.rollout is not None and spec.rollout.create_default_alarms else (),
+        batch=BatchMachines(
+            batch_type or "",
+            (machines and machines.instance_count) or DEFAULT_INSTANCE_COUNT,
+            spec.kms_key_arn or defaults.kms_key_arn,
+        )
+        if spec.batch is not None
+        else None,
     )
+
+
+def models_of(spec: ModelEndpointSpec) -> dict[str, tuple[str, ModelReference]]:
+    """Every model that is needed, as name -> (path in the spec, reference): one of each variant, or that of batch alone."""
+    found = {variant.name: (f"spec.variants[{index}].model", variant.model) for index, variant in enumerate(spec.variants)}
+    if not found and spec.batch is not None and spec.batch.model is not None:
+        return {BATCH: ("spec.batch.model", spec.batch.model)}
+    return found
 
 
 def findings_of(spec: ModelEndpointSpec, tenant: Bound, models: Mapping[str, ModelFact]) -> tuple[Finding, ...]:
@@ -147,27 +181,36 @@ def _count(variant: Variant) -> int:
 def wanted_of(spec: ModelEndpointSpec, effective: Effective, models: Mapping[str, ModelFact]) -> Wanted:
     """What the endpoint would use; `models` as far as they are known: a registered model is judged by its own image and archive."""
     paths = {variant.name: f"spec.variants[{index}]" for index, variant in enumerate(spec.variants)}
-    resolved = {name: model for name, model in models.items() if isinstance(model, Resolved)}
-    overridden = list(_leaves(spec.overrides.model_dump(by_alias=True, exclude_none=True), "spec.overrides")) if spec.overrides else []
-    own = [(f"{paths[variant.name]}.model{place}", container) for variant in spec.variants for place, container in variant.model.links]
+    references = models_of(spec)
+    resolved = {references[name][0]: model for name, model in models.items() if isinstance(model, Resolved)}
+    everything = list(_leaves(spec.overrides.model_dump(by_alias=True, exclude_none=True), "spec.overrides")) if spec.overrides else []
+    overridden = [(path, value) for path, value in everything if isinstance(value, str)]
+    own = [(f"{path}{place}", container) for path, model in references.values() for place, container in model.links]
+    batch = [("spec.batch.resources", effective.batch)] if effective.batch is not None else []
     return Wanted(
         role_arns=[("spec.executionRoleArn", effective.role_arn)],
         s3_uris=[
-            *((path, uri) for path, _, uri in _registered(paths, resolved) if uri),
+            *((path, uri) for path, _, uri in _registered(resolved) if uri),
             *((f"{path}.artifact", container.artifact) for path, container in own if container.artifact),
             *_async_uris(spec),
+            *([("spec.batch.input", spec.batch.input), ("spec.batch.output", spec.batch.output)] if spec.batch is not None else []),
             *((path, value) for path, value in overridden if value.startswith("s3://")),
         ],
         kms_key_arns=[
             *([("spec.kmsKeyArn", effective.kms_key_arn)] if effective.kms_key_arn else []),
+            *(("spec.kmsKeyArn", machines.kms_key_arn) for _, machines in batch if machines.kms_key_arn and not effective.kms_key_arn),
             *((path, value) for path, value in overridden if path.endswith("KmsKeyId")),
         ],
         images=[
-            *((path, image) for path, image, _ in _registered(paths, resolved)),
+            *((path, image) for path, image, _ in _registered(resolved)),
             *((f"{path}.image", container.image) for path, container in own if container.image),
             *((path, value) for path, value in overridden if path.endswith(".Image")),
         ],
-        instance_types=[(f"{paths[name]}.resources.instanceType", value) for name, value in effective.instance_types.items()],
+        instance_types=[
+            *((f"{paths[name]}.resources.instanceType", value) for name, value in effective.instance_types.items()),
+            *((f"{path}.instanceType", machines.instance_type) for path, machines in batch),
+            *((path, value) for path, value in overridden if path.endswith(".InstanceType")),
+        ],
         instance_counts=[
             *(
                 (f"{paths[v.name]}.resources.instanceCount", effective.instance_counts[v.name])
@@ -175,6 +218,8 @@ def wanted_of(spec: ModelEndpointSpec, effective: Effective, models: Mapping[str
                 if v.serverless is None and v.autoscaling is None
             ),
             *((f"{paths[v.name]}.autoscaling.maxCapacity", v.autoscaling.max_capacity) for v in spec.variants if v.autoscaling),
+            *((f"{path}.instanceCount", machines.instance_count) for path, machines in batch),
+            *((path, value) for path, value in everything if path.endswith(".InstanceCount") and isinstance(value, int)),
         ],
         endpoint_names=[("spec.endpointName", spec.endpoint_name)] if spec.endpoint_name else [],
         subnet_ids=[("spec.network.subnetIds", value) for value in effective.subnet_ids]
@@ -185,11 +230,11 @@ def wanted_of(spec: ModelEndpointSpec, effective: Effective, models: Mapping[str
     )
 
 
-def _registered(paths: Mapping[str, str], resolved: Mapping[str, Resolved]) -> Iterator[tuple[str, str, str | None]]:
+def _registered(resolved: Mapping[str, Resolved]) -> Iterator[tuple[str, str, str | None]]:
     """Path, image and archive of every container that a model turned out to be."""
-    for name, model in resolved.items():
+    for path, model in resolved.items():
         for container in model.containers:
-            yield f"{paths[name]}.model", container.image, container.artifact
+            yield path, container.image, container.artifact
 
 
 def _async_uris(spec: ModelEndpointSpec) -> Iterator[tuple[str, str]]:
@@ -204,13 +249,13 @@ def _topics(spec: ModelEndpointSpec) -> Iterator[tuple[str, str]]:
         yield from ((f"spec.async.{name}", arn) for name, arn in given if arn)
 
 
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Every text in a nested value, with its path."""
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every single value in a nested one, with its path."""
     if isinstance(value, Mapping):
         for name, item in value.items():
             yield from _leaves(item, f"{path}.{name}")
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _leaves(item, f"{path}[{index}]")
-    elif isinstance(value, str):
+    else:
         yield path, value

@@ -11,6 +11,7 @@ from typing import Any
 
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.errors import Finding
+from sagemaker_gitops.core.kinds.training_run.facts import JobFact
 from sagemaker_gitops.core.tenancy import Binding
 
 
@@ -216,6 +217,60 @@ class Owned:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The model that batch jobs ask. `digest` is the identity of its content, `aws_name` of the SageMaker model."""
+
+    label: str
+    aws_name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Something that starts a job has happened. A failed job of before `retries` is tried again; None: failed stays failed."""
+
+    trigger: str
+    retries: datetime | None = None
+    moment: datetime | None = None
+    missed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BatchJob:
+    """One job under the name that it has, or would have, at AWS."""
+
+    name: str
+    attempt: int
+    asked: Asked
+    input_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """AWS did not take a job: its code and words, and until when it is not asked again."""
+
+    code: str
+    message: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFact:
+    """`running` is the fact of the job that status calls unfinished. `due` says why another one is to run, `job` which, `found` how
+    AWS reports that one. `other` is a job of ours that runs and status does not know; `problem` why the input cannot be read.
+    """
+
+    running: JobFact | None = None
+    due: Due | None = None
+    job: BatchJob | None = None
+    found: JobFact | None = None
+    other: str = ""
+    problem: str = ""
+    refusal: Refusal | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ModelEndpointFacts:
     """Everything one pass saw. Later fields stay empty while an earlier one already decides."""
 
@@ -241,3 +296,4 @@ class ModelEndpointFacts:
     """By name, the user's and ours; None: not looked at."""
     strays: Owned = Owned()
     """What status does not name; looked for when a config comes into service."""
+    batch: BatchFact | None = None

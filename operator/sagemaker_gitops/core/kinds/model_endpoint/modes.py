@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sagemaker_gitops.api.model_endpoint import PIPELINE_LIMIT, ModelEndpointSpec
+from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
+from sagemaker_gitops.api.model_reference import PIPELINE_LIMIT
 from sagemaker_gitops.core.errors import Finding
 from sagemaker_gitops.core.kinds.model_endpoint.facts import ModelFact, Resolved
 from sagemaker_gitops.core.tenancy import Bound

@@ -14,10 +14,10 @@ from typing import Any
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended, timestamp
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import keeps
-from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, ForeignEndpoint, LiveEndpoint
+from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, ForeignEndpoint, LiveEndpoint, NoEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.requests import delete_endpoint
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
-from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, shown
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, may_arrive, shown
 from sagemaker_gitops.core.kinds.model_endpoint.window import window_state
 from sagemaker_gitops.core.kinds.training_run.status import moment
 from sagemaker_gitops.core.plan import After, OnEvent, Plan, Requeue
@@ -73,6 +73,8 @@ def parked(here: Pass) -> Plan | None:
             return Plan(here.say(PARKING, reconciling(PARKING, f"waiting: {name} is {found.raw}")), After(delay))
         actions = (*here.facts.attached, delete_endpoint(name))
         return Plan(here.say(PARKING, reconciling(PARKING, f"deleting {name}; its config is kept")), After(BUSY_DELAY), actions)
+    if isinstance(found, NoEndpoint) and (left := may_arrive(here)) > 0:
+        return Plan(here.say(PARKING, reconciling(PARKING, f"{name} was asked for and may still come")), After(left))
     if here.facts.attached:
         return Plan(here.say(PARKING, reconciling(PARKING, f"what hung on {name} goes too")), After(0.0), here.facts.attached)
     fields = {"scalableTargets": None, "alarms": None, "live": None, "liveConfig": None, "inLine": None, "tagged": None, "cost": None}
@@ -121,11 +123,17 @@ def rest(here: Pass, serving: Serving, live: LiveEndpoint | None) -> Plan | None
     reason = _why(here, live)
     if reason is None:
         return None
-    if live is not None and keeps(here.snapshot.status):
+    if live is not None and (keeps(here.snapshot.status) or _underway(here)):
         return None
     parking = {"since": timestamp(here.now), "reason": reason, "handled": here.snapshot.annotations.get(UNPARK)}
     fields = shown(serving, live) | {"parking": {name: value for name, value in parking.items() if value}}
     return Plan(here.say(PARKING, reconciling(PARKING, reason), **fields), After(0.0))
+
+
+def _underway(here: Pass) -> bool:
+    """Whether the last change that was asked for has not been seen to succeed: that is seen through first."""
+    update = here.snapshot.status.get("update")
+    return isinstance(update, Mapping) and update.get("outcome") != "Succeeded"
 
 
 def _why(here: Pass, live: LiveEndpoint | None) -> str | None:
@@ -154,7 +162,7 @@ def until_rest(here: Pass) -> float | None:
         return None
     held = moment(parking_of(here.snapshot.status).get("awakeUntil"))
     window = window_state(here.spec.active_window, here.now)
-    end = window.end if window.open or held is None else held
+    end = window.end if window.open else held or here.now
     return max(1.0, (end - here.now).total_seconds())
 
 

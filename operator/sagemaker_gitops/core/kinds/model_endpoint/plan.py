@@ -8,6 +8,7 @@ from typing import assert_never
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.core.conditions import reconciling
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import owned
+from sagemaker_gitops.core.kinds.model_endpoint.batch import Step, advance, alone, joined
 from sagemaker_gitops.core.kinds.model_endpoint.checks import CHECKS
 from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, LiveEndpoint, ModelEndpointFacts, NoEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.parking import rest, woken
@@ -26,10 +27,17 @@ BUSY_DELAY, UNKNOWN_STATE_DELAY = 30.0, 300.0
 def plan(snapshot: Snapshot, spec: ModelEndpointSpec, facts: ModelEndpointFacts, settings: Settings, now: datetime) -> Plan:
     """The decision for an object that is not being deleted (deletion.py decides for one that is)."""
     here = Pass(snapshot, spec, facts, settings, now)
+    step = advance(here)
+    return joined(here, _decide(here, step), step)
+
+
+def _decide(here: Pass, step: Step) -> Plan:
     for check in CHECKS:
         answer = check(here)
         if answer is not None:
             return tidied(here, answer)
+    if not here.spec.variants:
+        return tidied(here, alone(here, step))
     here = woken(owned(here))
     return _converge(here, build_serving(here))
 

@@ -21,7 +21,7 @@ ROUTING = {"AllAtOnce": "ALL_AT_ONCE", "Canary": "CANARY", "Linear": "LINEAR"}
 
 def create_models(serving: Serving) -> tuple[AwsRequest, ...]:
     """One for each different model; two variants may share one."""
-    requests = {serving.model_name(variant): _create_model(serving, variant) for variant in serving.spec.variants}
+    requests = {serving.model_name_of(name): _create_model(serving, name) for name in serving.models}
     return tuple(requests[name] for name in sorted(requests))
 
 
@@ -99,10 +99,10 @@ def _correction(serving: Serving, variant: Variant, found: LiveVariant) -> dict[
     return {"DesiredWeight": weight} | ({} if count is None else {"DesiredInstanceCount": count})
 
 
-def _create_model(serving: Serving, variant: Variant) -> AwsRequest:
-    effective, name = serving.effective, serving.model_name(variant)
-    containers = [_container(container) for container in serving.models[variant.name].containers]
-    etag = serving.models[variant.name].etag
+def _create_model(serving: Serving, of: str) -> AwsRequest:
+    effective, name = serving.effective, serving.model_name_of(of)
+    containers = [_container(container) for container in serving.models[of].containers]
+    etag = serving.models[of].etag
     parameters: dict[str, Any] = {
         "ModelName": name,
         **({"PrimaryContainer": containers[0]} if len(containers) == 1 else {"Containers": containers}),

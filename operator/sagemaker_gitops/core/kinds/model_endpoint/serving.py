@@ -23,7 +23,7 @@ NOTHING: Mapping[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """Everything that names and requests are made from; `models` holds one for every variant."""
+    """Everything that names and requests are made from; `models` holds one for every variant, or the one of batch alone."""
 
     install: str
     owner: Key
@@ -53,10 +53,19 @@ class Serving:
         return any(variant.serverless for variant in self.spec.variants)
 
     def model_name(self, variant: Variant) -> str:
-        return self.own_model_name(variant) if self.alias is None else self.alias.models[variant.name]
+        return self.model_name_of(variant.name)
+
+    def model_name_of(self, name: str) -> str:
+        """`name` is a variant's, or effective.BATCH where there are no variants."""
+        return self._own_model_name(name) if self.alias is None else self.alias.models[name]
 
     def own_model_name(self, variant: Variant) -> str:
-        return naming.aws_name(self.owner, "model", naming.content_key([*self._identity(), self._model_content(variant)]))
+        return self._own_model_name(variant.name)
+
+    def model_digest(self, name: str) -> str:
+        """Identity of what the model answers, whatever it runs as and where."""
+        content = self._model_content(name)
+        return naming.content_key({part: content[part] for part in content if part not in ("role", "vpc")})
 
     def weight(self, variant: Variant) -> float:
         return DEFAULT_WEIGHT if variant.weight is None else variant.weight
@@ -106,8 +115,11 @@ class Serving:
         tenant = self.tenant.spec
         return [self.install, tenant.account, tenant.region, *(self.owner.kind, self.owner.namespace, self.owner.name)]
 
-    def _model_content(self, variant: Variant) -> dict[str, Any]:
-        model = self.models[variant.name]
+    def _own_model_name(self, name: str) -> str:
+        return naming.aws_name(self.owner, "model", naming.content_key([*self._identity(), self._model_content(name)]))
+
+    def _model_content(self, name: str) -> dict[str, Any]:
+        model = self.models[name]
         links = [_container_content(container) for container in model.containers]
         content = {"container": [*links[0], model.package_arn]} if len(links) == 1 else {"containers": [*links, model.package_arn]}
         return content | {

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sagemaker_gitops.api.model_endpoint import DEFAULT_ROLLBACK_LIMIT, ModelEndpointSpec
 from sagemaker_gitops.core.conditions import Condition, merge, timestamp
-from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of
+from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, models_of
 from sagemaker_gitops.core.kinds.model_endpoint.facts import Alias, LiveEndpoint, ModelEndpointFacts, Resolved
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
+from sagemaker_gitops.core.kinds.training_run.status import moment
 from sagemaker_gitops.core.resource import REVISION, Snapshot
 from sagemaker_gitops.core.tenancy import Bound
 
@@ -38,8 +39,8 @@ class Pass:
         return {name: value for name, value in status.items() if value is not None}
 
     def place(self) -> dict[str, Any]:
-        """Where the endpoint is."""
-        if not isinstance(self.facts.binding, Bound):
+        """Where the endpoint is; there is none without variants."""
+        if not isinstance(self.facts.binding, Bound) or not self.spec.variants:
             return {}
         tenant, name = self.facts.binding.spec, endpoint_name(self.settings.install, self.snapshot.key, self.spec.endpoint_name)
         region, domain = tenant.region, "amazonaws.com.cn" if tenant.region.startswith("cn-") else "amazonaws.com"
@@ -55,7 +56,7 @@ def build_serving(here: Pass) -> Serving:
     """Only after the checks that guarantee its parts. Raises InvalidResource."""
     assert isinstance(here.facts.binding, Bound)
     models = {name: model for name, model in here.facts.models.items() if isinstance(model, Resolved)}
-    assert len(models) == len(here.spec.variants), "the checks let no unresolved model pass"
+    assert len(models) == len(models_of(here.spec)), "the checks let no unresolved model pass"
     serving = Serving(
         install=here.settings.install,
         owner=here.snapshot.key,
@@ -168,6 +169,13 @@ def asked_for(status: Mapping[str, Any], config: str) -> dict[str, Any]:
     """status.update, if it is about `config`."""
     update = status.get("update")
     return dict(update) if isinstance(update, Mapping) and update.get("config") == config else {}
+
+
+def may_arrive(here: Pass) -> float:
+    """Seconds for which the last change that was asked for, and not seen to end, may still be carried out; 0 or less: no more."""
+    update = here.snapshot.status.get("update")
+    attempted = moment(update.get("attemptedAt")) if isinstance(update, Mapping) and update.get("outcome") is None else None
+    return 0.0 if attempted is None else (attempted + timedelta(seconds=here.settings.create_quarantine) - here.now).total_seconds()
 
 
 def history_limit(spec: ModelEndpointSpec) -> int:

@@ -7,22 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
+from sagemaker_gitops.api.endpoint_status import PAST_CONFIG_LIMIT
 from sagemaker_gitops.core.actions import Action, AwsRequest
 from sagemaker_gitops.core.conditions import Condition, ready, reconciling, timestamp
 from sagemaker_gitops.core.kinds.model_endpoint import alarms, drift, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import adoption_of
+from sagemaker_gitops.core.kinds.model_endpoint.batch import in_use
 from sagemaker_gitops.core.kinds.model_endpoint.cost import estimate
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint, Owned
 from sagemaker_gitops.core.kinds.model_endpoint.parking import kept_awake, until_rest
 from sagemaker_gitops.core.kinds.model_endpoint.requests import correct_shares, delete_config, delete_model
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
-from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, equal_to, history_after, history_limit, served, shown, update_for
-from sagemaker_gitops.core.kinds.model_endpoint.smoke import next_move, recorded
+from sagemaker_gitops.core.kinds.model_endpoint.situation import (
+    Pass,
+    equal_to,
+    history_after,
+    history_limit,
+    may_arrive,
+    served,
+    shown,
+    update_for,
+)
+from sagemaker_gitops.core.kinds.model_endpoint.smoke import next_move, recorded, tidied
 from sagemaker_gitops.core.kinds.model_endpoint.tagging import tag_requests, tag_words, tagged_key
-from sagemaker_gitops.core.kinds.training_run.status import moment
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 
 BUSY_DELAY, LOOK_AGAIN = 30.0, 5.0
@@ -33,13 +42,15 @@ SUCCEEDED = "Succeeded"
 class Upkeep:
     """What one concern finds. `actions` bring AWS to what is wanted, `doing` says so to people; `busy`: AWS refuses every other change
     of the endpoint afterwards, so what follows waits; `aside`: nobody's requests are touched, so the endpoint stays Ready meanwhile.
-    `fields` and `conditions` go into the status; `look_after`: seconds, None on events.
+    `mends`: the actions undo a difference from what is wanted; False: they are the course of something else. `fields` and `conditions`
+    go into the status; `look_after`: seconds, None on events.
     """
 
     actions: tuple[Action, ...] = ()
     doing: str = ""
     busy: bool = False
     aside: bool = False
+    mends: bool = True
     fields: Mapping[str, Any] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
     look_after: float | None = None
@@ -61,7 +72,8 @@ def smoke(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
         over = serving.spec.smoke_test is None and recorded(here.snapshot.status)
         return Upkeep(fields={"smokeTest": None}) if over else Upkeep()
     about = (move.condition(),) if serving.spec.smoke_test is not None else ()
-    return Upkeep(move.actions, move.message, aside=True, fields={"smokeTest": move.record}, conditions=about, look_after=move.delay)
+    record = {"smokeTest": move.record}
+    return Upkeep(move.actions, move.message, aside=True, mends=False, fields=record, conditions=about, look_after=move.delay)
 
 
 def tags(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
@@ -100,9 +112,9 @@ def scaled(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
 
 def watched(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     """The alarms of this config; those of earlier ones go."""
-    actions = (*alarms.missing_or_changed(here, serving, live), *alarms.unwanted(here, serving))
-    fields = alarms.status_fields(here, serving)
-    return Upkeep(actions, "alarms", aside=True, fields=fields, look_after=LOOK_AGAIN if actions else None)
+    amiss = alarms.missing_or_changed(here, serving, live)
+    actions, fields = (*amiss, *alarms.unwanted(here, serving)), alarms.status_fields(here, serving)
+    return Upkeep(actions, "alarms", aside=True, mends=bool(amiss), fields=fields, look_after=LOOK_AGAIN if actions else None)
 
 
 CONCERNS: tuple[Concern, ...] = (adopted, cost, smoke, scaled, shares, watched, tags, window)
@@ -112,8 +124,13 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     """Corrects what differs, then keeps what may be gone back to and collects what is older."""
     found = _found(here, serving, live)
     changing = [upkeep for upkeep in found if upkeep.actions and not upkeep.aside]
+    mended = ", ".join(upkeep.doing for upkeep in found if upkeep.actions and upkeep.mends)
+    if mended and (left := drift.left_alone(here, serving, live, mended)):
+        return tidied(here, left)
+    noticed, cleared = drift.noticed(here, serving, mended) if mended else ([], {})
     actions = tuple(action for upkeep in found for action in upkeep.actions)
-    older, limit = history_after(here, serving), history_limit(here.spec)
+    older = history_after(here, serving)
+    limit = _limit(here, older)
     fields: dict[str, Any] = shown(serving, live) | {
         "live": shown(serving, live)["wanted"],
         "lastGood": served(serving),
@@ -122,7 +139,7 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     update = update_for(here, serving.config_name)
     if update:
         fields["update"] = update | {"outcome": SUCCEEDED, "message": None}
-    conditions = [condition for upkeep in found for condition in upkeep.conditions]
+    conditions = [*noticed, *(condition for upkeep in found for condition in upkeep.conditions)]
     for upkeep in found:
         fields |= upkeep.fields
     looks = [upkeep.look_after for upkeep in found if upkeep.look_after is not None]
@@ -131,21 +148,25 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
         fields |= {"history": older or None} | announced
     if changing:
         doing = ", ".join(upkeep.doing for upkeep in changing)
-        if left := drift.left_alone(here, serving, live, doing):
-            return left
-        noticed, cleared = drift.noticed(here, serving, doing)
         delay = BUSY_DELAY if any(upkeep.busy for upkeep in found) else min([BUSY_DELAY, *looks])
-        conditions = [*reconciling("Updating", doing), *conditions, *noticed]
+        conditions = [*reconciling("Updating", doing), *conditions]
         return Plan(here.say("Updating", conditions, **fields | cleared), After(delay), actions)
-    fields["inLine"] = drift.wanted_key(serving)
+    fields["inLine"] = None if mended or arrival > 0 else drift.wanted_key(serving)
     if arrival > 0:
         message = f"{serving.config_name} serves; an update to another config that was asked for may still be on its way"
         return Plan(
             here.say("Updating", [*reconciling("Updating", message), *conditions], **fields), After(min([arrival, *looks])), actions
         )
     status = here.say("InService", [*ready("InService", f"{serving.config_name} serves"), _not_rolled_back(), *conditions], **fields)
-    collected = _collected(older[limit:], [served(serving), *older[:limit]], here.facts.strays)
+    asked = {"config": "", "models": sorted(in_use(here))}
+    collected = _collected(older[limit:], [served(serving), *older[:limit], asked], here.facts.strays)
     return Plan(status, After(min(looks)) if looks else OnEvent(), (*actions, *collected))
+
+
+def _limit(here: Pass, older: Sequence[Mapping[str, Any]]) -> int:
+    """How much of history stays: more than the spec asks for while a batch job runs on one of the models that would go."""
+    limit, used = history_limit(here.spec), in_use(here)
+    return PAST_CONFIG_LIMIT if any(used & set(item.get("models", ())) for item in older[limit:]) else limit
 
 
 def _shares_words(correction: AwsRequest, live: LiveEndpoint) -> str:
@@ -174,14 +195,11 @@ def _may_arrive(here: Pass, serving: Serving) -> tuple[dict[str, Any], float]:
     """
     update, strays = here.snapshot.status.get("update"), here.facts.strays.configs
     if not isinstance(update, Mapping):
-        if not strays:
-            return {}, 0.0
-        update = {"config": strays[0], "attemptedAt": timestamp(here.now)}
-    attempted = moment(update.get("attemptedAt"))
-    if attempted is None or update_for(here, serving.config_name) or update.get("outcome") is not None:
+        announced = {"config": strays[0], "attemptedAt": timestamp(here.now)} if strays else {}
+        return {"update": announced} if announced else {}, here.settings.create_quarantine if announced else 0.0
+    if update_for(here, serving.config_name) or update.get("outcome") is not None:
         return {}, 0.0
-    left = (attempted + timedelta(seconds=here.settings.create_quarantine) - here.now).total_seconds()
-    return {"update": dict(update)}, max(left, 0.0)
+    return {"update": dict(update)}, max(may_arrive(here), 0.0)
 
 
 def _collected(dropped: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]], strays: Owned) -> tuple[Action, ...]:

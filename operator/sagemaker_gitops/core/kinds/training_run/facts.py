@@ -15,11 +15,12 @@ from sagemaker_gitops.core.tenancy import Binding
 
 
 class JobType(StrEnum):
-    """What a paid step is at AWS."""
+    """What a paid step, or a batch of a ModelEndpoint, is at AWS."""
 
     GLUE_JOB = "GlueJob"
     PROCESSING_JOB = "ProcessingJob"
     TRAINING_JOB = "TrainingJob"
+    TRANSFORM_JOB = "TransformJob"
 
 
 class FailureClass(StrEnum):

@@ -36,6 +36,8 @@ def creating_actions(run: Run, progress: Progress, attempt: Attempt) -> tuple[Ac
         case JobType.PROCESSING_JOB:
             upload = (_upload_folder(run, attempt),) if _is_script(attempt) else ()
             return (*upload, create_processing_job(run, progress, attempt))
+        case JobType.TRANSFORM_JOB:
+            raise AssertionError("no step of a TrainingRun is a transform job")
         case _:
             assert_never(attempt.step.type)
 
@@ -49,6 +51,8 @@ def stop_action(type_: JobType, aws_name: str, run_id: str) -> AwsRequest:
             return AwsRequest("sagemaker", "StopTrainingJob", aws_name, {"TrainingJobName": aws_name})
         case JobType.PROCESSING_JOB:
             return AwsRequest("sagemaker", "StopProcessingJob", aws_name, {"ProcessingJobName": aws_name})
+        case JobType.TRANSFORM_JOB:
+            return AwsRequest("sagemaker", "StopTransformJob", aws_name, {"TransformJobName": aws_name})
         case _:
             assert_never(type_)
 

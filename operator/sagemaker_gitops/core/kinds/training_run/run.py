@@ -214,6 +214,7 @@ def _delivered(spec: TrainingRunSpec, step: Step) -> dict[str, Any]:
         JobType.TRAINING_JOB: {"contentType", "compression", "distribution", "inputMode"},
         JobType.PROCESSING_JOB: {"distribution"},
         JobType.GLUE_JOB: set[str](),
+        JobType.TRANSFORM_JOB: set[str](),
     }[step.type]
     dumped = {item.name: content_of(item) for item in spec.inputs if item.name in step.consumes}
     chosen = {name: {field: item[field] for field in sorted(fields & item.keys())} for name, item in dumped.items()}

@@ -48,11 +48,17 @@ LOG_TAIL_LINES = 20
 LOG_LINE_LIMIT = 300
 # AWS words it "exit code: 1", the training toolkit "ExitCode 1".
 _EXIT_CODE = re.compile(r"(?i)exit\s?code:?\s*(-?\d{1,5})")
-_ARN_PATHS = {JobType.TRAINING_JOB: "training-job", JobType.PROCESSING_JOB: "processing-job", JobType.GLUE_JOB: "job"}
-_CONSOLE = {
+ARN_PATHS = {
+    JobType.TRAINING_JOB: "training-job",
+    JobType.PROCESSING_JOB: "processing-job",
+    JobType.GLUE_JOB: "job",
+    JobType.TRANSFORM_JOB: "transform-job",
+}
+CONSOLE = {
     JobType.TRAINING_JOB: "sagemaker/home?region={r}#/jobs/{n}",
     JobType.PROCESSING_JOB: "sagemaker/home?region={r}#/processing-jobs/{n}",
     JobType.GLUE_JOB: "gluestudio/home?region={r}#/job/{n}/run",
+    JobType.TRANSFORM_JOB: "sagemaker/home?region={r}#/transform-jobs/{n}",
 }
 
 
@@ -137,10 +143,10 @@ def step_entry(
         "type": str(step.type),
         "state": "InProgress",
         "awsName": attempt.aws_name,
-        "arn": f"arn:{partition(tenant.region)}:{service}:{tenant.region}:{tenant.account}:{_ARN_PATHS[step.type]}/{attempt.aws_name}",
+        "arn": f"arn:{partition(tenant.region)}:{service}:{tenant.region}:{tenant.account}:{ARN_PATHS[step.type]}/{attempt.aws_name}",
         "attempt": attempt.number,
         "inputs": {name: places[name] for name in step.consumes if name in places} | ({"model": model} if model else {}),
-        "consoleUrl": f"https://{tenant.region}.console.aws.amazon.com/" + _CONSOLE[step.type].format(r=tenant.region, n=attempt.aws_name),
+        "consoleUrl": f"https://{tenant.region}.console.aws.amazon.com/" + CONSOLE[step.type].format(r=tenant.region, n=attempt.aws_name),
     }
     if isinstance(fact, Succeeded):
         entry |= {"state": "Succeeded", "outputs": dict(fact.outputs)}

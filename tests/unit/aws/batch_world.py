@@ -1,0 +1,293 @@
+"""A ModelEndpoint with batch jobs, pass by pass: the real kind over an AWS in memory, a clock moved by hand, crashes on demand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sagemaker_gitops.api.endpoint_status import ModelEndpointStatus
+from sagemaker_gitops.api.parse import read
+from sagemaker_gitops.api.tenant import TenantSpec
+from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
+from sagemaker_gitops.aws.kinds.references import ConfigMap
+from sagemaker_gitops.aws.port import Scope
+from sagemaker_gitops.aws.requests import validate
+from sagemaker_gitops.core.actions import AwsRequest, Outcome
+from sagemaker_gitops.core.errors import AwsFailure, Category
+from sagemaker_gitops.core.kinds.training_run.settings import Settings
+from sagemaker_gitops.core.plan import Plan
+from sagemaker_gitops.core.resource import FINALIZER, RERUN, Key, Snapshot
+from sagemaker_gitops.core.tenancy import Bound
+
+START = datetime(2026, 11, 21, 10, tzinfo=UTC)
+KEY = Key("ModelEndpoint", "team-a", "digits")
+IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/serve:1"
+INPUT, OUTPUT = "s3://team-a-ml/customers/", "s3://team-a-ml/predictions/"
+KMS_KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+NIGHTLY = {"cron": "0 2 * * *"}
+TENANT = Bound(
+    "team-a",
+    read(
+        TenantSpec,
+        {
+            "namespaces": ["team-a"],
+            "account": "123456789012",
+            "region": "eu-central-1",
+            "roleArn": "arn:aws:iam::123456789012:role/team-a",
+            "allow": {
+                "executionRoleArns": ["arn:aws:iam::123456789012:role/team-a/*"],
+                "s3Prefixes": ["s3://team-a-ml/"],
+                "kmsKeyArns": [KMS_KEY],
+                "images": ["123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/*"],
+                "instanceTypes": ["ml.m5.*"],
+            },
+            "limits": {"maxInstanceCount": 4},
+            "defaults": {
+                "executionRoleArn": "arn:aws:iam::123456789012:role/team-a/serving",
+                "artifactPrefix": "s3://team-a-ml/artifacts/",
+                "instanceTypes": {"hosting": "ml.m5.large"},
+            },
+        },
+    ),
+)
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+def failure(category: Category, code: str, operation: str, message: str = "no") -> AwsFailure:
+    return AwsFailure(category, service="sagemaker", operation=operation, code=code, message=message)
+
+
+def model(version: int = 7) -> dict[str, Any]:
+    return {"image": IMAGE, "artifact": f"s3://team-a-ml/models/{version}/model.tar.gz"}
+
+
+@dataclass
+class MemoryAws:
+    """aws.port.Aws: jobs, one endpoint and one folder of S3; every call is kept, requests are held against botocore's model."""
+
+    now: datetime = START
+    objects: dict[str, str] = field(default_factory=lambda: {"customers/a.csv": "v1"})
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    endpoint: dict[str, Any] | None = None
+    tags: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    refuses: dict[str, AwsFailure] = field(default_factory=dict)
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    log: tuple[str, ...] = ("ValueError: could not convert string to float",)
+
+    async def call(self, scope: Scope, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        assert validate(service, operation, parameters) == ()
+        self.calls.append((operation, dict(parameters)))
+        if operation in self.refuses:
+            raise self.refuses[operation]
+        answer = getattr(self, f"_{operation}", None)
+        return answer(parameters) if answer else {}
+
+    def count(self, operation: str) -> int:
+        return sum(name == operation for name, _ in self.calls)
+
+    def end(self, status: str = "Completed", reason: str = "") -> None:
+        """Every running job comes to its end."""
+        for job in self.jobs.values():
+            if job["TransformJobStatus"] in ("InProgress", "Stopping"):
+                job |= {"TransformJobStatus": status, "TransformEndTime": self.now} | ({"FailureReason": reason} if reason else {})
+
+    def _CreateTransformJob(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        name = given["TransformJobName"]
+        if name in self.jobs:
+            raise failure(Category.EXISTS, "ResourceInUse", "CreateTransformJob")
+        self.jobs[name] = dict(given) | {"TransformJobStatus": "InProgress", "CreationTime": self.now}
+        self.tags[f"transform-job/{name}"] = given["Tags"]
+        return {}
+
+    def _DescribeTransformJob(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if given["TransformJobName"] not in self.jobs:
+            raise failure(Category.NOT_FOUND, "ValidationException", "DescribeTransformJob")
+        return self.jobs[given["TransformJobName"]]
+
+    def _StopTransformJob(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self.jobs[given["TransformJobName"]]["TransformJobStatus"] = "Stopping"
+        return {}
+
+    def _ListTransformJobs(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        found = [name for name, job in self.jobs.items() if job["TransformJobStatus"] == given["StatusEquals"]]
+        return {"TransformJobSummaries": [{"TransformJobName": name} for name in found if given["NameContains"] in name]}
+
+    def _ListTags(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"Tags": self.tags.get(given["ResourceArn"].partition(":123456789012:")[2], [])}
+
+    def _ListObjectVersions(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        found = [{"Key": key, "VersionId": version, "ETag": "e", "Size": 1, "IsLatest": True} for key, version in self.objects.items()]
+        return {"Versions": [item for item in found if str(item["Key"]).startswith(given["Prefix"])]}
+
+    def _DescribeLogStreams(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"logStreams": [{"logStreamName": "one"}]}
+
+    def _GetLogEvents(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"events": [{"message": line} for line in self.log]}
+
+    def _CreateModel(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self.tags[f"model/{given['ModelName']}"] = given["Tags"]
+        return {}
+
+    def _CreateEndpointConfig(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self.tags[f"endpoint-config/{given['EndpointConfigName']}"] = given["Tags"]
+        return {}
+
+    def _CreateEndpoint(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self.tags[f"endpoint/{given['EndpointName']}"] = given["Tags"]
+        self.endpoint = {"EndpointStatus": "InService", "EndpointConfigName": given["EndpointConfigName"], "LastModifiedTime": self.now}
+        return {}
+
+    def _UpdateEndpoint(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        assert self.endpoint is not None
+        self.endpoint |= {"EndpointStatus": "Updating", "wanted": given["EndpointConfigName"], "LastModifiedTime": self.now}
+        return {}
+
+    def _DeleteEndpoint(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self.endpoint = None
+        return {}
+
+    def _DescribeEndpoint(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if self.endpoint is None:
+            raise failure(Category.NOT_FOUND, "ValidationException", "DescribeEndpoint")
+        return self.endpoint
+
+    def updated(self, *, rolled_back: bool = False) -> None:
+        """The update is over, one way or the other."""
+        assert self.endpoint is not None
+        wanted = self.endpoint.pop("wanted")
+        self.endpoint |= {"EndpointStatus": "InService"} | ({} if rolled_back else {"EndpointConfigName": wanted})
+        self.endpoint["LastModifiedTime"] = self.now
+
+
+class OneTenant:
+    """aws.kinds.references.References with one Tenant and nothing else."""
+
+    def tenants(self) -> list[Bound]:
+        return [TENANT]
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        return {}
+
+    async def config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        return None
+
+    def object(self, key: Key) -> Snapshot | None:
+        return None
+
+    def running(self, kind: str) -> list[Key]:
+        return []
+
+    def exists(self, key: Key) -> bool:
+        return True
+
+    def enqueue(self, key: Key) -> None:
+        """Nobody waits."""
+
+
+class World:
+    """`batch` is completed by input, output and, without variants, a model."""
+
+    def __init__(self, *, variants: Any = None, batch: Mapping[str, Any] | None = None, **spec: Any) -> None:
+        self.aws = MemoryAws()
+        given = {"input": INPUT, "output": OUTPUT} | ({} if variants else {"model": model()}) | dict(batch or {})
+        whole = {"batch": given} | ({"variants": variants} if variants else {}) | spec
+        self.snapshot = Snapshot(KEY, "u", "1", 1, spec=whole)
+        self.settings = Settings(install="test")
+        self.restart()
+
+    def restart(self) -> None:
+        """Another process: nothing is remembered."""
+        self.kind = ModelEndpointKind(self.aws, OneTenant(), self.settings)
+
+    @property
+    def batch(self) -> dict[str, Any]:
+        return dict(self.snapshot.status.get("batch") or {})
+
+    def at(self, moment: datetime) -> None:
+        self.aws.now = moment
+
+    def later(self, **by: float) -> None:
+        self.aws.now += timedelta(**by)
+
+    def edit(self, *, variants: Any = None, annotations: Mapping[str, str] | None = None, **batch: Any) -> None:
+        """Another generation; a value of None removes a field of batch."""
+        made = {name: value for name, value in (dict(self.snapshot.spec["batch"]) | batch).items() if value is not None}
+        spec = {**self.snapshot.spec, "batch": made} | ({"variants": variants} if variants else {})
+        self.snapshot = replace(self.snapshot, spec=spec, generation=self.snapshot.generation + 1)
+        if annotations is not None:
+            self.snapshot = replace(self.snapshot, annotations=dict(annotations))
+
+    def without_batch(self) -> None:
+        spec = {name: value for name, value in self.snapshot.spec.items() if name != "batch"}
+        self.snapshot = replace(self.snapshot, spec=spec, generation=self.snapshot.generation + 1)
+
+    def rerun(self, nonce: str) -> None:
+        self.snapshot = replace(self.snapshot, annotations={RERUN: nonce})
+
+    def wipe(self) -> None:
+        """What a restore from a backup without status does; with another process, as after such a restore."""
+        self.snapshot = replace(self.snapshot, status={})
+        self.restart()
+
+    def delete(self) -> None:
+        self.snapshot = replace(self.snapshot, deleting=True)
+
+    def turn(self, *, crash_before: str = "", crash_after: str = "") -> Plan:
+        """One pass, as the reconciler makes it: the intent is written before the first call."""
+        return asyncio.run(self._turn(crash_before, crash_after))
+
+    async def _turn(self, crash_before: str, crash_after: str) -> Plan:
+        snapshot = self.snapshot
+        resource = self.kind.parse(snapshot)
+        facts = await self.kind.observe(snapshot, resource, self.aws.now)
+        made = self.kind.plan(snapshot, resource, facts, self.aws.now)
+        read(ModelEndpointStatus, made.status)
+        finalizers = (FINALIZER,) if made.finalizer else ()
+        if made.creates:
+            self.snapshot = replace(snapshot, status=made.status, finalizers=finalizers)
+        for action in made.actions:
+            assert isinstance(action, AwsRequest)
+            if action.operation == crash_before:
+                raise Crash
+            outcome = await self.kind.execute(self.snapshot, resource, action)
+            if action.operation == crash_after:
+                raise Crash
+            if outcome is Outcome.EXISTS:
+                return made
+        self.snapshot = replace(self.snapshot, status=made.status, finalizers=finalizers)
+        return made
+
+    def settle(self, turns: int = 4) -> Plan:
+        """Passes until nothing is called any more."""
+        for _ in range(turns):
+            made = self.turn()
+            if not made.actions:
+                break
+        return made
+
+    def conditions(self) -> dict[str, str]:
+        return {item["type"]: f"{item['status']} {item['reason']}" for item in self.snapshot.status.get("conditions", ())}
+
+
+def variants(version: int = 7) -> list[dict[str, Any]]:
+    return [{"name": "all", "model": model(version)}]
+
+
+def serving(**batch: Any) -> World:
+    """An endpoint in service, with batch."""
+    world = World(variants=variants(), batch=batch)
+    world.settle()
+    return world
+
+
+def ended(world: World, status: str = "Completed", reason: str = "") -> None:
+    world.later(minutes=5)
+    world.aws.end(status, reason)
+    world.turn()
