@@ -312,9 +312,9 @@ def test_outside_its_window_an_endpoint_is_parked_and_unpark_brings_it_back(endp
     assert sagemaker.describe_endpoint_config(EndpointConfigName=served["liveConfig"])["ProductionVariants"]
     assert len(events(endpoints, "windowed", "Parked")) == 1
     assert not events(endpoints, "windowed", "DriftDetected")
-    before = len(endpoints.stack.calls_for("windowed"))
+    before = endpoints.stack.calls_for("windowed")
     endpoints.stack.quiet()
-    assert len(endpoints.stack.calls_for("windowed")) == before
+    assert endpoints.stack.calls_for("windowed") == before
 
     def wake() -> None:
         assert unpark(endpoints, "windowed").returncode == 0

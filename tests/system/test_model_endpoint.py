@@ -58,22 +58,22 @@ def test_a_change_of_weights_or_counts_makes_no_new_config(endpoints: Endpoints)
 @pytest.mark.capability("F10", "F15")
 def test_an_approval_changes_what_serves_and_a_rejection_goes_back(endpoints: Endpoints) -> None:
     """approved: Latest follows the registry by event; no request fails meanwhile; the old model is not made again."""
-    endpoints.register("follows", serves(1))
-    endpoints.apply("follows", {"name": "all", "model": latest("follows")})
-    endpoints.in_service("follows", "1")
-    second = endpoints.register("follows", serves(2), "PendingManualApproval")
-    with endpoints.asking("follows") as answers:
-        assert endpoints.ask("follows") == "1"
+    endpoints.register("registry", serves(1))
+    endpoints.apply("registry", {"name": "all", "model": latest("registry")})
+    endpoints.in_service("registry", "1")
+    second = endpoints.register("registry", serves(2), "PendingManualApproval")
+    with endpoints.asking("registry") as answers:
+        assert endpoints.ask("registry") == "1"
         endpoints.approve(second, "Approved")
-        endpoints.in_service("follows", "2")
-        assert endpoints.ask("follows") == "2"
+        endpoints.in_service("registry", "2")
+        assert endpoints.ask("registry") == "2"
 
         def reject() -> None:
             endpoints.approve(second, "Rejected")
-            endpoints.in_service("follows", "1")
+            endpoints.in_service("registry", "1")
 
         assert endpoints.stack.created_by(reject) == Counter()
-        assert endpoints.ask("follows") == "1"
+        assert endpoints.ask("registry") == "1"
     assert set(answers) <= {"1", "2"}
     assert answers["failed"] == 0
 
