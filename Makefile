@@ -31,8 +31,8 @@ test: .venv/test ## Every test: unit, scenarios, properties, contracts, simulati
 	@$(RUN) -m pytest -q -n 2 --dist loadfile tests/system
 
 .PHONY: unit
-unit: .venv/test ## The quick tests: neither control plane nor local AWS (under 60 s)
-	@$(RUN) -m pytest -q -n 2 tests/unit tests/scenarios tests/properties tests/jobs --ignore=tests/unit/local_aws -m "not system"
+unit: .venv/test ## The quick tests: no control plane, no local AWS, no training (under 60 s)
+	@$(RUN) -m pytest -q -n 2 tests/unit tests/scenarios tests/properties --ignore=tests/unit/local_aws -m "not system"
 
 .PHONY: lint
 lint: .venv/test ## Format, style, types and layers

@@ -314,7 +314,8 @@ def test_outside_its_window_an_endpoint_is_parked_and_unpark_brings_it_back(endp
     assert not events(endpoints, "windowed", "DriftDetected")
     before = endpoints.stack.calls_for("windowed")
     endpoints.stack.quiet()
-    assert endpoints.stack.calls_for("windowed") == before
+    later = endpoints.stack.calls_for("windowed")[len(before) :]
+    assert set(later) <= {"ListModelPackages"}  # the watch of approvals: one call a group and interval, whoever serves of it
 
     def wake() -> None:
         assert unpark(endpoints, "windowed").returncode == 0
