@@ -26,7 +26,7 @@ from sagemaker_gitops.core.resource import FINALIZER
 from sagemaker_gitops.core.tenancy import Unbound
 from tests.properties.plan_worlds import BOUND, BUSY, FAILED, NOW, SETTINGS, World, worlds
 
-thorough = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+thorough = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 
 def _requests(made: Plan) -> list[AwsRequest]:

@@ -85,7 +85,7 @@ def test_every_document_has_its_line_and_empty_ones_are_left_out() -> None:
     assert list(documents("a: 1\n---\n# nothing\n---\nb: 2\n")) == [(1, {"a": 1}), (5, {"b": 2})]
 
 
-@pytest.mark.parametrize("width", [2, 9, 100])
+@pytest.mark.parametrize("width", [2, 100])
 def test_aliases_that_unfold_without_end_are_refused_in_little_memory(width: int) -> None:
     """failure-modes.md K2: a few hundred bytes that mean gigabytes."""
     levels = [f"a0: &a0 [{', '.join(['x'] * width)}]"]
