@@ -8,9 +8,12 @@ import sys
 from os import environ
 from pathlib import Path
 
+from tests.system.endpoints import Endpoints, pinned, serves
 from tests.system.stack import Stack
 from tests.system.test_champion import Challenge
 
+# plan asks as the operator does: by its names, with its credentials.
+AS_OPERATOR = {"AWS_ACCESS_KEY_ID": "LOCALOPERATOR", "SAGEMAKER_GITOPS_INSTALL_ID": "sandbox"}
 FILE = """\
 apiVersion: sagemaker-gitops.dev/v1alpha1
 kind: ModelEndpoint
@@ -25,7 +28,7 @@ def _command(stack: Stack, *arguments: str) -> str:
     """What a person of the sandbox types; its stdout."""
     done = subprocess.run(
         [sys.executable, "-m", "sagemaker_gitops", *arguments],
-        env={**environ, **stack.sandbox.environment()},
+        env={**environ, **stack.sandbox.environment(), **AS_OPERATOR},
         capture_output=True,
         text=True,
         check=False,
@@ -67,3 +70,32 @@ def test_from_a_run_to_the_pin_of_the_next_version(stack: Stack, tmp_path: Path)
     drawn = _command(stack, "graph", str(live))
     assert "variant all: typed/2, 100%  <- group.team-a.typed" in drawn
     assert "ModelEndpoint typed [InService]" in drawn
+
+
+def test_plan_tells_what_an_edit_of_an_endpoint_would_call(stack: Stack, tmp_path: Path) -> None:
+    """Nothing for what serves; a share alone is one call; another version is made beside the old one. Nothing of it is done."""
+    endpoints = Endpoints(stack)
+    for version in (1, 2):
+        endpoints.register("foreseen", serves(version))
+    endpoints.apply("foreseen", pinned("foreseen", 1))
+    endpoints.in_service("foreseen", "1")
+
+    def planned(*given: str) -> list[str]:
+        calls: list[str] = json.loads(_command(stack, "plan", "-o", "json", "-n", stack.namespace, *given))[0]["calls"]
+        return [call.partition(" ")[0].removeprefix("sagemaker:") for call in calls]
+
+    def edited(**changes: object) -> list[str]:
+        spec = {"variants": [pinned("foreseen", 1) | changes]}
+        manifest = {"apiVersion": "sagemaker-gitops.dev/v1alpha1", "kind": "ModelEndpoint", "metadata": {"name": "foreseen"}, "spec": spec}
+        path = tmp_path / "edited.json"
+        path.write_text(json.dumps(manifest))
+        return planned(str(path))
+
+    answers: list[list[str]] = []
+    made = stack.created_by(
+        lambda: answers.extend(
+            [planned("mep/foreseen"), edited(weight=0.5), edited(model={"package": {"group": "foreseen", "version": 2}})]
+        )
+    )
+    assert answers == [[], ["UpdateEndpointWeightsAndCapacities"], ["CreateModel", "CreateEndpointConfig", "UpdateEndpoint"]]
+    assert not made

@@ -235,3 +235,19 @@ def test_a_label_or_an_annotation_calls_nothing(endpoints: Endpoints) -> None:
     endpoints.stack.sandbox.kubectl("annotate", "mep", "labelled", "-n", endpoints.stack.namespace, "argocd.argoproj.io/tracking-id=x")
     endpoints.stack.quiet()
     assert not [call for call in endpoints.stack.calls_for("labelled")[calls:] if call.startswith(("Create", "Update", "Delete"))]
+
+
+@pytest.mark.capability("F12")
+def test_requests_and_answers_are_captured_under_the_tenants_prefix(endpoints: Endpoints) -> None:
+    """aws-cdk#14887: capture is part of the config, and lands where monitoring looks for it."""
+    capture = {"initialSamplingPercentage": 100, "captureModes": ["Input", "Output"]}
+    endpoints.served("captures", 3, dataCapture=capture)
+    assert endpoints.ask("captures") == "3"
+    s3, deadline, found = endpoints.stack.client("s3"), time.monotonic() + 30, ""
+    while not found:
+        assert time.monotonic() < deadline, "nothing was captured"
+        for item in s3.list_objects_v2(Bucket="team-a-ml", Prefix="artifacts/team-a/captures/capture/").get("Contents", ()):
+            found += s3.get_object(Bucket="team-a-ml", Key=item["Key"])["Body"].read().decode()
+        time.sleep(0.5)
+    record = json.loads(found.splitlines()[0])["captureData"]
+    assert (record["endpointInput"]["data"], record["endpointOutput"]["data"].strip()) == ("1", "3")

@@ -19,9 +19,10 @@ from sagemaker_gitops.cli.files import Manifest, is_name, of_kind
 from sagemaker_gitops.core import tenancy
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.errors import Finding, InvalidResource
-from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of
-from sagemaker_gitops.core.kinds.model_endpoint.facts import Asked, BatchJob, ModelEndpointFacts
-from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass
+from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of, models_of
+from sagemaker_gitops.core.kinds.model_endpoint.facts import Asked, BatchJob, ModelEndpointFacts, ModelFact
+from sagemaker_gitops.core.kinds.model_endpoint.preview import preview, standing_for
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
 from sagemaker_gitops.core.kinds.model_endpoint.transform import create_transform_job, job_of
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
 from sagemaker_gitops.core.kinds.training_run.facts import InputVersion, Source
@@ -132,12 +133,18 @@ def lint_endpoint(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[F
     return findings if findings or spec.batch is None else job_findings(*_batch(manifest, spec, bound[0]))
 
 
-def batch_request(manifest: Manifest, everything: Sequence[Manifest]) -> AwsRequest | None:
-    """CreateTransformJob of a ModelEndpoint that lints clean; None when it has no batch, or its Tenant is not among the manifests."""
+def endpoint_requests(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[tuple[str, AwsRequest], ...] | None:
+    """(step, request) of a ModelEndpoint that lints clean; None when its Tenant is not among the manifests."""
     given = [tenant for tenant in map(_tenant, of_kind(everything, "Tenant")) if tenant]
     bound = [tenant for tenant in given if manifest.namespace in (tenant.spec.namespaces or ())]
+    if len(bound) != 1:
+        return None
     spec = read(ModelEndpointSpec, manifest.spec)
-    return create_transform_job(*_batch(manifest, spec, bound[0])) if len(bound) == 1 and spec.batch is not None else None
+    models: dict[str, ModelFact] = {name: standing_for(model) for name, (_, model) in models_of(spec).items()}
+    facts = ModelEndpointFacts(bound[0], models=models)
+    snapshot = Snapshot(manifest.key, "", "", 0, spec=dict(manifest.spec or {}))
+    served = preview(build_serving(Pass(snapshot, spec, facts, Settings(INSTALL), datetime.min))) if spec.variants else ()
+    return (*served, *((("batch", create_transform_job(*_batch(manifest, spec, bound[0]))),) if spec.batch is not None else ()))
 
 
 def _batch(manifest: Manifest, spec: ModelEndpointSpec, tenant: Bound) -> tuple[Pass, BatchJob]:

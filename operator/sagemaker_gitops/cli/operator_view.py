@@ -1,11 +1,13 @@
-"""The operator's own eyes for commands: the same kind, the same AWS door, without a queue behind it and never asked to execute."""
+"""The operator's own eyes for commands: the same kinds, the same AWS door, without a queue behind them and never asked to execute."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 
 from sagemaker_gitops.aws.clients import Clients
+from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.slots import Slots
 from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind
@@ -14,6 +16,7 @@ from sagemaker_gitops.cli.errors import USAGE, CommandError
 from sagemaker_gitops.config import ConfigError, Settings
 from sagemaker_gitops.core.kinds.training_run.settings import Settings as PlanSettings
 from sagemaker_gitops.runtime.clock import SystemClock
+from sagemaker_gitops.runtime.ports import Kind
 
 
 class Uncounted:
@@ -34,8 +37,11 @@ def clients(install: str) -> tuple[Clients, Settings]:
     return Clients(settings.aws_endpoint_url, limits, Uncounted(), clock.now, clock.monotonic), settings
 
 
-def kind(aws: Clients, settings: Settings, references: References) -> TrainingRunKind:
-    """The TrainingRun kind of the operator, looking before it says that something would be created."""
-    plan_settings = PlanSettings(settings.install_id, settings.absence_interval, settings.glue_quarantine, settings.create_quarantine)
-    made = TrainingRunKind(aws, references, plan_settings, Slots(references.enqueue, references.exists))
-    return replace(made, optimistic=False)
+def kinds(aws: Clients, settings: Settings, references: References) -> Mapping[str, Kind]:
+    """The operator's kinds by name, looking before they say that something would be created."""
+    plan_settings = PlanSettings(
+        settings.install_id, settings.absence_interval, settings.glue_quarantine, settings.create_quarantine, settings.prices
+    )
+    runs = TrainingRunKind(aws, references, plan_settings, Slots(references.enqueue, references.exists))
+    made = (replace(runs, optimistic=False), ModelEndpointKind(aws, references, plan_settings))
+    return {kind.name: kind for kind in made}

@@ -15,21 +15,28 @@ from typing import Any
 
 import yaml
 
+from sagemaker_gitops.api.kinds import KINDS
 from sagemaker_gitops.cli.cluster import Cluster, FilesOverCluster, as_snapshot, connect
 from sagemaker_gitops.cli.errors import FINDINGS, USAGE, CommandError
 from sagemaker_gitops.cli.files import SUFFIXES, Manifest, in_namespace, load, of_kind
 from sagemaker_gitops.cli.offline import frame_findings
-from sagemaker_gitops.cli.operator_view import clients, kind
+from sagemaker_gitops.cli.operator_view import clients, kinds
 from sagemaker_gitops.cli.output import add_output, show
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.errors import AwsFailure, InvalidResource
 from sagemaker_gitops.core.plan import Plan
 from sagemaker_gitops.core.resource import Key, Snapshot
+from sagemaker_gitops.runtime.ports import Kind
+
+PLANNED = tuple(kind for kind, api in KINDS.items() if api.scope == "Namespaced")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "given", nargs="+", metavar="PATH|NAME", help="file, folder, kustomization, - for stdin, or name of a TrainingRun in the cluster"
+        "given",
+        nargs="+",
+        metavar="PATH|NAME",
+        help="file, folder, kustomization, - (stdin); or NAME (of a TrainingRun) or KIND/NAME in the cluster",
     )
     parser.add_argument("-n", "--namespace", default="", help="of names, and of manifests that name none (default: the context's)")
     parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
@@ -39,11 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     manifests = load(item for item in options.given if _is_path(item))
-    names = [item for item in options.given if not _is_path(item)]
-    if not names and not of_kind(manifests, "TrainingRun"):
-        raise CommandError("there is no TrainingRun in what was given")
+    named = [_named(item) for item in options.given if not _is_path(item)]
+    if not named and not any(of_kind(manifests, kind) for kind in PLANNED):
+        raise CommandError(f"there is no {' and no '.join(PLANNED)} in what was given")
     try:
-        planned = asyncio.run(_plans(manifests, names, options))
+        planned = asyncio.run(_plans(manifests, named, options))
     except AwsFailure as error:
         raise CommandError(f"AWS: {error}") from error
     show(options.output, planned, "\n\n".join(map(_text, planned)))
@@ -51,11 +58,20 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _is_path(text: str) -> bool:
-    """Names of objects have no slash; a file of that name in this folder goes first."""
-    return text == "-" or "/" in text or text.endswith(SUFFIXES) or Path(text).exists()
+    """A file of that name in this folder goes first."""
+    return text == "-" or text.endswith(SUFFIXES) or Path(text).exists() or ("/" in text and _named(text)[0] not in PLANNED)
 
 
-async def _plans(given: list[Manifest], names: list[str], options: argparse.Namespace) -> list[dict[str, Any]]:
+def _named(text: str) -> tuple[str, str]:
+    """(kind, name) of NAME or KIND/NAME, the kind in one of the spellings that kubectl takes."""
+    given, slash, name = text.partition("/")
+    if not slash:
+        return "TrainingRun", text
+    spelled = {word: kind for kind in PLANNED for word in (kind.lower(), KINDS[kind].plural, *KINDS[kind].short_names)}
+    return spelled.get(given.lower(), given), name
+
+
+async def _plans(given: list[Manifest], named: list[tuple[str, str]], options: argparse.Namespace) -> list[dict[str, Any]]:
     aws, settings = clients(options.install_id)
     cluster = connect(options.context)
     namespace = options.namespace or cluster.namespace
@@ -63,37 +79,37 @@ async def _plans(given: list[Manifest], names: list[str], options: argparse.Name
     try:
         references = FilesOverCluster(cluster, manifests)
         await references.read()
-        eyes = kind(aws, settings, references)
-        planned = [await _applied(eyes, cluster, manifest) for manifest in of_kind(manifests, "TrainingRun")]
-        return planned + [await _as_it_is(eyes, cluster, Key("TrainingRun", namespace, name)) for name in names]
+        eyes = kinds(aws, settings, references)
+        planned = [await _applied(eyes[kind], cluster, manifest) for kind in PLANNED for manifest in of_kind(manifests, kind)]
+        return planned + [await _as_it_is(eyes[kind], cluster, Key(kind, namespace, name)) for kind, name in named]
     finally:
         await cluster.session.close()
         aws.close()
 
 
-async def _applied(eyes: Any, cluster: Cluster, manifest: Manifest) -> dict[str, Any]:
+async def _applied(eyes: Kind, cluster: Cluster, manifest: Manifest) -> dict[str, Any]:
     if findings := frame_findings(manifest):
-        return {"run": str(manifest.key), "findings": [str(finding) for finding in findings]}
+        return {"object": str(manifest.key), "findings": [str(finding) for finding in findings]}
     live = await cluster.get(manifest.key)
     return await _planned(eyes, live, as_snapshot(manifest, live))
 
 
-async def _as_it_is(eyes: Any, cluster: Cluster, key: Key) -> dict[str, Any]:
+async def _as_it_is(eyes: Kind, cluster: Cluster, key: Key) -> dict[str, Any]:
     live = await cluster.get(key)
     if live is None:
-        where = f"no TrainingRun {key.name} in namespace {key.namespace}"
+        where = f"no {key.kind} {key.name} in namespace {key.namespace}"
         raise CommandError(f"there is no file {key.name} here, and {where} (-n names another)", USAGE)
     return await _planned(eyes, live, live)
 
 
-async def _planned(eyes: Any, live: Snapshot | None, wanted: Snapshot) -> dict[str, Any]:
+async def _planned(eyes: Kind, live: Snapshot | None, wanted: Snapshot) -> dict[str, Any]:
     now = datetime.now(UTC)
     try:
         resource = eyes.parse(wanted)
     except InvalidResource as error:
-        return {"run": str(wanted.key), "findings": [str(finding) for finding in error.findings]}
+        return {"object": str(wanted.key), "findings": [str(finding) for finding in error.findings]}
     facts = await eyes.observe(wanted, resource, now)
-    return {"run": str(wanted.key), "diff": _diff(live, wanted)} | _described(eyes.plan(wanted, resource, facts, now))
+    return {"object": str(wanted.key), "diff": _diff(live, wanted)} | _described(eyes.plan(wanted, resource, facts, now))
 
 
 def _described(made: Plan) -> dict[str, Any]:
@@ -125,8 +141,8 @@ def _diff(live: Snapshot | None, wanted: Snapshot) -> str:
 
 def _text(item: dict[str, Any]) -> str:
     if item.get("findings"):
-        return "\n".join([item["run"], *(f"  {finding}" for finding in item["findings"])])
-    lines = [f"{item['run']}: {item['phase']} ({item['reason']}) {item['message']}"]
+        return "\n".join([item["object"], *(f"  {finding}" for finding in item["findings"])])
+    lines = [f"{item['object']}: {item['phase']} ({item['reason']}) {item['message']}"]
     width = max((9, *(len(step["name"]) for step in item["steps"])))
     lines += [f"  {step['name']:<{width}} {step['what']:<12} {step['state']:<11} {step['awsName']}".rstrip() for step in item["steps"]]
     lines += [f"  would call {call}" for call in item["calls"]] or ["  would call nothing"]

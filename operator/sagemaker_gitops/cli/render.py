@@ -1,4 +1,4 @@
-"""`render`: the exact AWS requests of a TrainingRun, in order, and the batch jobs of a ModelEndpoint, from the operator's own code."""
+"""`render`: the exact AWS requests of TrainingRuns and ModelEndpoints, in order, from the operator's own code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 
 from sagemaker_gitops.cli.errors import FINDINGS, CommandError
 from sagemaker_gitops.cli.files import Manifest, load, of_kind
-from sagemaker_gitops.cli.offline import batch_request, examine, lint_endpoint
+from sagemaker_gitops.cli.offline import endpoint_requests, examine, lint_endpoint
 from sagemaker_gitops.cli.output import add_output, show
 from sagemaker_gitops.cli.progress import say
 from sagemaker_gitops.core.actions import Action, AwsRequest
@@ -24,13 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     manifests = load(options.paths)
-    runs = of_kind(manifests, "TrainingRun")
-    batches = [manifest for manifest in of_kind(manifests, "ModelEndpoint") if (manifest.spec or {}).get("batch")]
-    if not runs and not batches:
-        raise CommandError("there is no TrainingRun, and no ModelEndpoint with batch, in what was given")
+    runs, endpoints = of_kind(manifests, "TrainingRun"), of_kind(manifests, "ModelEndpoint")
+    if not runs and not endpoints:
+        raise CommandError("there is no TrainingRun and no ModelEndpoint in what was given")
     rendered = [entry for manifest in runs for entry in _rendered(manifest, manifests)]
-    rendered += [_batch(manifest, manifests) for manifest in batches]
-    say("note: hashes in names stand for input versions that only S3 knows; the operator's names will differ")
+    rendered += [entry for manifest in endpoints for entry in _served(manifest, manifests)]
+    say("note: hashes in names stand for what only S3 and the registry know; the operator's names will differ")
     if any(entry["step"] == EVALUATE_CHAMPION for entry in rendered):
         say("note: the archive of the champion is known when the gates are judged; artifactPrefix/champion/model.tar.gz stands for it")
     show(options.output, rendered, yaml.safe_dump_all(rendered, sort_keys=False, width=140).rstrip())
@@ -48,16 +47,16 @@ def _rendered(manifest: Manifest, manifests: list[Manifest]) -> list[dict[str, A
     return [{"run": str(manifest.key), "step": step} | _described(action) for step, action in preview(examined.run)]
 
 
-def _batch(manifest: Manifest, manifests: list[Manifest]) -> dict[str, Any]:
+def _served(manifest: Manifest, manifests: list[Manifest]) -> list[dict[str, Any]]:
     findings = lint_endpoint(manifest, manifests)
     for finding in findings:
         say(f"{manifest.origin}: {manifest.key}: {finding}")
     if findings:
         raise CommandError("mend these first", FINDINGS)
-    request = batch_request(manifest, manifests)
-    if request is None:
+    requests = endpoint_requests(manifest, manifests)
+    if requests is None:
         raise CommandError(f"{manifest.key}: which Tenant names its namespace is not known; give the Tenant's file too")
-    return {"endpoint": str(manifest.key), "step": "batch"} | _described(request)
+    return [{"endpoint": str(manifest.key), "step": step} | _described(request) for step, request in requests]
 
 
 def _described(action: Action) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.cli.main import main
 
 TENANT = "manifests/samples/tenant/tenant.yaml"
@@ -23,6 +24,9 @@ kind: ConfigMap
 metadata: {name: digits-sample, namespace: team-a}
 data: {sample.csv: "1,2"}
 """
+SCALED = ENDPOINT.replace("version: 1", "version: 7").replace(
+    "resources:", "autoscaling: {minCapacity: 1, maxCapacity: 4, targetInvocationsPerInstance: 200}, resources:"
+)
 SERVERLESS = ENDPOINT.replace("resources: {instanceType: ml.m5.large}", "serverless: {memorySizeInMB: 2048, maxConcurrency: 5}")
 TESTED = ENDPOINT + "  smokeTest: {payload: {configMapRef: {name: digits-sample, key: sample.csv}}}\n"
 TOPIC = "arn:aws:sns:eu-central-1:999999999999:a"
@@ -108,7 +112,26 @@ def test_render_prints_the_batch_job(tmp_path: Path, capsys: pytest.CaptureFixtu
     path = tmp_path / "batch.yaml"
     path.write_text(BATCH)
     assert main(["render", str(path), TENANT]) == 0
-    (made,) = yaml.safe_load_all(capsys.readouterr().out)
+    *_, made = yaml.safe_load_all(capsys.readouterr().out)
     assert (made["call"], made["step"]) == ("sagemaker:CreateTransformJob", "batch")
     assert made["parameters"]["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"] == "s3://team-a-ml/in/"
     assert made["parameters"]["TransformOutput"]["AssembleWith"] == "Line"
+
+
+def test_render_prints_what_serving_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the order of the calls; what the registry knows is named after it, and every request is one that AWS's model takes."""
+    path = tmp_path / "scaled.yaml"
+    path.write_text(SCALED)
+    assert main(["render", str(path), TENANT]) == 0
+    made = list(yaml.safe_load_all(capsys.readouterr().out))
+    assert [(item["step"], item["call"].partition(":")[2]) for item in made] == [
+        ("models", "CreateModel"),
+        ("config", "CreateEndpointConfig"),
+        ("endpoint", "CreateEndpoint"),
+        ("update", "UpdateEndpoint"),
+        ("autoscaling", "RegisterScalableTarget"),
+        ("autoscaling", "PutScalingPolicy"),
+    ]
+    assert made[0]["parameters"]["PrimaryContainer"]["Image"] == "image-of-model-package/digits/7"
+    assert made[1]["parameters"]["ProductionVariants"][0]["ModelName"] == made[0]["parameters"]["ModelName"]
+    assert all(not validate("sagemaker", item["call"].partition(":")[2], item["parameters"]) for item in made[:4])

@@ -42,7 +42,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     SmokeFacts,
 )
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
-from sagemaker_gitops.core.kinds.model_endpoint.requests import create_config, create_endpoint, create_models, update_endpoint
+from sagemaker_gitops.core.kinds.model_endpoint.preview import preview
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import recorded, stand_config, stand_name
@@ -378,15 +378,10 @@ def _forbidden(binding: Bound, spec: ModelEndpointSpec, facts: ModelEndpointFact
         return True
 
 
-def _creating(serving: Serving) -> tuple[AwsRequest, ...]:
-    update = update_endpoint(serving, alarms.rollback_alarms(serving))
-    return (*create_models(serving), create_config(serving), create_endpoint(serving), update)
-
-
 def _request_findings(serving: Serving) -> tuple[Finding, ...]:
     """Every creating request against botocore's model, before the first of them is sent."""
     return tuple(
         Finding(f"{action.operation}.{finding.path}", finding.message)
-        for action in (*_creating(serving), *scaling.requests(serving), *alarms.requests(serving))
+        for _, action in preview(serving)
         for finding in validate(action.service, action.operation, action.parameters)
     )

@@ -18,6 +18,8 @@ from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Bound
 
 CAPTURE_FOLDER = "capture"
+# Without it AWS captures everything as Base64 (CaptureContentTypeHeader, API Reference).
+READABLE = {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json", "application/jsonlines"]}
 NOTHING: Mapping[str, str] = {}
 
 
@@ -80,6 +82,7 @@ class Serving:
             "InitialSamplingPercentage": capture.initial_sampling_percentage,
             "DestinationS3Uri": f"{self.effective.artifact_prefix}{self.owner.namespace}/{self.owner.name}/{CAPTURE_FOLDER}/",
             "CaptureOptions": [{"CaptureMode": mode} for mode in capture.capture_modes],
+            "CaptureContentTypeHeader": READABLE,
         }
         return config | ({"KmsKeyId": self.effective.kms_key_arn} if self.effective.kms_key_arn else {})
 
