@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
+
+import pytest
 
 from tests.system.stack import SKLEARN, TRAIN, Stack, condition
 
@@ -97,23 +99,42 @@ def _told_after(stack: Stack, name: str, ended: datetime) -> timedelta:
     return writes[-1].received - ended
 
 
-def test_the_end_is_told_within_two_seconds(stack: Stack) -> None:
+def _told_in_time(told: Callable[[int], timedelta]) -> None:
+    """The best of three: another process on this machine may hold up any one of them, and a poll would hold up all."""
+    took = []
+    for trial in range(3):
+        took.append(told(trial))
+        if took[-1] < NOTICED:
+            return
+    raise AssertionError(took)
+
+
+@pytest.mark.parametrize(("name", "script"), [("told-good", TRAIN), ("told-bad", "raise ValueError('no')\n")])
+def test_the_end_is_told_within_two_seconds(stack: Stack, name: str, script: str) -> None:
     """Both ends, from the job's own end time to the status write that the audit log shows."""
-    for name, script in (("told-good", TRAIN), ("told-bad", "raise ValueError('no')\n")):
-        stack.run(name, files={"train.py": script})
-        stack.ended(name)
-        assert _told_after(stack, name, stack.describe_job(name)["TrainingEndTime"]) < NOTICED
+
+    def told(trial: int) -> timedelta:
+        stack.run(f"{name}-{trial}", files={"train.py": script})
+        stack.ended(f"{name}-{trial}")
+        return _told_after(stack, f"{name}-{trial}", stack.describe_job(f"{name}-{trial}")["TrainingEndTime"])
+
+    _told_in_time(told)
 
 
 def test_a_glue_run_that_fails_is_told_within_two_seconds(stack: Stack) -> None:
     """Ready=False, Stalled=True with Glue's message and log, and kstatus agrees."""
     files = {"prepare.py": "raise KeyError('no such column')\n", "train.py": TRAIN}
     train = {"framework": SKLEARN, "entryPoint": "train.py", "channels": ["train"]}
-    stack.run("told-glue", files=files, prepare={"glue": {"script": "prepare.py", "outputs": ["train"]}}, train=train)
-    step = stack.ended("told-glue")["steps"][0]
-    run = stack.client("glue").get_job_run(JobName=step["awsName"], RunId=step["runId"])["JobRun"]
-    assert _told_after(stack, "told-glue", run["CompletedOn"]) < NOTICED
-    assert kstatus(stack.get("told-glue")) == "Failed"
+
+    def told(trial: int) -> timedelta:
+        name = f"told-glue-{trial}"
+        stack.run(name, files=files, prepare={"glue": {"script": "prepare.py", "outputs": ["train"]}}, train=train)
+        step = stack.ended(name)["steps"][0]
+        run = stack.client("glue").get_job_run(JobName=step["awsName"], RunId=step["runId"])["JobRun"]
+        assert kstatus(stack.get(name)) == "Failed"
+        return _told_after(stack, name, run["CompletedOn"])
+
+    _told_in_time(told)
 
 
 def test_every_condition_says_for_which_generation(stack: Stack) -> None:
