@@ -30,6 +30,11 @@ def unsupported(what: str) -> AwsError:
     return validation(f"{what} is not supported in this local AWS.")
 
 
+def expression(name: str, why: str) -> AwsError:
+    """A metric math expression that cannot be carried out; the beginning is AWS's, the reason ours."""
+    return validation(f"Error in expression '{name}': {why}")
+
+
 def alarm_absent() -> AwsError:
     return AwsError("ResourceNotFound", "", status=404)
 
