@@ -37,7 +37,6 @@ FALL_THROUGH: Final[dict[str, re.Pattern[str]]] = {
         r"|Databases|Tables|TableVersions|PartitionIndexes|Connections|Schemas|Registries|Dev[A-Za-z]+"
         r"|DataCatalogEncryptionSettings|ResourcePolic[a-z]+|SchemaByDefinition)$|StartCrawler$|StopCrawler$"
     ),
-    "cloudwatch": re.compile(r"(Put|Get|List|Delete)Dashboards?$"),
 }
 """Families of our own services that stay moto's: records without behaviour. The rest is ours or refused."""
 

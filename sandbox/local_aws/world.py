@@ -40,8 +40,8 @@ class World:
 
     `folder` is this instance's scratch folder. `settings` are numbers that `/_local/settings` can change
     while running (seconds of AWS time unless the name says otherwise); a service sets its defaults with
-    `settings.setdefault` and reads them at each use. `cost` and `quotas` are set by the service that owns
-    them.
+    `settings.setdefault` and reads them at each use. `cost`, `quotas` and `picture` (a dashboard's name
+    -> a PNG; ValueError when there is none) are set by the service that owns them.
     """
 
     account: str
@@ -55,6 +55,7 @@ class World:
     client_factory: Callable[[str], Any]
     quotas: Quotas | None = None
     cost: Cost | None = None
+    picture: Callable[[str], bytes] | None = None
     settings: dict[str, float] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict)
     _closers: list[Callable[[], None]] = field(default_factory=list)
