@@ -281,6 +281,22 @@ def test_a_model_quality_job_gets_merged_data(watch: Watch, endpoint: str) -> No
     assert wanted.items() <= report["environment"].items()
 
 
+def test_the_baseline_lies_where_the_environment_says(watch: Watch, endpoint: str) -> None:
+    """Statistics and constraints, by the names of their files."""
+    folder = f"baseline/{endpoint}"
+    baseline = {
+        "StatisticsResource": {"S3Uri": watch.kit.put(f"{folder}/statistics.json", "S")},
+        "ConstraintsResource": {"S3Uri": watch.kit.put(f"{folder}/constraints.json", "C")},
+    }
+    name = watch.schedule(watch.defined(endpoint, DataQualityBaselineConfig=baseline))
+    watch.next_hour()
+    watch.ended(name)
+    report = watch.report(endpoint)
+    for kind, text in (("statistics", "S"), ("constraints", "C")):
+        path = report["environment"][f"baseline_{kind}"]
+        assert report["files"][path.removeprefix("/opt/ml/processing/")] == text
+
+
 def test_now_runs_once(watch: Watch, endpoint: str) -> None:
     """Over the span that the schedule says; an inline definition needs no other."""
     kit = watch.kit

@@ -1,4 +1,4 @@
-"""The README says of every member of the requests for inference, alarms and monitoring whether it takes effect: nothing is ignored in silence."""
+"""The README says of every member of many requests whether it takes effect: nothing is ignored in silence."""
 
 from __future__ import annotations
 
