@@ -1,4 +1,4 @@
-"""The admin API under `/_local/`: clock, ledger, faults, roles, settings, quotas and cost, all JSON.
+"""The admin API under `/_local/`: clock, ledger, faults, roles, settings, quotas and cost, all JSON; dashboards as pictures.
 
 Meant for tests and tools on this machine; the server listens on the loopback interface only.
 """
@@ -31,7 +31,7 @@ from local_aws.world import World
 PREFIX: Final = "/_local/"
 
 Document = dict[str, Any]
-Route = Callable[[Document], Document]
+Route = Callable[[Document], Document | bytes]
 
 
 class Admin:
@@ -47,6 +47,7 @@ class Admin:
             ("GET", "ledger"): self._ledger,
             ("GET", "ledger/summary"): self._summary,
             ("GET", "cost"): self._cost,
+            ("GET", "dashboard"): self._picture,
             ("GET", "quotas"): self._quotas,
             ("PUT", "quotas"): self._set_quotas,
             ("GET", "settings"): self._settings,
@@ -106,6 +107,11 @@ class Admin:
 
     def _cost(self, document: Document) -> Document:
         return self._world.cost.report() if self._world.cost else {}
+
+    def _picture(self, document: Document) -> bytes:
+        if self._world.picture is None:
+            raise ValueError("name: this local AWS has no dashboards")
+        return self._world.picture(_text(document, "name"))
 
     def _quotas(self, document: Document) -> Document:
         return self._world.quotas.report() if self._world.quotas else {}
@@ -214,7 +220,9 @@ class Admin:
         return self._health(document)
 
 
-def _answer(status: int, document: Document) -> Answer:
+def _answer(status: int, document: Document | bytes) -> Answer:
+    if isinstance(document, bytes):
+        return Answer(status, (("Content-Type", "image/png"),), document)
     body = json.dumps(document).encode()
     return Answer(status, (("Content-Type", "application/json"),), body)
 

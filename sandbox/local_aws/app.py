@@ -142,7 +142,7 @@ class App:
         request = exchange.known
         service, operation = request.service, request.operation
         if service not in OWN_SERVICES:
-            return self._moto(exchange.environ, service, operation)
+            return self._hooked(exchange)
         model = operation_model(service, operation)
         handler = self._operations.get((service, operation))
         if model is None or (handler is None and not falls_through(service, operation)):
@@ -151,12 +151,25 @@ class App:
         params = rest.validated(model, request.params) if of_runtime else validated(model, request.params, request.protocol)
         if handler is None:
             return self._moto(exchange.environ, service, operation)
-        region = request.region or self._world.region
-        call = Call(service, operation, params, exchange.signer, region, exchange.request_id)
-        result = handler(call)
+        result = handler(self._call(exchange, params))
         if of_runtime:
             return rest.answer(model, result, exchange.request_id)
         return answer(model, result, exchange.request_id, request.protocol)
+
+    def _hooked(self, exchange: _Exchange) -> MotoAnswer:
+        """moto's answer, with what we do before and after it."""
+        request = exchange.known
+        hook = self._world.hooks.get((request.service, request.operation))
+        after = None if hook is None else hook(self._call(exchange, request.params))
+        result = self._moto(exchange.environ, request.service, request.operation)
+        if after is not None and not result.error:
+            after()
+        return result
+
+    def _call(self, exchange: _Exchange, params: dict[str, Any]) -> Call:
+        request = exchange.known
+        region = request.region or self._world.region
+        return Call(request.service, request.operation, params, exchange.signer, region, exchange.request_id)
 
     def _refuse(self, exchange: _Exchange, error: AwsError) -> Iterable[bytes]:
         if exchange.request is None:

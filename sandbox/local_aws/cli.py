@@ -56,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--json", action="store_true", help="print the admin API's JSON")
         for field in _FILTERS if name != "health" else ():
             command.add_argument(f"--{field}")
+    drawn = commands.add_parser("dashboard", help="a CloudWatch dashboard as a picture")
+    drawn.add_argument("name")
+    drawn.add_argument("--out", type=Path, help="PNG file to write, default: NAME.png")
+    drawn.add_argument("--url", default=os.environ.get("AWS_ENDPOINT_URL"), help="default: AWS_ENDPOINT_URL")
     return parser
 
 
@@ -113,6 +117,11 @@ def _look(options: argparse.Namespace) -> int:
         raise ValueError("--url: give the URL of the local AWS, or set AWS_ENDPOINT_URL")
     client = AdminClient(options.url)
     wanted = {name: value for name in _FILTERS if (value := getattr(options, name, None)) is not None}
+    if options.command == "dashboard":
+        target = options.out or Path(f"{options.name}.png")
+        target.write_bytes(client.picture(options.name))
+        print(target)
+        return 0
     if options.command == "health":
         _print(client.admin("GET", "health"), True, [])
         return 0

@@ -38,11 +38,19 @@ class AdminClient:
 
     def admin(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One request to `/_local/<path>`; raises AdminError when refused."""
+        return _object(self._answer(method, path, document))
+
+    def picture(self, dashboard: str) -> bytes:
+        """A PNG of a CloudWatch dashboard; raises AdminError when there is none of that name."""
+        return self._answer("GET", f"dashboard?{urlencode({'name': dashboard})}")
+
+    def _answer(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> bytes:
         body = None if document is None else json.dumps(document).encode()
         request = urllib.request.Request(f"{self.url}/_local/{path}", data=body, method=method)
         try:
             with _direct.open(request, timeout=_ANSWER_SECONDS) as response:
-                return _object(response.read())
+                answer: bytes = response.read()
+                return answer
         except urllib.error.HTTPError as error:
             raise AdminError(_object(error.read()).get("error", str(error))) from error
 

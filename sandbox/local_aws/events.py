@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from local_aws.scheduling import targets
 from local_aws.world import World
 
 _log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class Publisher:
     def _deliver(self, event: Event) -> None:
         for rule, target in _targets(self._world.account, self._world.region, event):
             try:
-                _send(self._world.account, self._world.region, rule, target, event)
+                _send(self._world, rule, target, event)
             except Exception:
                 _log.exception("event %s was not delivered to %s", event["detail-type"], target["Arn"])
 
@@ -86,16 +87,12 @@ def _targets(account: str, region: str, event: Event) -> Iterator[tuple[Any, dic
             yield from ((rule, target) for target in list(rule.targets))
 
 
-def _send(account: str, region: str, rule: Any, target: Mapping[str, Any], event: Event) -> None:
-    """Straight into an SQS queue; another kind of target, or one that changes its input, through moto."""
-    _, _, service, _, _, resource = target["Arn"].split(":", 5)
-    if service != "sqs" or {"Input", "InputPath", "InputTransformer"} & target.keys():
+def _send(world: World, rule: Any, target: Mapping[str, Any], event: Event) -> None:
+    """Straight into a queue or to a topic; another kind of target, or one that changes its input, through moto."""
+    if targets.service(target["Arn"]) in targets.SERVICES and not {"Input", "InputPath", "InputTransformer"} & target.keys():
+        targets.send(world, target, json.dumps(event))
+    else:
         _send_through_moto(rule, target, event)
-        return
-    from moto.sqs.models import sqs_backends
-
-    group = target.get("SqsParameters", {}).get("MessageGroupId")
-    sqs_backends[account][region].send_message(queue_name=resource, message_body=json.dumps(event), group_id=group)
 
 
 def _send_through_moto(rule: Any, target: Mapping[str, Any], event: Event) -> None:

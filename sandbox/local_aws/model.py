@@ -6,6 +6,7 @@ repeated here.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Final
 
@@ -65,6 +66,26 @@ def split_target(target: str) -> tuple[str, str]:
     """(service, operation) of an `X-Amz-Target` header; an unknown prefix is returned in lower case."""
     prefix, _, operation = target.rpartition(".")
     return TARGETS.get(prefix, prefix.lower()), operation
+
+
+REST: Final = ("scheduler",)
+"""REST services of moto whose operations are told apart, for the ledger, for denials and for what we add to them."""
+
+
+def rest_operation(service: str, method: str, path: str) -> tuple[str, dict[str, str]] | None:
+    """(operation, members in the path) of a request to one of REST; None for a path that it does not have."""
+    for verb, pattern, operation in _rest_routes(service):
+        if verb == method and (found := pattern.fullmatch(path)):
+            return operation, found.groupdict()
+    return None
+
+
+@cache
+def _rest_routes(service: str) -> tuple[tuple[str, re.Pattern[str], str], ...]:
+    model = service_model(service)
+    assert model is not None, "REST services are botocore's"
+    found = [(name, model.operation_model(name).http) for name in model.operation_names]
+    return tuple((http["method"], re.compile(re.sub(r"\{(\w+)\+?\}", r"(?P<\1>[^/]+)", http["requestUri"])), name) for name, http in found)
 
 
 def noun(operation: str) -> str:

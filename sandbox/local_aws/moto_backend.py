@@ -26,7 +26,6 @@ _CONTENT_TYPES: Final = {"json": "application/x-amz-json-1.1", "rest-json": "app
 FALL_THROUGH: Final[dict[str, re.Pattern[str]]] = {
     "sagemaker": re.compile(
         r"(Associate|Disassociate)TrialComponent$|[A-Z][a-z]+(Experiment|Trial|TrialComponent)s?$"
-        r"|[A-Z][a-z]+(DataQuality|ModelQuality|ModelBias|ModelExplainability)JobDefinitions?$"
         r"|[A-Z][a-z]+Pipelines?$|(Start|Describe|List)PipelineExecutions?$"
         r"|Describe(PipelineDefinitionForExecution|StateMachine)$|ListPipelineParametersForExecution$"
     ),
@@ -37,7 +36,6 @@ FALL_THROUGH: Final[dict[str, re.Pattern[str]]] = {
         r"|Databases|Tables|TableVersions|PartitionIndexes|Connections|Schemas|Registries|Dev[A-Za-z]+"
         r"|DataCatalogEncryptionSettings|ResourcePolic[a-z]+|SchemaByDefinition)$|StartCrawler$|StopCrawler$"
     ),
-    "cloudwatch": re.compile(r"(Put|Get|List|Delete)Dashboards?$"),
 }
 """Families of our own services that stay moto's: records without behaviour. The rest is ours or refused."""
 

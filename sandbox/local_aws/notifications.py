@@ -1,15 +1,19 @@
-"""Messages to an SNS topic from inside this local AWS. Topics and subscriptions are moto's.
+"""Messages to SNS topics, from inside this local AWS and by Publish. Topics and subscriptions are moto's.
 
-SQS subscriptions get them as from SNS; for an email subscription a line goes to `mail.jsonl` in the scratch folder, where a test
-or a person can read it: {"to", "subject", "body", "topicArn", "time"}.
+SQS subscriptions get them as from SNS: in its envelope or raw, by their filter policy. For an email subscription a line goes to
+`mail.jsonl` in the scratch folder, where a test or a person can read it: {"to", "subject", "body", "topicArn", "time"}.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from local_aws.service import Call, Operations
 from local_aws.world import World
 
 _SUBJECT = 100  # SNS refuses longer ones
@@ -17,23 +21,57 @@ _EMAIL = ("email", "email-json")
 _lock = threading.Lock()
 
 
+def operations(world: World) -> Operations:
+    """None of its own: mail is written after moto has accepted a Publish."""
+    world.hooks["sns", "Publish"] = lambda call: _mailing(world, call)
+    return {}
+
+
 def publish(world: World, topic_arn: str, subject: str | None, message: str) -> None:
     """Deliver `message` to every subscription of the topic; botocore's ClientError when there is no such topic."""
-    sns = world.client("sns")
     headed = {} if subject is None else {"Subject": subject[:_SUBJECT]}
-    sns.publish(TopicArn=topic_arn, Message=message, **headed)
-    pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn)
-    lines = [
-        json.dumps(
-            {"to": each["Endpoint"], "subject": subject, "body": message, "topicArn": topic_arn, "time": world.clock.now().isoformat()}
-        )
-        for found in pages
-        for each in found["Subscriptions"]
-        if each["Protocol"] in _EMAIL
-    ]
-    if lines:
-        with _lock, mail_file(world).open("a", encoding="utf-8") as mail:
-            mail.write("\n".join(lines) + "\n")
+    world.client("sns").publish(TopicArn=topic_arn, Message=message, **headed)
+
+
+def _mailing(world: World, call: Call) -> Callable[[], None]:
+    """`call` is in the query protocol: its members are flat."""
+    params: Mapping[str, str] = call.params
+    topic, subject, message = params.get("TopicArn", ""), params.get("Subject"), params.get("Message", "")
+    attributes = dict(_attributes(params))
+
+    def mail() -> None:
+        now = world.clock.now().isoformat()
+        lines = [
+            json.dumps({"to": each.endpoint, "subject": subject, "body": message, "topicArn": topic, "time": now})
+            for each in _subscriptions(world, topic)
+            if each.protocol in _EMAIL and _wanted(each, attributes, message)
+        ]
+        if lines:
+            with _lock, mail_file(world).open("a", encoding="utf-8") as target:
+                target.write("\n".join(lines) + "\n")
+
+    return mail
+
+
+def _attributes(params: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+    for number in itertools.count(1):
+        entry = f"MessageAttributes.entry.{number}"
+        if f"{entry}.Name" not in params:
+            return
+        yield params[f"{entry}.Name"], {"Type": params[f"{entry}.Value.DataType"], "Value": params.get(f"{entry}.Value.StringValue", "")}
+
+
+def _subscriptions(world: World, topic: str) -> list[Any]:
+    # Imported here: moto costs a second, which a tool that only reads this module need not pay.
+    from moto.sns.models import sns_backends
+
+    subscriptions = sns_backends[world.account][world.region].subscriptions.values()
+    return [each for each in list(subscriptions) if each.topic.arn == topic]
+
+
+def _wanted(subscription: Any, attributes: Mapping[str, Mapping[str, str]], message: str) -> bool:
+    matcher = subscription._filter_policy_matcher
+    return matcher is None or bool(matcher.matches(attributes, message))
 
 
 def mail_file(world: World) -> Path:

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 from local_aws.errors import AwsError
 from local_aws.hosting import rest
 from local_aws.ledger import request_hash
-from local_aws.model import OWN_TARGETS, SIGNING_NAMES, name_members, noun, split_target
+from local_aws.model import OWN_TARGETS, REST, SIGNING_NAMES, name_members, noun, rest_operation, split_target
 from local_aws.moto_backend import Environ, buffered
 from local_aws.wire import Protocol, load_json, load_query
 
@@ -168,6 +168,9 @@ def _what(environ: Environ, scope: str) -> _What:
     if scope == "sagemaker" and (invoked := rest.identify(environ, body)) is not None:
         operation, endpoint, params = invoked
         return rest.SERVICE, operation, "json", endpoint, params, _digest(body)
+    if scope in REST and (known := rest_operation(scope, environ["REQUEST_METHOD"], path)) is not None:
+        operation, named = known
+        return scope, operation, "json", named.get("Name", ""), {**(load_json(body) if body else {}), **named}, _digest(body)
     operation = f"{environ['REQUEST_METHOD']} {path}"
     return SIGNING_NAMES.get(scope, scope), operation, "json", "", {}, _digest(body)
 

@@ -34,8 +34,10 @@ SERVICES: Final = (
     "local_aws.glue",
     "local_aws.cloudwatch",
     "local_aws.autoscaling",
+    "local_aws.notifications",
+    "local_aws.scheduling",
 )
-"""Packages with `operations(world)`; the order is the order in which they start, and end in reverse."""
+"""Packages and modules with `operations(world)`; the order is the order in which they start, and end in reverse."""
 
 _THREADS: Final = 32
 _IDLE_SECONDS: Final = 120

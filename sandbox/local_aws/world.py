@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from local_aws.faults import Faults
     from local_aws.identity import Identity
     from local_aws.ledger import Ledger
+    from local_aws.service import Call
 
 
 class Cost(Protocol):
@@ -34,14 +35,19 @@ class Quotas(Protocol):
     def configure(self, values: dict[str, Any]) -> None: ...
 
 
+Hook = Callable[["Call"], Callable[[], None] | None]
+"""Called before moto answers, with the raw parameters; may raise AwsError. What it returns is called once moto has accepted."""
+
+
 @dataclass(slots=True)
 class World:
     """One running local AWS.
 
     `folder` is this instance's scratch folder. `settings` are numbers that `/_local/settings` can change
     while running (seconds of AWS time unless the name says otherwise); a service sets its defaults with
-    `settings.setdefault` and reads them at each use. `cost` and `quotas` are set by the service that owns
-    them.
+    `settings.setdefault` and reads them at each use. `cost`, `quotas` and `picture` (a dashboard's name
+    -> a PNG; ValueError when there is none) are set by the service that owns them.
+    `hooks` are what we add to moto's operations, by service and operation.
     """
 
     account: str
@@ -55,6 +61,8 @@ class World:
     client_factory: Callable[[str], Any]
     quotas: Quotas | None = None
     cost: Cost | None = None
+    picture: Callable[[str], bytes] | None = None
+    hooks: dict[tuple[str, str], Hook] = field(default_factory=dict)
     settings: dict[str, float] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict)
     _closers: list[Callable[[], None]] = field(default_factory=list)

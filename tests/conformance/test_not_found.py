@@ -25,6 +25,8 @@ RUNTIME = ("ValidationError", r"^Endpoint .* of account \d{12} not found\.$")
 MODEL = ("ValidationException", r"^Could not find model ")
 NOT_EXIST = ("ValidationException", r" does not exist\.$")
 GLUE = ("EntityNotFoundException", r".")
+MONITORING = ("ResourceNotFound", r".")
+DASHBOARD = ("ResourceNotFound", r"^Dashboard .* does not exist$")
 
 CASES: list[tuple[str, str, dict[str, Any], tuple[str, str]]] = [
     ("sagemaker", "describe_training_job", {"TrainingJobName": ABSENT}, TRAINING),
@@ -58,6 +60,18 @@ CASES: list[tuple[str, str, dict[str, Any], tuple[str, str]]] = [
     ("sagemaker", "list_tags", {"ResourceArn": "<endpoint-config>"}, CONFIG),
     ("sagemaker", "list_tags", {"ResourceArn": "<endpoint>"}, ENDPOINT),
     ("sagemaker", "list_tags", {"ResourceArn": "<model-package-group>"}, NOT_EXIST),
+    *(
+        ("sagemaker", f"{verb}_{kind}_job_definition", {"JobDefinitionName": ABSENT}, MONITORING)
+        for verb in ("describe", "delete")
+        for kind in ("data_quality", "model_quality", "model_bias", "model_explainability")
+    ),
+    *(
+        ("sagemaker", f"{verb}_monitoring_schedule", {"MonitoringScheduleName": ABSENT}, MONITORING)
+        for verb in ("describe", "start", "stop", "delete")
+    ),
+    ("sagemaker", "list_monitoring_alerts", {"MonitoringScheduleName": ABSENT}, MONITORING),
+    ("cloudwatch", "get_dashboard", {"DashboardName": ABSENT}, DASHBOARD),
+    ("cloudwatch", "delete_dashboards", {"DashboardNames": [ABSENT]}, DASHBOARD),
     ("glue", "get_job", {"JobName": ABSENT}, GLUE),
     ("glue", "update_job", {"JobName": ABSENT, "JobUpdate": {}}, GLUE),
     ("glue", "start_job_run", {"JobName": ABSENT}, GLUE),

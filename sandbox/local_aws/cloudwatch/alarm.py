@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
+from local_aws.cloudwatch.check import period_of
 from local_aws.cloudwatch.evaluation import Rule, State
 from local_aws.metric_store import Metric
 
@@ -66,19 +67,30 @@ class Alarm:
         self.request = {name: value for name, value in request.items() if name != "Tags"}
         self.actions_enabled = request.get("ActionsEnabled", True)
         self.rule = Rule.of(request)
-        self.metric = Metric.of(request["Namespace"], request["MetricName"], request.get("Dimensions", ()))
+        self.period = period_of(request)
         self.configured = now
 
     @property
-    def period(self) -> int:
-        """Seconds."""
-        period: int = self.request["Period"]
-        return period
+    def metric(self) -> Metric | None:
+        """None of an alarm on metric math."""
+        request = self.request
+        return None if "Metrics" in request else Metric.of(request["Namespace"], request["MetricName"], request.get("Dimensions", ()))
 
     @property
-    def statistic(self) -> str:
-        found: str = self.request.get("Statistic") or self.request["ExtendedStatistic"]
+    def statistic(self) -> str | None:
+        """None of an alarm on metric math."""
+        found: str | None = self.request.get("Statistic") or self.request.get("ExtendedStatistic")
         return found
+
+    @property
+    def queries(self) -> Sequence[Mapping[str, Any]]:
+        """What is compared, as MetricDataQueries of which one returns data."""
+        metric = self.metric
+        if metric is None:
+            listed: Sequence[Mapping[str, Any]] = self.request["Metrics"]
+            return listed
+        stat = {"Metric": metric.as_json(), "Period": self.period, "Stat": self.statistic}
+        return [{"Id": "m1", "MetricStat": stat | ({"Unit": self.request["Unit"]} if "Unit" in self.request else {})}]
 
     def actions(self, state: State) -> Sequence[str]:
         """ARNs to be called for that state; none while actions are disabled."""

@@ -1,4 +1,4 @@
-"""Alarms: Put, Describe, Delete, SetAlarmState, history, enabling of actions, and tags.
+"""Alarms: Put, Describe, Delete, SetAlarmState, history and enabling of actions.
 
 The only store of alarms: moto's, which are never evaluated, cannot be reached. Composite alarms are refused. Sources: API
 reference of the operations.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from local_aws.cloudwatch import words
@@ -16,23 +16,23 @@ from local_aws.cloudwatch.alarm import Alarm, Standing
 from local_aws.cloudwatch.check import check
 from local_aws.cloudwatch.evaluator import Evaluator
 from local_aws.cloudwatch.paging import page
+from local_aws.cloudwatch.tags import Tags
 from local_aws.metric_store import Metric
 from local_aws.service import Call, Operations
 from local_aws.services import Services
 
 _DESCRIBED: Final = 50
 _HISTORY: Final = 100
-_MOST_TAGS: Final = 50
 
 
 class Alarms:
     """All alarms of one world, by name."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, tags: Tags) -> None:
         self._services = services
+        self._tags = tags
         self._lock = threading.Lock()
         self._alarms: dict[str, Alarm] = {}
-        self._tags: dict[str, dict[str, str]] = {}
         self._evaluator = Evaluator(services, self.all)
 
     def operations(self) -> Operations:
@@ -45,9 +45,6 @@ class Alarms:
             "SetAlarmState": self.set_state,
             "EnableAlarmActions": lambda call: self._switch(call, True),
             "DisableAlarmActions": lambda call: self._switch(call, False),
-            "TagResource": self.tag,
-            "UntagResource": self.untag,
-            "ListTagsForResource": self.list_tags,
         }
         return {("cloudwatch", operation): handler for operation, handler in handlers.items()}
 
@@ -55,19 +52,21 @@ class Alarms:
         with self._lock:
             return list(self._alarms.values())
 
+    def by_arn(self, arn: str) -> Alarm | None:
+        return next((alarm for alarm in self.all() if alarm.arn == arn), None)
+
     def close(self) -> None:
         self._evaluator.close()
 
     def put(self, call: Call) -> dict[str, Any]:
         request = call.params
         check(request)
-        tags = _tags(request.get("Tags", ()))
         name, now = request["AlarmName"], self._services.now()
         with self._lock:
             present = self._alarms.get(name)
             if present is None:
                 alarm = self._alarms[name] = Alarm(request, self._arn(name), now)
-                self._tags[alarm.arn] = tags
+                self._tags.put(alarm.arn, request.get("Tags", ()))
         if present is not None:
             present.update(request, now)
         self._evaluator.changed()
@@ -99,7 +98,7 @@ class Alarms:
             for name in call.params["AlarmNames"]:
                 alarm = self._alarms.pop(name, None)
                 if alarm is not None:
-                    self._tags.pop(alarm.arn, None)
+                    self._tags.drop(alarm.arn)
         self._evaluator.changed()
         return {}
 
@@ -140,31 +139,6 @@ class Alarms:
         found, token = page(items, params, params.get("MaxRecords", _HISTORY))
         return {"AlarmHistoryItems": found, "NextToken": token}
 
-    def tag(self, call: Call) -> dict[str, Any]:
-        with self._lock:
-            merged = self._tagged(call.params["ResourceARN"]) | _tags(call.params["Tags"])
-            if len(merged) > _MOST_TAGS:
-                raise words.invalid_value(f"A resource can have at most {_MOST_TAGS} tags.")
-            self._tags[call.params["ResourceARN"]] = merged
-        return {}
-
-    def untag(self, call: Call) -> dict[str, Any]:
-        with self._lock:
-            tags = self._tagged(call.params["ResourceARN"])
-            for key in call.params["TagKeys"]:
-                tags.pop(key, None)
-        return {}
-
-    def list_tags(self, call: Call) -> dict[str, Any]:
-        with self._lock:
-            tags = self._tagged(call.params["ResourceARN"])
-            return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
-
-    def _tagged(self, arn: str) -> dict[str, str]:
-        if arn not in self._tags:
-            raise words.resource_absent(arn)
-        return self._tags[arn]
-
     def _switch(self, call: Call, enabled: bool) -> dict[str, Any]:
         for name in call.params["AlarmNames"]:
             alarm = self._alarms.get(name)
@@ -199,7 +173,3 @@ def _chosen(alarm: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
         and params.get("StateValue") in (None, alarm["StateValue"])
         and (prefix is None or any(action.startswith(prefix) for action in called))
     )
-
-
-def _tags(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in tags}

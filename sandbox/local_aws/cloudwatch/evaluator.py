@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from local_aws.alarm_actions import Rung
-from local_aws.cloudwatch import messages
+from local_aws.cloudwatch import messages, queries
 from local_aws.cloudwatch.alarm import Alarm, Standing, as_history
 from local_aws.cloudwatch.evaluation import EXTRA, Datapoint, State, evaluate
 from local_aws.metric_store import MINUTE
@@ -121,12 +121,19 @@ class Evaluator:
         return None
 
     def _points(self, alarm: Alarm, now: float) -> Iterator[Datapoint]:
-        """The periods of the evaluation range that have data, latest first."""
+        """The periods of the evaluation range that have data, latest first; metric math tells no number of samples."""
         resolution = MINUTE if alarm.period >= MINUTE else _SHORT
-        end = now // resolution * resolution
-        for age in range(1, alarm.rule.periods + EXTRA + 1):
+        end, count = now // resolution * resolution, alarm.rule.periods + EXTRA
+        metric = alarm.metric
+        if metric is None:
+            ((_, series),) = queries.results(self._services.metrics, alarm.queries, end - count * alarm.period, end, alarm.period)
+            computed = ((age, end - age * alarm.period) for age in range(1, count + 1))
+            yield from (Datapoint(start, age, series.points[start], 0) for age, start in computed if start in series.points)
+            return
+        assert alarm.statistic is not None, "an alarm on a metric has a statistic"
+        for age in range(1, count + 1):
             start = end - age * alarm.period
-            data = self._services.metrics.window(alarm.metric, start, start + alarm.period, alarm.request.get("Unit"))
+            data = self._services.metrics.window(metric, start, start + alarm.period, alarm.request.get("Unit"))
             value = None if data is None else data.statistic(alarm.statistic)
             if data is not None and value is not None:
                 yield Datapoint(start, age, value, data.count)

@@ -42,12 +42,12 @@ def reason_data(alarm: Alarm, evaluated: Sequence[Datapoint], at: datetime) -> s
         data["startDate"] = moment(starts[0])
     data |= {
         **unit,
-        "statistic": alarm.statistic,
+        **({"statistic": alarm.statistic} if alarm.statistic else {}),
         "period": alarm.period,
         "recentDatapoints": [point.value for point in oldest_first],
         "threshold": alarm.rule.threshold,
         "evaluatedDatapoints": [
-            {"timestamp": moment(start), "sampleCount": point.samples, "value": point.value}
+            {"timestamp": moment(start), **({"sampleCount": point.samples} if point.samples else {}), "value": point.value}
             for start, point in zip(starts, oldest_first, strict=True)
         ],
     }
@@ -56,19 +56,21 @@ def reason_data(alarm: Alarm, evaluated: Sequence[Datapoint], at: datetime) -> s
 
 def event(alarm: Alarm, old: Standing, new: Standing) -> dict[str, Any]:
     """The detail of the event."""
-    stat = {
-        "metric": {
-            "namespace": alarm.metric.namespace,
-            "name": alarm.metric.name,
-            "dimensions": dict(sorted(alarm.metric.dimensions)),
-        },
-        "period": alarm.period,
-        "stat": alarm.statistic,
-    }
-    configuration: dict[str, Any] = {"metrics": [{"id": alarm.id, "metricStat": stat, "returnData": True}]}
+    metrics = [{**_event_metric(query), "id": alarm.id} if alarm.metric else _event_metric(query) for query in alarm.queries]
+    configuration: dict[str, Any] = {"metrics": metrics}
     if "AlarmDescription" in alarm.request:
         configuration["description"] = alarm.request["AlarmDescription"]
     return {"alarmName": alarm.name, "configuration": configuration, "previousState": _state(old), "state": _state(new)}
+
+
+def _event_metric(query: Mapping[str, Any]) -> dict[str, Any]:
+    named = {"id": query["Id"], **({"label": query["Label"]} if "Label" in query else {}), "returnData": query.get("ReturnData", True)}
+    if "Expression" in query:
+        return {**named, "expression": query["Expression"]}
+    stat = query["MetricStat"]
+    dimensions = {each["Name"]: each["Value"] for each in stat["Metric"].get("Dimensions", ())}
+    metric = {"namespace": stat["Metric"]["Namespace"], "name": stat["Metric"]["MetricName"], "dimensions": dimensions}
+    return {**named, "metricStat": {"metric": metric, "period": stat["Period"], "stat": stat["Stat"]}}
 
 
 def _state(standing: Standing) -> dict[str, str]:
@@ -102,6 +104,21 @@ def message(alarm: Alarm, old: Standing, new: Standing, account: str, region: st
 
 
 def _trigger(alarm: Alarm, request: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **_watched(alarm, request),
+        "Period": alarm.period,
+        "EvaluationPeriods": request["EvaluationPeriods"],
+        "DatapointsToAlarm": alarm.rule.breaching,
+        "ComparisonOperator": request["ComparisonOperator"],
+        "Threshold": request["Threshold"],
+        "TreatMissingData": request.get("TreatMissingData", "missing"),
+        "EvaluateLowSampleCountPercentile": request.get("EvaluateLowSampleCountPercentile", ""),
+    }
+
+
+def _watched(alarm: Alarm, request: Mapping[str, Any]) -> dict[str, Any]:
+    if alarm.metric is None or alarm.statistic is None:
+        return {"Metrics": alarm.queries}
     extended = "ExtendedStatistic" in request
     shown = alarm.statistic if extended else {"SampleCount": "SAMPLE_COUNT"}.get(alarm.statistic, alarm.statistic.upper())
     return {
@@ -111,11 +128,4 @@ def _trigger(alarm: Alarm, request: Mapping[str, Any]) -> dict[str, Any]:
         "ExtendedStatistic" if extended else "Statistic": shown,
         "Unit": request.get("Unit"),
         "Dimensions": [{"value": value, "name": name} for name, value in sorted(alarm.metric.dimensions)],
-        "Period": alarm.period,
-        "EvaluationPeriods": request["EvaluationPeriods"],
-        "DatapointsToAlarm": alarm.rule.breaching,
-        "ComparisonOperator": request["ComparisonOperator"],
-        "Threshold": request["Threshold"],
-        "TreatMissingData": request.get("TreatMissingData", "missing"),
-        "EvaluateLowSampleCountPercentile": request.get("EvaluateLowSampleCountPercentile", ""),
     }

@@ -1,34 +1,27 @@
 """PutMetricData, GetMetricStatistics, GetMetricData and ListMetrics over the world's metric store.
 
-Metric math is refused. Sources: API reference of the four operations; a value's timestamp is taken as it is, without AWS's limits
-of two weeks back and two hours ahead, because the clocks of a client and of a sped-up local AWS differ.
+Sources: API reference of the four operations; a value's timestamp is taken as it is, without AWS's limits of two weeks back and
+two hours ahead, because the clocks of a client and of a sped-up local AWS differ.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from local_aws.cloudwatch import words
+from local_aws.cloudwatch import queries, words
+from local_aws.cloudwatch.math.values import Series
 from local_aws.cloudwatch.paging import page
+from local_aws.cloudwatch.queries import is_percentile
 from local_aws.metric_store import MINUTE, UNIT, Distribution, Metric, MetricStore
 from local_aws.service import Call, Operations
 from local_aws.services import Services
 
-_PERCENTILE: Final = re.compile(r"p(100(\.0+)?|[0-9]{1,2}(\.[0-9]{1,10})?)")
-STATISTICS: Final = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
 _SHORT_PERIODS: Final = (1, 5, 10, 20, 30)
 _MOST_POINTS: Final = 1440
 _LISTED: Final = 500
-_QUERIES: Final = 500
-
-
-def is_percentile(statistic: str) -> bool:
-    """Whether it is a percentile as p0 to p100."""
-    return _PERCENTILE.fullmatch(statistic) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,28 +91,19 @@ class MetricOperations:
 
     def data(self, call: Call) -> dict[str, Any]:
         params = call.params
-        queries: Sequence[Mapping[str, Any]] = params["MetricDataQueries"]
-        _check_queries(queries)
+        wanted: Sequence[Mapping[str, Any]] = params["MetricDataQueries"]
+        queries.check(wanted, "MetricDataQueries")
         begin, end = params["StartTime"], params["EndTime"]
         if begin >= end:
             raise words.validation("The parameter EndTime must be greater than StartTime.")
+        for query in wanted:
+            if "MetricStat" in query:
+                _range(begin, end, query["MetricStat"]["Period"])
         descending = params.get("ScanBy", "TimestampDescending") == "TimestampDescending"
-        return {"MetricDataResults": [self._result(query, begin, end, descending) for query in queries if query.get("ReturnData", True)]}
-
-    def _result(self, query: Mapping[str, Any], begin: datetime, end: datetime, descending: bool) -> dict[str, Any]:
-        wanted = query["MetricStat"]
-        first, last, period = _range(begin, end, wanted["Period"])
-        metric = Metric.of(wanted["Metric"]["Namespace"], wanted["Metric"]["MetricName"], wanted["Metric"].get("Dimensions", ()))
-        points = list(self._points(metric, first, last, period, wanted.get("Unit")))
-        found = [(point.start, value) for point in points if (value := point.data.statistic(wanted["Stat"])) is not None]
-        found.sort(reverse=descending)
-        return {
-            "Id": query["Id"],
-            "Label": query.get("Label", metric.name),
-            "Timestamps": [datetime.fromtimestamp(start, UTC) for start, _ in found],
-            "Values": [value for _, value in found],
-            "StatusCode": "Complete",
-        }
+        period = queries.period(wanted)
+        first, last, _ = _range(begin, end, period)
+        found = queries.results(self._store, wanted, first, last, period)
+        return {"MetricDataResults": [_result(query, series, descending) for query, series in found]}
 
     def list(self, call: Call) -> dict[str, Any]:
         wanted = _filter(call.params)
@@ -170,20 +154,15 @@ def _datapoint(point: _Point, plain: Sequence[str], extended: Sequence[str]) -> 
     return {**answer, "ExtendedStatistics": percentiles} if extended else answer
 
 
-def _check_queries(queries: Sequence[Mapping[str, Any]]) -> None:
-    if len(queries) > _QUERIES:
-        raise words.validation(f"The collection MetricDataQueries must not have a size greater than {_QUERIES}.")
-    names = [query["Id"] for query in queries]
-    if len(set(names)) < len(names):
-        raise words.validation("The values for parameter id in MetricDataQueries are not unique.")
-    for index, query in enumerate(queries, 1):
-        if "Expression" in query:
-            raise words.unsupported(f"Metric math (MetricDataQueries.member.{index}.Expression)")
-        if "MetricStat" not in query:
-            raise words.validation(f"The parameter MetricDataQueries.member.{index}.MetricStat is required.\n")
-        stat = query["MetricStat"]["Stat"]
-        if stat not in STATISTICS and not is_percentile(stat):
-            raise words.validation(f"The value {stat} for parameter MetricDataQueries.member.{index}.MetricStat.Stat is not supported.")
+def _result(query: Mapping[str, Any], series: Series, descending: bool) -> dict[str, Any]:
+    points = sorted(series.points.items(), reverse=descending)
+    return {
+        "Id": query["Id"],
+        "Label": series.label,
+        "Timestamps": [datetime.fromtimestamp(start, UTC) for start, _ in points],
+        "Values": [value for _, value in points],
+        "StatusCode": "Complete",
+    }
 
 
 def _check(datum: Mapping[str, Any], path: str) -> None:

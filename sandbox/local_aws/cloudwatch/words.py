@@ -6,7 +6,21 @@ AWS; where none was found the function says so.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
 from local_aws.errors import AwsError
+
+
+class Problem(Protocol):
+    """What `dashboards.check` finds."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def message(self) -> str: ...
 
 
 def validation(message: str) -> AwsError:
@@ -30,6 +44,11 @@ def unsupported(what: str) -> AwsError:
     return validation(f"{what} is not supported in this local AWS.")
 
 
+def expression(name: str, why: str) -> AwsError:
+    """A metric math expression that cannot be carried out; the beginning is AWS's, the reason ours."""
+    return validation(f"Error in expression '{name}': {why}")
+
+
 def alarm_absent() -> AwsError:
     return AwsError("ResourceNotFound", "", status=404)
 
@@ -51,3 +70,36 @@ def statistic(value: str, member: str) -> AwsError:
 def invalid_format(message: str) -> AwsError:
     """AWS's wording was not found."""
     return AwsError("InvalidFormat", message)
+
+
+def dashboard_name(name: str) -> AwsError:
+    return invalid_value(
+        f"The value {name} for field DashboardName contains invalid characters. "
+        "It can only contain alphanumerics, dash (-) and underscore (_).\n"
+    )
+
+
+def dashboard_absent(name: str) -> AwsError:
+    return AwsError("ResourceNotFound", f"Dashboard {name} does not exist", status=404)
+
+
+def dashboard_no_json() -> AwsError:
+    return AwsError("InvalidParameterInput", "The field DashboardBody must be a valid JSON object")
+
+
+def dashboard_message(problem: Problem) -> Mapping[str, str]:
+    """A DashboardValidationMessage."""
+    return {"DataPath": problem.path, "Message": problem.message}
+
+
+def dashboard_invalid(problems: Sequence[Problem]) -> AwsError:
+    listed = json.dumps([{"dataPath": problem.path, "message": problem.message} for problem in problems], indent=2)
+    message = f"The dashboard body is invalid, there are {len(problems)} validation errors:\n{listed}"
+    members = {"dashboardValidationMessages": [dashboard_message(problem) for problem in problems]}
+    return AwsError("InvalidParameterInput", message, members=members)
+
+
+def widget_invalid(problems: Sequence[Problem]) -> AwsError:
+    """AWS's wording was not found."""
+    listed = "; ".join(f"{problem.path} {problem.message}" for problem in problems)
+    return validation(f"The MetricWidget is not valid: {listed}.")

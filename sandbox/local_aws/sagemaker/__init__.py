@@ -18,6 +18,7 @@ from local_aws.world import World
 def operations(world: World) -> Operations:
     """Every SageMaker operation that this local AWS carries out itself."""
     # Imported here: they use modules of this package, whichever is imported first.
+    from local_aws import monitoring
     from local_aws.hosting import service as hosting
     from local_aws.transform.jobs import TransformJobs
 
@@ -32,4 +33,5 @@ def operations(world: World) -> Operations:
         **ModelPackages(shared, tag_store).operations(),
         **hosting.operations(shared, tag_store, models),
         **TransformJobs(shared, tag_store, models).operations(),
+        **monitoring.operations(shared, tag_store),
     }

@@ -99,6 +99,19 @@ def test_encodings_follow_the_content_types(kit: HostingKit) -> None:
     assert [(side["encoding"], side["data"]) for side in found] == [("CSV", "1"), ("JSON", "[1]"), ("BASE64", "/w==")]
 
 
+def test_without_content_types_everything_is_base64(kit: HostingKit) -> None:
+    """The API reference of DataCaptureConfig: what no header names is encoded."""
+    model = kit.model("m", ECHO)
+    name = kit.name("captured")
+    config = {"InitialSamplingPercentage": 100, "DestinationS3Uri": f"s3://{BUCKET}/capture", "CaptureOptions": [{"CaptureMode": "Input"}]}
+    kit.serving(kit.config(kit.variant(model=model), DataCaptureConfig=config), EndpointName=name)
+    kit.invoke(name, "1,2")
+    (line,) = lines(kit, name, 1)
+    side = line["captureData"]["endpointInput"]
+    assert (side["observedContentType"], side["encoding"], base64.b64decode(side["data"])) == ("text/csv", "BASE64", b"1,2")
+    assert not {"inferenceId", "customAttributes"} & line["eventMetadata"].keys()
+
+
 def test_a_full_batch_does_not_wait(kit: HostingKit) -> None:
     """endpoints.captureRecords lines are written without the timer."""
     kit.world.settings |= {"endpoints.captureSeconds": 3600, "endpoints.captureRecords": 3}

@@ -1,4 +1,4 @@
-"""The README says of every member of the inference requests whether it takes effect: nothing is ignored in silence."""
+"""The README says of every member of many requests whether it takes effect: nothing is ignored in silence."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ _WHOLE: Final = frozenset(
         *("ClientConfig", "NotificationConfig", "CaptureOptions", "CaptureContentTypeHeader", "InferenceExecutionConfig"),
         *("TrafficRoutingConfiguration", "MaximumBatchSize", "RollbackMaximumBatchSize", "AutoRollbackConfiguration"),
         *("ExcludeRetainedVariantProperties", "Tags", "ModelClientConfig", "DataProcessing", "ExperimentConfig"),
+        *("BatchTransformInput", "NetworkConfig", "EvaluationWindow", "WarmUpConfiguration", "EvaluationCriteria", "ActionConfiguration"),
+        *("LabelOptions", "AccountId"),
     }
 )
 
 
 def rows() -> dict[str, set[str]]:
     """Operation -> the members that the README's table names for it."""
-    (table,) = re.findall(r"<!-- members -->\n(.*?)<!-- /members -->", _README.read_text(), re.DOTALL)
+    tables: list[str] = re.findall(r"<!-- members -->\n(.*?)<!-- /members -->", _README.read_text(), re.DOTALL)
     found = {}
-    for line in table.splitlines()[2:]:
+    for line in (line for table in tables for line in table.splitlines()[2:]):
         operations, rest = line.strip("|").split("|", 1)
         found |= {operation.strip(): set(re.findall(r"`(\w+)`", rest)) for operation in operations.split(",")}
     return found
@@ -46,10 +48,20 @@ def members(shape: Any) -> Iterator[str]:
                 yield from members(member)
 
 
-@pytest.mark.parametrize("operation", ["CreateModel", "CreateEndpointConfig", "CreateEndpoint", "UpdateEndpoint", "CreateTransformJob"])
-def test_every_member_is_accounted_for(operation: str) -> None:
+OPERATIONS: Final = {
+    "sagemaker": [
+        *("CreateModel", "CreateEndpointConfig", "CreateEndpoint", "UpdateEndpoint", "CreateTransformJob"),
+        *("CreateMonitoringSchedule", "UpdateMonitoringSchedule", "CreateDataQualityJobDefinition", "CreateModelQualityJobDefinition"),
+        *("CreateModelBiasJobDefinition", "CreateModelExplainabilityJobDefinition"),
+    ],
+    "cloudwatch": ["PutMetricAlarm", "GetMetricData", "PutDashboard", "GetMetricWidgetImage"],
+}
+
+
+@pytest.mark.parametrize(("service", "operation"), [(service, each) for service, names in OPERATIONS.items() for each in names])
+def test_every_member_is_accounted_for(service: str, operation: str) -> None:
     """A member that a new botocore brings must be decided on."""
-    model = operation_model("sagemaker", operation)
+    model = operation_model(service, operation)
     assert model is not None
     # The transform row takes these from the rows above it.
     shared = {"S3DataSource", "S3Uri", "DestinationS3Uri", "GenerateInferenceId"} if operation == "CreateTransformJob" else set()

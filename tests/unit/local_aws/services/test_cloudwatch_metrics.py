@@ -170,13 +170,6 @@ def test_wrong_questions_are_refused(kit: Kit, space: str, hour: datetime, chang
         points(kit, space, hour, **changes)
 
 
-def test_metric_math_is_refused(kit: Kit, hour: datetime) -> None:
-    """Rather than answered with an empty list."""
-    query = {"Id": "a", "Expression": "SUM(METRICS())"}
-    with pytest.raises(ClientError, match=r"Metric math .* is not supported in this local AWS"):
-        kit.client("cloudwatch").get_metric_data(MetricDataQueries=[query], StartTime=hour, EndTime=hour + timedelta(hours=1))
-
-
 def raw(kit: Kit, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
     """One request as an SDK of another language would send it."""
     signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential=LOCALADMIN/20260101/{REGION}/monitoring/aws4_request, Signature=x"}
