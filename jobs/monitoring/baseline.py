@@ -114,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"baseline: {error}", file=sys.stderr)
         return 2
     for name, part in (("baseline", document), ("statistics", document["statistics"]), ("constraints", document["constraints"])):
-        write(given.output / f"{name}.json", part)
+        write(given.output / f"{name}.json", part, None)
     return 0
 
 

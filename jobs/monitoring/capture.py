@@ -7,13 +7,12 @@ real-time endpoint" and "Associate prediction results with input records".
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from records import Record, Tally, decode, files_below, guess, lines_of, member, seconds
+from records import Record, Tally, decode, files_below, guess, lines_of, member, seconds, values_of
 from rows import csv_rows
 
 _HOUR = re.compile(r"(?:(?:.*/)?([^/]+)/)?\d{4}/\d{2}/\d{2}/\d{2}/[^/]+")
@@ -37,10 +36,10 @@ def read_capture(folder: Path, start: float, end: float, variant: str | None, ta
 
 
 def _records(file: Path, name: str, variant: str | None, tally: Tally) -> Iterable[Record]:
-    for line in lines_of(file):
+    for line in values_of(file):
         try:
-            yield captured(json.loads(line), variant)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            yield captured(line, variant)
+        except (ValueError, TypeError, KeyError, AttributeError):
             tally.cannot_read(name)
 
 

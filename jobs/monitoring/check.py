@@ -66,15 +66,15 @@ def run(folders: Folders) -> dict[str, Any]:
         missing = missing or "the policy has no groundTruth"
     found = Findings()
     shares = by_variant(records, config.variant)
+    whole = Window(records, next(iter(shares)) if len(shares) == 1 else None, baseline, config.minimum, missing)
     for variant, share in shares.items():
-        window = Window(share, variant, baseline, config.minimum, missing)
+        window = whole if len(shares) == 1 else Window(share, variant, baseline, config.minimum, missing)
         for check in config.checks:
             collect(found, measure(check, window, folders), variant if len(shares) > 1 else None)
-    window = Window(records, config.variant, baseline, config.minimum, missing)
     document = report(config.window, data, tally.document(), found)
     output = folders.root / "output"
-    write(output / "statistics.json", {**statistics_of(window.columns, window.rows), **found.documents})
-    write(output / "constraints.json", baseline.constraints or constraints_of(window.columns))
+    write(output / "statistics.json", {**statistics_of(whole.columns, whole.rows), **found.documents}, None)
+    write(output / "constraints.json", baseline.constraints or constraints_of(whole.columns))
     write(output / "constraint_violations.json", violations_document(found.violations))
     write(output / "report.json", document)
     return document

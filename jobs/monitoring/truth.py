@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from records import Record, Tally, decode, files_below, lines_of, member
+from records import Record, Tally, decode, files_below, lines_of, member, values_of
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,10 @@ def read_truth(folder: Path, id_field: str, tally: Tally) -> dict[str, Any]:
 
 
 def _read_lines(file: Path, name: str, id_field: str, found: dict[str, Any], tally: Tally) -> None:
-    for line in lines_of(file):
+    for line in values_of(file):
         try:
-            key, value = truth_of(json.loads(line), id_field)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            key, value = truth_of(line, id_field)
+        except (ValueError, TypeError, KeyError, AttributeError):
             tally.cannot_read(name)
         else:
             found[key] = value
