@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import random
 import subprocess
@@ -287,3 +288,17 @@ def test_an_empty_window_has_empty_statistics() -> None:
     window = Window([], None, Baseline(), 1)
     assert statistics_of(window.columns, window.rows) == {"version": 0.0, "dataset": {"item_count": 0}, "features": []}
     assert Tally().document()["unreadable"] == 0
+
+
+def test_the_job_needs_nothing_but_numpy_and_scipy() -> None:
+    """No AWS SDK, no operator, no sandbox: it runs in any image that has these two."""
+    own = {file.stem for file in CHECK.parent.glob("*.py")}
+    imported = set()
+    for file in CHECK.parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(str(node.module).partition(".")[0])
+    assert imported - own - sys.stdlib_module_names == {"numpy", "scipy"}
+    assert not own & sys.stdlib_module_names, "a module of ours would hide one of Python's"
