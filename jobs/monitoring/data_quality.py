@@ -19,7 +19,7 @@ def measure(check: DataQuality, window: Window) -> Findings:
     """Metrics `drift`, `drifted_features`, `feature_baseline_drift_<feature>` (of `drift.features`), `completeness`, `violations`."""
     found = Findings()
     columns = {column.name: column for column in window.columns}
-    if window.rows:
+    if window.rows >= max(1, window.minimum):
         found.violations += _schema(check, window, columns)
         for column in columns.values():
             found.violations += _completeness(check, window, column) + _values(check, window, column)
@@ -35,25 +35,19 @@ def measure(check: DataQuality, window: Window) -> Findings:
     return found
 
 
-def _constraint(window: Window, name: str) -> dict[str, Any]:
-    if window.baseline.config.get("evaluate_constraints", "Enabled") != "Enabled":
-        return {}
-    return next((item for item in window.baseline.constraints.get("features", []) if item["name"] == name), {})
-
-
 def _schema(check: DataQuality, window: Window, columns: dict[str, Column]) -> list[Violation]:
-    known = window.baseline.names
-    if not known or window.baseline.config.get("evaluate_constraints", "Enabled") != "Enabled":
+    known = dict.fromkeys(window.baseline.names)
+    if not known or not window.baseline.evaluated:
         return []
     missing = [name for name in known if name not in columns]
-    extra = [name for name in columns if name not in set(known)]
+    extra = [name for name in columns if name not in known]
     return [Violation(check.name, name, "missingColumn", f"{name} is in the baseline and not in the window") for name in missing] + [
         Violation(check.name, name, "extraColumn", f"{name} is in the window and not in the baseline") for name in extra
     ]
 
 
 def _completeness(check: DataQuality, window: Window, column: Column) -> list[Violation]:
-    suggested = float(_constraint(window, column.name).get("completeness", 0.0))
+    suggested = float(window.baseline.limits.get(column.name, {}).get("completeness", 0.0))
     wanted = suggested if check.completeness is None else check.completeness
     share = column.filled / column.size
     if share >= wanted:
@@ -64,7 +58,7 @@ def _completeness(check: DataQuality, window: Window, column: Column) -> list[Vi
 
 def _values(check: DataQuality, window: Window, column: Column) -> list[Violation]:
     """Type, domain and sign."""
-    constraint, config = _constraint(window, column.name), window.baseline.config
+    constraint, config = window.baseline.limits.get(column.name, {}), window.baseline.config
     if not constraint or not column.filled:
         return []
     found = []
@@ -101,7 +95,7 @@ def _drift(check: DataQuality, window: Window, columns: dict[str, Column], found
     worst = max(enough.items(), key=lambda entry: (entry[1].value or 0.0, entry[0]), default=None)
     beyond = [(name, item) for name, item in enough.items() if item.value is not None and item.value > check.threshold]
     if worst is None:
-        reason = "no feature can be compared with the baseline" if window.baseline.features() else "there is no baseline to compare with"
+        reason = "no feature can be compared with the baseline" if window.baseline.features else "there is no baseline to compare with"
         size = max((item.samples for item in measured.values()), default=0)
         found.metrics += [meter.insufficient(name, size, reason) for name in ("drift", "drifted_features")]
     else:
@@ -125,7 +119,7 @@ def _feature(metric: Any, name: str, item: Distance | None) -> Metric:
 def _distances(check: DataQuality, window: Window, columns: dict[str, Column]) -> dict[str, Distance]:
     robust = (window.baseline.config.get("distribution_constraints") or {}).get("comparison_method", "Robust") != "Simple"
     found = {}
-    for name, feature in window.baseline.features().items():
+    for name, feature in window.baseline.features.items():
         base, column = reference(feature), columns.get(name)
         if base is None or column is None or (column.kind == UNKNOWN and column.filled):
             continue

@@ -123,7 +123,7 @@ def explained(check: Explainability, window: Window, predict: Callable[[Array], 
     rows = rows[np.lexsort(rows.T)]  # the sample does not depend on the order in which the records came
     size = min(check.samples, len(rows))
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, size).round().astype(int))] if size else rows
-    means = {name: item.get("numerical_statistics", {}).get("mean") for name, item in window.baseline.features().items()}
+    means = {name: item.get("numerical_statistics", {}).get("mean") for name, item in window.baseline.features.items()}
     reference = np.array([means.get(column.name) or 0.0 for column in window.columns], dtype=float)
     try:
         values = kernel_shap(predict, rows, reference)

@@ -28,9 +28,19 @@ class Baseline:
         listed = self.statistics.get("features") or self.constraints.get("features") or []
         return [str(item["name"]) for item in listed]
 
+    @cached_property
     def features(self) -> dict[str, dict[str, Any]]:
         """Statistics by feature."""
         return {str(item["name"]): item for item in self.statistics.get("features", [])}
+
+    @cached_property
+    def limits(self) -> dict[str, dict[str, Any]]:
+        """Constraints by feature; none if they are not to be evaluated."""
+        return {str(item["name"]): item for item in self.constraints.get("features", [])} if self.evaluated else {}
+
+    @property
+    def evaluated(self) -> bool:
+        return bool(self.config.get("evaluate_constraints", "Enabled") == "Enabled")
 
     @property
     def config(self) -> dict[str, Any]:

@@ -242,6 +242,21 @@ def test_below_the_minimum_of_samples_no_drift_is_claimed() -> None:
     assert constraints(findings) == []
 
 
+def test_below_the_minimum_of_samples_nothing_is_a_violation() -> None:
+    """One row without a value is no incompleteness."""
+    rows = [[None, -1, "c", 7]]
+    assert len(constraints(found(rows, BASE))) == 4
+    assert constraints(found(rows, BASE, minimum=2)) == []
+
+
+def test_constraints_that_are_not_to_be_evaluated_are_not() -> None:
+    """monitoring_config of Model Monitor; what the check itself asks for still counts."""
+    config = {**BASE["constraints"]["monitoring_config"], "evaluate_constraints": "Disabled"}
+    base = {**BASE, "constraints": {**BASE["constraints"], "monitoring_config": config}}
+    assert constraints(found([[None, -1, "c", 7]], base)) == []
+    assert constraints(found([[None, -1, "c", 7]], base, completeness=0.9)) == [("count", "completeness")]
+
+
 def test_without_a_baseline_there_is_nothing_to_drift_from() -> None:
     findings = found(ROWS, {"statistics": {}, "constraints": {}}, method="PSI")
     assert findings.metrics[0].message == "there is no baseline to compare with"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from monitoring_world import World, captured, lines, moment, side, truth
 
 from capture import read_batch, read_capture
+from local_aws.hosting.capture import Exchanged, line
+from local_aws.hosting.model_server import Reply
 from records import Record, Tally, decode, member, seconds
 from truth import availability, merge, read_truth
 
@@ -170,3 +173,20 @@ def test_the_state_of_the_data_says_why_a_window_cannot_be_judged() -> None:
 def test_a_path_names_a_member(path: str | int, value: Any) -> None:
     """A name with a dot in it is found first."""
     assert member({"predictions": [{"score": 0.5}], "a.b": 1, "a": {"b": 2}}, path) == value
+
+
+@pytest.mark.capability("G4")
+@pytest.mark.parametrize("headers", [{}, {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"]}])
+def test_what_the_local_aws_captures_is_read(headers: dict[str, list[str]], tmp_path: Path) -> None:
+    """With and without CaptureContentTypeHeader: the same payloads, the caller's id and the time in UTC."""
+    options = [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}]
+    params = {"Body": "1.5,süd\n".encode(), "ContentType": "text/csv", "InferenceId": "order-1"}
+    exchanged = Exchanged("fees", "blue", None, params, Reply(200, "application/json", b'{"predictions": [{"score": 0.5}]}'))
+    folder = tmp_path / "blue/2026/01/31/10"
+    folder.mkdir(parents=True)
+    text = line(exchanged, {"CaptureOptions": options, "CaptureContentTypeHeader": headers}, datetime(2026, 1, 31, 10, 5, tzinfo=UTC))
+    (folder / "05-00-000-a.jsonl").write_text(text)
+    (found,), tally = read(tmp_path)
+    assert (found.input, found.output) == ("1.5,süd\n", {"predictions": [{"score": 0.5}]})
+    assert (found.inference_id, found.variant, found.time) == ("order-1", "blue", seconds("2026-01-31T10:05:00Z"))
+    assert tally.unreadable == {}
