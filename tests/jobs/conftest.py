@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from monitoring_world import World
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,3 +66,9 @@ def no_container(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scripts see no job's environment unless a test gives it."""
     for name in [name for name in os.environ if name.startswith(("SM_", "AWS_"))]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """The folder of a monitoring job."""
+    return World(tmp_path)
