@@ -48,6 +48,7 @@ generate: .venv/test ## Rebuild what is generated: crds/, the image table, docs/
 	@$(RUN) tools/generate_images.py
 	@$(RUN) tools/generate_capabilities.py
 	@$(RUN) -m local_cluster.modules
+	@$(RUN) -m local_cluster.argocd_modules
 
 .PHONY: verify
 verify: .venv/test ## Fail if anything generated is stale, or the lock is
@@ -56,6 +57,7 @@ verify: .venv/test ## Fail if anything generated is stale, or the lock is
 	@$(RUN) tools/generate_images.py --check
 	@$(RUN) tools/generate_capabilities.py --check
 	@$(RUN) -m local_cluster.modules --check
+	@$(RUN) -m local_cluster.argocd_modules --check
 
 .PHONY: chaos
 chaos: .venv/test ## kill -9 and SIGSTOP at random against the real API server and the local AWS (SCHEDULES=100)
