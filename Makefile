@@ -46,6 +46,7 @@ lint: .venv/test ## Format, style, types and layers
 generate: .venv/test ## Rebuild what is generated: crds/, the image table, docs/capabilities.md
 	@$(RUN) tools/generate_crds.py
 	@$(RUN) tools/generate_images.py
+	@$(RUN) tools/generate_argocd.py
 	@$(RUN) tools/generate_capabilities.py
 	@$(RUN) -m local_cluster.modules
 	@$(RUN) -m local_cluster.argocd_modules
@@ -55,6 +56,7 @@ verify: .venv/test ## Fail if anything generated is stale, or the lock is
 	@$(UV) lock --check --quiet
 	@$(RUN) tools/generate_crds.py --check
 	@$(RUN) tools/generate_images.py --check
+	@$(RUN) tools/generate_argocd.py --check
 	@$(RUN) tools/generate_capabilities.py --check
 	@$(RUN) -m local_cluster.modules --check
 	@$(RUN) -m local_cluster.argocd_modules --check
