@@ -21,6 +21,7 @@ from local_cluster.argocd import ArgoCd, ArgoCdError
 from local_cluster.argocd_build import find_argocd
 from local_cluster.binaries import find_binaries
 from local_cluster.build import BuildError
+from local_cluster.client import KubectlError
 from local_cluster.cluster import ClusterError, LocalCluster
 from local_cluster.guardian import GuardError, running_owner
 from local_cluster.instance import LOCK, Instance, InstanceError, read_instance
@@ -34,7 +35,7 @@ DOWN_TIMEOUT = 30.0
 DETACH_TIMEOUT = 180.0
 HEALTH_INTERVAL = 1.0
 
-Failure = (ArgoCdError, BuildError, ClusterError, GuardError, InstanceError, ToolchainError, TimeoutError)
+Failure = (ArgoCdError, BuildError, ClusterError, GuardError, InstanceError, KubectlError, ToolchainError, TimeoutError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from local_cluster import manifests
 from local_cluster.argocd_build import CRDS, find_argocd
 from local_cluster.argocd_commands import NAMESPACE, Layout, Ports, commands
 from local_cluster.client import run_kubectl
@@ -113,9 +114,8 @@ class ArgoCd:
 
     def _install(self, settings: Path | None) -> None:
         # The instance may have no controller-manager, so nothing here may depend on one.
-        self._kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [_namespace()]}))
-        self._kubectl("apply", "--server-side", "-k", str(self.layout.programs / CRDS))
-        self._kubectl("wait", "--for=condition=Established", "--timeout=30s", "-k", str(self.layout.programs / CRDS))
+        manifests.create_namespaces(self._kubectl, [NAMESPACE])
+        manifests.apply_crds(self._kubectl, self.layout.programs / CRDS)
         self._kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects()}))
         if settings is not None:
             self._kubectl("apply", "--server-side", "--field-manager=settings", "-k", str(settings))
@@ -133,12 +133,8 @@ class ArgoCd:
 
         wait_until(answering, timeout=READY_SECONDS, waiting_for="the start of Argo CD", interval=0.2)
 
-    def _kubectl(self, *arguments: str, stdin: str | None = None) -> None:
-        run_kubectl(self.kubectl_path, self.instance, arguments, stdin=stdin)
-
-
-def _namespace() -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    def _kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return run_kubectl(self.kubectl_path, self.instance, arguments, stdin=stdin)
 
 
 def objects() -> list[dict[str, Any]]:
@@ -166,6 +162,6 @@ def objects() -> list[dict[str, Any]]:
         },
     }
     secret = named("Secret", "argocd-secret", stringData={"server.secretkey": secrets.token_urlsafe(32)})
-    tracking = {"application.resourceTrackingMethod": "annotation"}
-    maps = [named("ConfigMap", name, data=tracking if name == "argocd-cm" else {}) for name in CONFIG_MAPS]
-    return [*maps, named("ConfigMap", "argocd-notifications-cm"), named("Secret", "argocd-notifications-secret"), secret, grant, project]
+    # No empty `data`: whoever completes a ConfigMap would have to take that field over.
+    maps = [named("ConfigMap", name) for name in CONFIG_MAPS]
+    return [*maps, named("Secret", "argocd-notifications-secret"), secret, grant, project]
