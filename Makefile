@@ -20,6 +20,10 @@ help: ## List the targets
 demo: .venv/demo ## Train, gate and register a model from YAML, on a sandbox that is set up and taken down here
 	@$(RUN) -m sagemaker_gitops demo
 
+.PHONY: demo-gitops
+demo-gitops: .venv/demo ## The same with a real Argo CD and git: after the start nothing but commits (REST=60 seconds in which nobody may write)
+	@$(RUN) -m sagemaker_gitops demo-gitops --rest $(or $(REST),60)
+
 .PHONY: sandbox
 sandbox: .venv/demo ## Keep a sandbox (Kubernetes API server, local AWS, operator) running until Ctrl-C
 	@$(RUN) -m sagemaker_gitops sandbox up

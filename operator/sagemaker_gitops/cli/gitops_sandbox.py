@@ -29,6 +29,8 @@ class GitOpsSandbox(Sandbox):
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     argocd: Child | None = None
+    # Argo CD prunes in the foreground: the garbage collector carries that out.
+    controller_manager: bool = True
 
     @property
     def team(self) -> Repository:
