@@ -31,8 +31,13 @@ sandbox: .venv/demo ## Keep a sandbox (Kubernetes API server, local AWS, operato
 .PHONY: test
 test: .venv/test ## Every test: unit, scenarios, properties, contracts, simulation, and the system on the real control plane
 	@$(RUN) -m local_cluster build --controller-manager > /dev/null
-	@$(RUN) -m pytest -q -n 2 tests --ignore=tests/system
+	@$(RUN) -m pytest -q -n 2 tests --ignore=tests/system --ignore=tests/gitops
 	@$(RUN) -m pytest -q -n 2 --dist loadfile tests/system
+
+.PHONY: test-gitops
+test-gitops: .venv/test ## A real Argo CD, driven by commits (REST=600: ten minutes in which nobody may write)
+	@$(RUN) -m local_cluster build --controller-manager --argocd > /dev/null
+	@SAGEMAKER_GITOPS_REST_SECONDS=$(or $(REST),60) $(RUN) -m pytest -q -n 2 --dist loadfile tests/gitops
 
 .PHONY: unit
 unit: .venv/test ## The quick tests: no control plane, no local AWS, no training (under 60 s)
@@ -42,7 +47,7 @@ unit: .venv/test ## The quick tests: no control plane, no local AWS, no training
 lint: .venv/test ## Format, style, types and layers
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check --quiet .
-	@.venv/bin/mypy operator sandbox tools tests/simulation tests/scenarios tests/properties tests/bench tests/chaos tests/unit/aws tests/system
+	@.venv/bin/mypy operator sandbox tools tests/simulation tests/scenarios tests/properties tests/bench tests/chaos tests/unit/aws tests/system tests/gitops tests/unit/gitops
 	@for script in jobs/*/*.py manifests/samples/*/*.py; do .venv/bin/mypy --no-error-summary $$script; done
 	@.venv/bin/lint-imports --no-cache
 
