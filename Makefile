@@ -20,6 +20,10 @@ help: ## List the targets
 demo: .venv/demo ## Train, gate and register a model from YAML, on a sandbox that is set up and taken down here
 	@$(RUN) -m sagemaker_gitops demo
 
+.PHONY: demo-gitops
+demo-gitops: .venv/demo ## The same with a real Argo CD and git: after the start nothing but commits (REST=60 seconds in which nobody may write)
+	@$(RUN) -m sagemaker_gitops demo-gitops --rest $(or $(REST),60)
+
 .PHONY: sandbox
 sandbox: .venv/demo ## Keep a sandbox (Kubernetes API server, local AWS, operator) running until Ctrl-C
 	@$(RUN) -m sagemaker_gitops sandbox up
@@ -27,8 +31,13 @@ sandbox: .venv/demo ## Keep a sandbox (Kubernetes API server, local AWS, operato
 .PHONY: test
 test: .venv/test ## Every test: unit, scenarios, properties, contracts, simulation, and the system on the real control plane
 	@$(RUN) -m local_cluster build --controller-manager > /dev/null
-	@$(RUN) -m pytest -q -n 2 tests --ignore=tests/system
+	@$(RUN) -m pytest -q -n 2 tests --ignore=tests/system --ignore=tests/gitops
 	@$(RUN) -m pytest -q -n 2 --dist loadfile tests/system
+
+.PHONY: test-gitops
+test-gitops: .venv/test ## A real Argo CD, driven by commits (REST=600: ten minutes in which nobody may write)
+	@$(RUN) -m local_cluster build --controller-manager --argocd > /dev/null
+	@SAGEMAKER_GITOPS_REST_SECONDS=$(or $(REST),60) $(RUN) -m pytest -q -n 2 --dist loadfile tests/gitops
 
 .PHONY: unit
 unit: .venv/test ## The quick tests: no control plane, no local AWS, no training (under 60 s)
@@ -38,7 +47,7 @@ unit: .venv/test ## The quick tests: no control plane, no local AWS, no training
 lint: .venv/test ## Format, style, types and layers
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check --quiet .
-	@.venv/bin/mypy operator sandbox tools tests/simulation tests/scenarios tests/properties tests/bench tests/chaos tests/unit/aws tests/system jobs/monitoring
+	@.venv/bin/mypy operator sandbox tools tests/simulation tests/scenarios tests/properties tests/bench tests/chaos tests/unit/aws tests/system tests/gitops tests/unit/gitops jobs/monitoring
 	@for script in $(filter-out jobs/monitoring/%,$(wildcard jobs/*/*.py)) manifests/samples/*/*.py; do .venv/bin/mypy --no-error-summary $$script; done
 	@.venv/bin/lint-imports --no-cache
 
@@ -46,16 +55,20 @@ lint: .venv/test ## Format, style, types and layers
 generate: .venv/test ## Rebuild what is generated: crds/, the image table, docs/capabilities.md
 	@$(RUN) tools/generate_crds.py
 	@$(RUN) tools/generate_images.py
+	@$(RUN) tools/generate_argocd.py
 	@$(RUN) tools/generate_capabilities.py
 	@$(RUN) -m local_cluster.modules
+	@$(RUN) -m local_cluster.argocd_modules
 
 .PHONY: verify
 verify: .venv/test ## Fail if anything generated is stale, or the lock is
 	@$(UV) lock --check --quiet
 	@$(RUN) tools/generate_crds.py --check
 	@$(RUN) tools/generate_images.py --check
+	@$(RUN) tools/generate_argocd.py --check
 	@$(RUN) tools/generate_capabilities.py --check
 	@$(RUN) -m local_cluster.modules --check
+	@$(RUN) -m local_cluster.argocd_modules --check
 
 .PHONY: chaos
 chaos: .venv/test ## kill -9 and SIGSTOP at random against the real API server and the local AWS (SCHEDULES=100)

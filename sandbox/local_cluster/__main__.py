@@ -1,4 +1,4 @@
-"""Command line of the local control plane: `python -m local_cluster up|down|status|build|kubeconfig`.
+"""Command line of the local control plane: `python -m local_cluster up|down|status|build|kubeconfig|argocd`.
 
 Results go to stdout, progress to stderr. Exit codes: 0 ok, 1 the work failed, 2 usage.
 """
@@ -13,15 +13,20 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from local_cluster.argocd import ArgoCd, ArgoCdError
+from local_cluster.argocd_build import find_argocd
 from local_cluster.binaries import find_binaries
 from local_cluster.build import BuildError
+from local_cluster.client import KubectlError
 from local_cluster.cluster import ClusterError, LocalCluster
 from local_cluster.guardian import GuardError, running_owner
 from local_cluster.instance import LOCK, Instance, InstanceError, read_instance
 from local_cluster.progress import say
+from local_cluster.release import Program
 from local_cluster.toolchain import ToolchainError
 from local_cluster.users import ADMIN
 from local_cluster.waiting import wait_until
@@ -30,13 +35,13 @@ DOWN_TIMEOUT = 30.0
 DETACH_TIMEOUT = 180.0
 HEALTH_INTERVAL = 1.0
 
-Failure = (BuildError, ClusterError, GuardError, InstanceError, ToolchainError, TimeoutError)
+Failure = (ArgoCdError, BuildError, ClusterError, GuardError, InstanceError, KubectlError, ToolchainError, TimeoutError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    commands = {"up": _up, "down": _down, "status": _status, "build": _build, "kubeconfig": _kubeconfig}
+    commands = {"up": _up, "down": _down, "status": _status, "build": _build, "kubeconfig": _kubeconfig, "argocd": _argocd}
     try:
         return commands[options.command](options)
     except Failure as error:
@@ -65,9 +70,15 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="whether it runs, where, and which Kubernetes")
     status.add_argument("-o", "--output", choices=("text", "json"), default="text")
     build = commands.add_parser("build", help="find or build the programs, and say where they are")
+    build.add_argument("--argocd", action="store_true", help="also Argo CD")
+    argocd = commands.add_parser("argocd", help="run Argo CD in an instance until Ctrl-C")
+    argocd.add_argument("--argocd-folder", type=Path, required=True, help="its logs and its git repositories")
+    argocd.add_argument("--repository", action="append", default=[], metavar="NAME", help="make and serve a bare repository")
+    argocd.add_argument("--settings", type=Path, help="a kustomization that completes Argo CD's ConfigMaps")
+    argocd.add_argument("--ready-file", type=Path, help="written when it works: JSON with the URL of each repository; removed at the end")
     kubeconfig = commands.add_parser("kubeconfig", help="print the path of the kubeconfig")
     kubeconfig.add_argument("--user", default=ADMIN, help="whose kubeconfig (default: admin)")
-    for command in (up, down, status, kubeconfig):
+    for command in (up, down, status, kubeconfig, argocd):
         command.add_argument("--folder", type=Path, default=default_folder(), help="the folder of the instance, which names it")
     for command in (up, build):
         command.add_argument("--controller-manager", action="store_true", help="also kube-controller-manager")
@@ -77,9 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 def _up(options: argparse.Namespace) -> int:
     if options.detach:
         return _up_detached(options)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = _on_signal()
     with LocalCluster.start(options.folder, options.controller_manager, options.keep) as cluster:
         _announce(cluster.instance, options.ready_file)
         try:
@@ -170,6 +179,25 @@ def _build(options: argparse.Namespace) -> int:
     say(f"Kubernetes {binaries.kubernetes} from {binaries.origin}")
     for path in binaries.paths.values():
         print(path)
+    if options.argocd:
+        print(find_argocd())
+    return 0
+
+
+def _argocd(options: argparse.Namespace) -> int:
+    stop = _on_signal()
+    kubectl = find_binaries().path(Program.KUBECTL)
+    with ArgoCd.start(options.argocd_folder, options.folder, kubectl, options.settings) as argocd:
+        ready = {"repositories": {name: argocd.repository(name) for name in options.repository}}
+        say(f"Argo CD is ready in {options.folder}")
+        if options.ready_file:
+            _write(options.ready_file, ready)
+        try:
+            while not stop.wait(HEALTH_INTERVAL):
+                argocd.require_running()
+        finally:
+            if options.ready_file:
+                options.ready_file.unlink(missing_ok=True)
     return 0
 
 
@@ -183,9 +211,21 @@ def _kubeconfig(options: argparse.Namespace) -> int:
 def _announce(instance: Instance, ready_file: Path | None) -> None:
     _describe(instance)
     if ready_file:
-        staging = ready_file.with_name(ready_file.name + ".new")
-        staging.write_text(json.dumps({"kubeconfig": str(instance.kubeconfig), "context": instance.context}) + "\n")
-        staging.replace(ready_file)
+        _write(ready_file, {"kubeconfig": str(instance.kubeconfig), "context": instance.context})
+
+
+def _write(ready_file: Path, content: Mapping[str, Any]) -> None:
+    staging = ready_file.with_name(ready_file.name + ".new")
+    staging.write_text(json.dumps(content) + "\n")
+    staging.replace(ready_file)
+
+
+def _on_signal() -> threading.Event:
+    """Set by SIGTERM and Ctrl-C."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def _describe(instance: Instance) -> None:

@@ -1,4 +1,4 @@
-"""Builds the control plane's programs from the Go modules that go.mod pins, into the user cache.
+"""Builds programs from the Go modules that a go.mod pins, into the user cache: the control plane's, and Argo CD (argocd_build.py).
 
 Measured with an empty Go cache on 2 busy cores: etcd 1 min, kube-apiserver 4, kubectl 0.5,
 kube-controller-manager 1. Each program appears in the cache only when it is complete (rename), and a lock
@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from local_cluster.progress import Progress, say
@@ -28,6 +29,17 @@ EXPECTED_MINUTES = {
     Program.CONTROLLER_MANAGER: 1.5,
 }
 VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One program: its name in the cache, its Go package, the folder of the go.mod that pins it, and how long it takes with cold caches."""
+
+    name: str
+    package: str
+    module: Path
+    linker_flags: str
+    minutes: float
 
 
 class BuildError(RuntimeError):
@@ -47,17 +59,30 @@ def build(release: Release, programs: Sequence[Program]) -> Path:
         BuildError: a build failed; says which and how to go on.
         ToolchainError: there is no Go and none can be installed.
     """
-    folder = cache_dir(release)
+    flags = linker_flags(release)
+    recipes = [
+        Recipe(program, package(program), PACKAGE_DIR, flags, EXPECTED_MINUTES[program]) for program in Program if program in programs
+    ]
+    return build_all(cache_dir(release), recipes, release.go)
+
+
+def build_all(folder: Path, recipes: Sequence[Recipe], go: tuple[int, ...]) -> Path:
+    """Make `folder` hold a program for each recipe and return it; waits while another process builds there. `go`: the oldest that will do.
+
+    Raises:
+        BuildError: a build failed; says which and how to go on.
+        ToolchainError: there is no Go and none can be installed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with _lock(folder.with_name(folder.name + ".lock")):
-        todo = missing(release, programs)
+        todo = [recipe for recipe in recipes if not (folder / recipe.name).exists()]
         if todo:
-            go = find_go(release.go)
-            minutes = sum(EXPECTED_MINUTES[program] for program in todo)
-            say(f"Building {', '.join(todo)} once into {folder}")
+            found = find_go(go)
+            minutes = sum(recipe.minutes for recipe in todo)
+            say(f"Building {', '.join(recipe.name for recipe in todo)} once into {folder}")
             say(f"It takes about {minutes:.0f} min on 2 cores and 3 GB for Go's caches")
-            for program in todo:
-                _build_one(go, release, program, folder)
+            for recipe in todo:
+                _build_one(found, recipe, folder)
     return folder
 
 
@@ -79,30 +104,30 @@ def _lock(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            with Progress("Waiting for another process that builds the control plane", "up to 8 min"):
+            with Progress("Waiting for another process that builds the same", "up to 10 min"):
                 fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _build_one(go: Go, release: Release, program: Program, folder: Path) -> None:
-    staging = folder / f".{program}.{os.getpid()}"
+def _build_one(go: Go, recipe: Recipe, folder: Path) -> None:
+    staging = folder / f".{recipe.name}.{os.getpid()}"
     command = [str(go.path), "build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false"]
-    command += ["-ldflags", linker_flags(release), "-o", str(staging), package(program)]
+    command += ["-ldflags", recipe.linker_flags, "-o", str(staging), recipe.package]
     if nice := shutil.which("nice"):
         command = [nice, *command]
-    expected = f"about {EXPECTED_MINUTES[program]:g} min when nothing is cached"
+    expected = f"about {recipe.minutes:g} min when nothing is cached"
     try:
-        with Progress(f"Building {program}", expected) as progress:
-            _run(command, program, progress)
-        staging.rename(folder / program)
+        with Progress(f"Building {recipe.name}", expected) as progress:
+            _run(command, recipe, progress)
+        staging.rename(folder / recipe.name)
     finally:
         staging.unlink(missing_ok=True)
 
 
-def _run(command: list[str], program: Program, progress: Progress) -> None:
+def _run(command: list[str], recipe: Recipe, progress: Progress) -> None:
     with subprocess.Popen(
         command,
-        cwd=PACKAGE_DIR,
+        cwd=recipe.module,
         env=go_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -120,8 +145,8 @@ def _run(command: list[str], program: Program, progress: Progress) -> None:
     if code != 0:
         said = "\n".join(tail)
         raise BuildError(
-            f"building {program} failed (exit code {code}); it needs the Go module proxy, about 4 GB "
-            f"of memory and 4 GB of disk, or set KUBEBUILDER_ASSETS. The last lines:\n{said}"
+            f"building {recipe.name} failed (exit code {code}); it needs the Go module proxy, about 4 GB of memory and 4 GB of disk"
+            f" (KUBEBUILDER_ASSETS can name a control plane that is there already). The last lines:\n{said}"
         )
 
 

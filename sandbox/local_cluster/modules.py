@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local_cluster.progress import Progress
@@ -51,14 +51,14 @@ def resolve(go: Go, kubernetes: str, etcd: str) -> dict[str, str]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        described = json.loads(_go(go, folder, "mod", "download", "-json", f"{KUBERNETES_MODULE}@{kubernetes}"))
+        described = json.loads(run_go(go, folder, "mod", "download", "-json", f"{KUBERNETES_MODULE}@{kubernetes}"))
         theirs = Path(described["GoMod"]).read_text()
         found = re.search(r"^go (\S+)$", theirs, re.MULTILINE)
         if found is None:
             raise ModulesError(f"the go.mod of {KUBERNETES_MODULE} {kubernetes} has no go line")
         (folder / "go.mod").write_text(initial_go_mod(found.group(1), staging_modules(theirs), kubernetes))
         tools = [f"{package(program)}@{etcd if program is Program.ETCD else kubernetes}" for program in Program]
-        _go(go, folder, "get", "-tool", *tools)
+        run_go(go, folder, "get", "-tool", *tools)
         return {file: (folder / file).read_text() for file in FILES}
 
 
@@ -77,16 +77,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ModulesError, ToolchainError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    stale = [file for file in FILES if GO_MOD.with_name(file).read_text() != texts[file]]
-    if options.check:
-        print(f"stale: {', '.join(stale)}; run python -m local_cluster.modules" if stale else "go.mod and go.sum are current")
+    return settle(GO_MOD.parent, texts, check=options.check)
+
+
+def settle(folder: Path, texts: Mapping[str, str], *, check: bool) -> int:
+    """Write what differs, or with `check` only tell it: exit code 1 when something does."""
+    stale = [file for file, text in texts.items() if not (folder / file).exists() or (folder / file).read_text() != text]
+    if check:
+        print(
+            f"stale in {folder.name}: {', '.join(stale)}; run make generate" if stale else f"go.mod and go.sum of {folder.name} are current"
+        )
         return 1 if stale else 0
     for file in stale:
-        GO_MOD.with_name(file).write_text(texts[file])
+        (folder / file).write_text(texts[file])
     return 0
 
 
-def _go(go: Go, folder: Path, *arguments: str) -> str:
+def run_go(go: Go, folder: Path, *arguments: str) -> str:
+    """What `go arguments...` prints in `folder`.
+
+    Raises:
+        ModulesError: it failed.
+    """
     done = subprocess.run([go.path, *arguments], cwd=folder, env=go_environment(), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ModulesError(f"go {' '.join(arguments[:2])}: {done.stderr.strip()[-2000:]}")

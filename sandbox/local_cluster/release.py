@@ -68,17 +68,22 @@ def pinned_release(go_mod: Path = GO_MOD) -> Release:
     """
     text = go_mod.read_text()
     return Release(
-        kubernetes=_pinned(text, rf"^\t{re.escape(KUBERNETES_MODULE)} (v\S+)", go_mod),
-        etcd=_pinned(text, rf"^\t{re.escape(ETCD_MODULE)} (v\S+)", go_mod),
-        go=parse_version(_pinned(text, r"^go (\S+)", go_mod)),
+        kubernetes=pinned(text, rf"^\t{re.escape(KUBERNETES_MODULE)} (v\S+)", go_mod),
+        etcd=pinned(text, rf"^\t{re.escape(ETCD_MODULE)} (v\S+)", go_mod),
+        go=parse_version(pinned(text, r"^go (\S+)", go_mod)),
         digest=hashlib.sha256(text.encode()).hexdigest()[:12],
     )
 
 
-def _pinned(text: str, pattern: str, go_mod: Path) -> str:
+def pinned(text: str, pattern: str, go_mod: Path) -> str:
+    """The version that `pattern` finds in the text of `go_mod`.
+
+    Raises:
+        ValueError: it finds none.
+    """
     found = re.search(pattern, text, re.MULTILINE)
     if found is None:
-        raise ValueError(f"{go_mod}: nothing matches {pattern!r}; run `python -m local_cluster.modules` to write it again")
+        raise ValueError(f"{go_mod}: nothing matches {pattern!r}; `make generate` writes it again")
     return found.group(1)
 
 

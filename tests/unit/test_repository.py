@@ -42,7 +42,7 @@ def test_the_command_line_starts_without_kopf_and_boto3() -> None:
 def test_every_command_has_its_module() -> None:
     """What the help lists can be run."""
     commands = importlib.import_module("sagemaker_gitops.cli.main").COMMANDS
-    missing = [name for name in commands if not hasattr(importlib.import_module(f"sagemaker_gitops.cli.{name}"), "add_arguments")]
+    missing = [name for name in commands if not hasattr(importlib.import_module(f"sagemaker_gitops.cli.{name.replace('-', '_')}"), "add_arguments")]
     assert missing == []
 
 

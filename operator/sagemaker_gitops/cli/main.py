@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from sagemaker_gitops.cli.errors import USAGE, CommandError
 
-# Each is a module of this package with add_arguments(parser) and run(options) -> exit code.
+# Each is a module of this package (`_` for `-`) with add_arguments(parser) and run(options) -> exit code.
 COMMANDS = {
     "run": "run the operator",
     "lint": "check manifests without a cluster and without AWS",
@@ -27,6 +27,7 @@ COMMANDS = {
     "promote": "pin a variant to a model version, in the YAML file",
     "sandbox": "a Kubernetes API server, a local AWS and the operator on this machine",
     "demo": "the whole story on a sandbox of its own",
+    "demo-gitops": "the same with a real Argo CD, by nothing but commits",
 }
 
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
         if name == wanted:
-            module = importlib.import_module(f"sagemaker_gitops.cli.{name}")
+            module = importlib.import_module(f"sagemaker_gitops.cli.{name.replace('-', '_')}")
             module.add_arguments(command)
             command.set_defaults(work=module.run)
     options = parser.parse_args(arguments)

@@ -53,6 +53,7 @@ class Sandbox:
     operator: Child | None = None
     cluster: Child | None = None
     generation: int = 0
+    controller_manager: bool = False
 
     def __post_init__(self) -> None:
         self.children = Children(self.folder)
@@ -92,7 +93,8 @@ class Sandbox:
 
     def _find_kubectl(self) -> str:
         """Finds or builds the control plane, showing the progress of a build, and returns its kubectl."""
-        found = subprocess.run([sys.executable, "-m", "local_cluster", "build"], stdout=subprocess.PIPE, text=True, check=False)
+        command = [sys.executable, "-m", "local_cluster", "build", *["--controller-manager"] * self.controller_manager]
+        found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if found.returncode:
             raise CommandError("the control plane could not be built; the reason is above")
         return next(line for line in found.stdout.splitlines() if line.endswith("kubectl"))
@@ -125,6 +127,7 @@ class Sandbox:
         ready = self.folder / "cluster.ready"
         ready.unlink(missing_ok=True)
         command = ["local_cluster", "up", "--folder", str(self._cluster_folder), "--ready-file", str(ready)]
+        command += ["--controller-manager"] * self.controller_manager
         self.cluster = self.children.start("cluster", command)
         wait_for(ready.exists, self.cluster, "the start of the API server", START_SECONDS)
 

@@ -178,7 +178,7 @@ def test_another_go_mod_has_another_cache_folder(tmp_path: Path) -> None:
 def test_a_go_mod_without_the_pins_is_an_error(tmp_path: Path) -> None:
     """The error names the file and the way to write it again."""
     (tmp_path / "go.mod").write_text("module x\n\ngo 1.26.0\n")
-    with pytest.raises(ValueError, match=r"go\.mod: nothing matches .*python -m local_cluster\.modules"):
+    with pytest.raises(ValueError, match=r"go\.mod: nothing matches .*make generate"):
         pinned_release(tmp_path / "go.mod")
 
 
