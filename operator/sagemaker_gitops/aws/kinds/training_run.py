@@ -14,6 +14,7 @@ from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.aws import storage
 from sagemaker_gitops.aws.kinds.bindings import binding_of
+from sagemaker_gitops.aws.kinds.deleting import Deleting, deleting, prove_bound
 from sagemaker_gitops.aws.kinds.evidence import concluding, evaluated, serving_champion
 from sagemaker_gitops.aws.kinds.jobs import foreign_owner, look
 from sagemaker_gitops.aws.kinds.leftovers import find_running
@@ -50,20 +51,13 @@ from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.kinds.training_run.situation import TERMINAL_PHASES, Pass, build_run, finished
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
 from sagemaker_gitops.core.plan import OnEvent, Plan
-from sagemaker_gitops.core.resource import GROUP, RERUN, Key, Snapshot
+from sagemaker_gitops.core.resource import RERUN, Key, Snapshot
 from sagemaker_gitops.core.tenancy import Binding, Bound
 
 JOB_CREATES = {"CreateTrainingJob": JobType.TRAINING_JOB, "CreateProcessingJob": JobType.PROCESSING_JOB, "CreateJob": JobType.GLUE_JOB}
 RUNNING_PHASES = ("Running",)
 LookAt = Callable[[Attempt], Awaitable[JobFact]]
 WAITING_PHASES = ("Running", "Queued", "Pending")
-
-
-@dataclass(frozen=True, slots=True)
-class Deleting:
-    """An object on its way out: all that matters of its spec is the deletion policy, None where it cannot be read."""
-
-    policy: str | None
 
 
 @dataclass(slots=True)
@@ -90,8 +84,7 @@ class TrainingRunKind:
     def parse(self, snapshot: Snapshot) -> TrainingRunSpec | Deleting:
         """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
         if snapshot.deleting:
-            policy = snapshot.spec.get("deletionPolicy")
-            return Deleting(policy if policy in ("Delete", "Retain") else None)
+            return deleting(snapshot)
         try:
             return read(TrainingRunSpec, snapshot.spec)
         except ValidationFailed as error:
@@ -145,7 +138,7 @@ class TrainingRunKind:
         scope = scope_of(binding.spec, snapshot.key)
         if _is_packed(resource) and (finished(snapshot, resource, Source({})) or self._forbidden(binding, resource)):
             return TrainingRunFacts(binding, Source({}))
-        source = await self.sources.find(scope, snapshot, resource)
+        source = await self.sources.find(scope, snapshot, resource.source)
         facts = TrainingRunFacts(binding, source)
         if not isinstance(source, Source) or finished(snapshot, resource, source) or self._forbidden(binding, resource):
             return facts
@@ -165,15 +158,7 @@ class TrainingRunKind:
         return await self._progress(scope, snapshot, run, facts)
 
     async def execute(self, snapshot: Snapshot, resource: TrainingRunSpec | Deleting, action: Action) -> Outcome:
-        binding = binding_of(self.references, snapshot.key.namespace)
-        if not isinstance(binding, Bound):
-            raise AwsFailure(
-                Category.BLOCKED,
-                service="sagemaker-gitops",
-                operation="execute",
-                code="TenantMissing",
-                message=f"no single Tenant names namespace {snapshot.key.namespace} any more",
-            )
+        binding = prove_bound(binding_of(self.references, snapshot.key.namespace), snapshot.key)
         scope = scope_of(binding.spec, snapshot.key)
         if isinstance(action, UploadSource):
             if action.uri not in self.uploaded:
@@ -304,16 +289,7 @@ class TrainingRunKind:
         return replace(facts, jobs=jobs), attempt.aws_name
 
     async def _leftovers_of_deleted(self, snapshot: Snapshot, binding: Binding) -> Mapping[str, Leftover]:
-        if not isinstance(binding, Bound):
-            raise AwsFailure(
-                Category.BLOCKED,
-                service="sagemaker-gitops",
-                operation="delete",
-                code="TenantMissing",
-                message=f"no single Tenant names namespace {snapshot.key.namespace}: what runs at AWS cannot be stopped; "
-                f"restore the Tenant, or give up the AWS side with the annotation {GROUP}/release",
-            )
-        scope = scope_of(binding.spec, snapshot.key)
+        scope = scope_of(prove_bound(binding, snapshot.key, "delete").spec, snapshot.key)
         recorded = said.recorded_active(snapshot.status)
         if _status_lost(snapshot):
             return await find_running(self.aws, scope, self.settings.install, snapshot.key)

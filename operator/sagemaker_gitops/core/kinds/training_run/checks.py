@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from sagemaker_gitops.api.training_run import DEFAULT_CONCURRENCY_POLICY
 from sagemaker_gitops.core import tenancy
-from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended
+from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended, unbound
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.training_run import status as said
 from sagemaker_gitops.core.kinds.training_run.champion import unfit
@@ -29,12 +29,11 @@ Check = Callable[[Pass], Plan | None]
 def no_tenant(here: Pass) -> Plan | None:
     if not isinstance(here.facts.binding, Unbound):
         return None
-    namespace, candidates = here.snapshot.key.namespace, here.facts.binding.candidates
-    if candidates:
-        message = f"namespace {namespace} is named by more than one Tenant ({', '.join(candidates)}): no AWS call is made until one remains"
-        return Plan(here.say("Pending", stalled("TenantAmbiguous", message)), OnEvent(), finalizer=here.snapshot.has_finalizer)
-    message = f"no Tenant names namespace {namespace}: no AWS call is made; ask the platform team to add it to a Tenant's spec.namespaces"
-    return Plan(here.say("Pending", reconciling("TenantMissing", message)), OnEvent(), finalizer=here.snapshot.has_finalizer)
+    return Plan(
+        here.say("Pending", unbound(here.snapshot.key.namespace, here.facts.binding.candidates)),
+        OnEvent(),
+        finalizer=here.snapshot.has_finalizer,
+    )
 
 
 def source_missing(here: Pass) -> Plan | None:

@@ -166,6 +166,7 @@ class Champion:
     package_arn: str = ""
     artifact: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    variant: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
