@@ -77,6 +77,9 @@ class StoreReferences:
     def object(self, key: Key) -> Snapshot | None:
         return self._store.get(key)
 
+    def referrers(self, key: Key) -> set[Key]:
+        return self._store.referrers(key)
+
     def exists(self, key: Key) -> bool:
         return key in self._store
 

@@ -195,6 +195,9 @@ class Objects:
     def running(self, kind: str) -> list[Key]:
         return []
 
+    def referrers(self, key: Key) -> list[Key]:
+        return []
+
     def exists(self, key: Key) -> bool:
         return True
 

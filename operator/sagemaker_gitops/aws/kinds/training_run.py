@@ -46,12 +46,13 @@ from sagemaker_gitops.core.kinds.training_run.facts import (
 from sagemaker_gitops.core.kinds.training_run.plan import plan
 from sagemaker_gitops.core.kinds.training_run.preview import preview
 from sagemaker_gitops.core.kinds.training_run.requests import EVALUATION_OUTPUT, job_outputs
+from sagemaker_gitops.core.kinds.training_run.retrain import nonce_of, retrain_of
 from sagemaker_gitops.core.kinds.training_run.run import Attempt, Progress, Recorded, Run, content_of, input_uris, spec_hash, walk
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.kinds.training_run.situation import TERMINAL_PHASES, Pass, build_run, finished
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
 from sagemaker_gitops.core.plan import OnEvent, Plan
-from sagemaker_gitops.core.resource import RERUN, Key, Snapshot
+from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.core.tenancy import Binding, Bound
 
 JOB_CREATES = {"CreateTrainingJob": JobType.TRAINING_JOB, "CreateProcessingJob": JobType.PROCESSING_JOB, "CreateJob": JobType.GLUE_JOB}
@@ -136,16 +137,18 @@ class TrainingRunKind:
         if not isinstance(binding, Bound):
             return TrainingRunFacts(binding)
         scope = scope_of(binding.spec, snapshot.key)
-        if _is_packed(resource) and (finished(snapshot, resource, Source({})) or self._forbidden(binding, resource)):
-            return TrainingRunFacts(binding, Source({}))
+        retrain = retrain_of(snapshot, self._policies(snapshot.key))
+        nonce = nonce_of(snapshot, retrain)
+        if _is_packed(resource) and (finished(snapshot, resource, Source({}), nonce) or self._forbidden(binding, resource)):
+            return TrainingRunFacts(binding, Source({}), retrain=retrain)
         source = await self.sources.find(scope, snapshot, resource.source)
-        facts = TrainingRunFacts(binding, source)
-        if not isinstance(source, Source) or finished(snapshot, resource, source) or self._forbidden(binding, resource):
+        facts = TrainingRunFacts(binding, source, retrain=retrain)
+        if not isinstance(source, Source) or finished(snapshot, resource, source, nonce) or self._forbidden(binding, resource):
             return facts
         facts = replace(facts, champion=serving_champion(self.references, snapshot.key.namespace, resource))
         if unfit(snapshot, resource, facts.champion, binding):
             return facts
-        inputs = await self._inputs(scope, snapshot, resource, source)
+        inputs = await self._inputs(scope, snapshot, resource, source, nonce)
         facts = replace(facts, inputs=inputs)
         if isinstance(inputs, Missing):
             return facts
@@ -196,6 +199,12 @@ class TrainingRunKind:
                 message=f"{name} belongs to {foreign.owner}: it is not touched",
             )
 
+    def _policies(self, key: Key) -> Iterator[Snapshot]:
+        """The MonitorPolicies that name this object."""
+        for policy in self.references.referrers(key):
+            if policy.kind == "MonitorPolicy" and (found := self.references.object(policy)) is not None:
+                yield found
+
     def _forbidden(self, binding: Bound, spec: TrainingRunSpec) -> bool:
         """Whether the plan will refuse before AWS is read: then nothing is read either."""
         try:
@@ -205,10 +214,10 @@ class TrainingRunKind:
         return bool(tenancy.findings(binding.name, binding.spec, wanted_of(spec, effective)))
 
     async def _inputs(
-        self, scope: Scope, snapshot: Snapshot, spec: TrainingRunSpec, source: Source
+        self, scope: Scope, snapshot: Snapshot, spec: TrainingRunSpec, source: Source, nonce: str
     ) -> Mapping[str, InputVersion] | Missing:
         """Pinned versions while the same run goes on; resolved anew at the start of another."""
-        pinned = _pinned(snapshot, spec_hash(spec, source, snapshot.annotations.get(RERUN, "")), input_uris(spec))
+        pinned = _pinned(snapshot, spec_hash(spec, source, nonce), input_uris(spec))
         if pinned is not None:
             return pinned
         resolved: dict[str, InputVersion] = {}

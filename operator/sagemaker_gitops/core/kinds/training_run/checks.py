@@ -17,7 +17,6 @@ from sagemaker_gitops.core.kinds.training_run.run import EVALUATE_CHAMPION, entr
 from sagemaker_gitops.core.kinds.training_run.situation import Pass, build_run, every_entry, finished, second_evaluation
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
 from sagemaker_gitops.core.plan import After, Done, OnEvent, Plan
-from sagemaker_gitops.core.resource import RERUN
 from sagemaker_gitops.core.tenancy import Bound, Unbound
 
 WAIT_FOR_INPUT = 60.0
@@ -51,7 +50,7 @@ def source_refused(here: Pass) -> Plan | None:
 
 def nothing_new(here: Pass) -> Plan | None:
     assert isinstance(here.facts.source, Source)
-    if not finished(here.snapshot, here.spec, here.facts.source):
+    if not finished(here.snapshot, here.spec, here.facts.source, here.nonce):
         return None
     conditions = [
         Condition(item["type"], item["status"], item["reason"], item.get("message", ""))
@@ -135,7 +134,7 @@ def earlier_run_active(here: Pass) -> Plan | None:
 def _champion_evaluation(here: Pass) -> str:
     """The evaluation that this very run has started: stopped, it could not be had again when that champion comes back."""
     assert isinstance(here.facts.source, Source)
-    wanted = spec_hash(here.spec, here.facts.source, here.snapshot.annotations.get(RERUN, ""))
+    wanted = spec_hash(here.spec, here.facts.source, here.nonce)
     recorded = said.recorded_steps(here.snapshot.status).get(EVALUATE_CHAMPION)
     return recorded.aws_name if recorded is not None and here.snapshot.status.get("specHash") == wanted else ""
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from sagemaker_gitops.core.errors import Finding
+from sagemaker_gitops.core.kinds.training_run.retrain import Retrain
 from sagemaker_gitops.core.tenancy import Binding
 
 
@@ -225,3 +226,4 @@ class TrainingRunFacts:
     registered: Package | None = None
     request_findings: tuple[Finding, ...] = ()
     slot: Slot = Slot(0, 0)
+    retrain: Retrain | None = None

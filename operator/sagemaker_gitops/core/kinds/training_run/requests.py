@@ -296,7 +296,8 @@ def _tags(run: Run, attempt: Attempt) -> dict[str, str]:
     own = naming.owner_tags(
         run.install, run.owner, step=attempt.step.name, key=attempt.key, attempt=attempt.number, revision=run.source.revision
     )
-    return dict(run.effective.tags) | own
+    asked = run.retrain.tags if run.retrain is not None and attempt.step.name == TRAIN else {}
+    return dict(run.effective.tags) | own | asked
 
 
 def _tag_list(run: Run, attempt: Attempt) -> list[dict[str, str]]:
