@@ -116,7 +116,9 @@ def model_endpoint_references(snapshot: Snapshot) -> set[Key]:
 
 
 def monitor_policy_references(snapshot: Snapshot) -> set[Key]:
-    """What wakes a MonitorPolicy: the ModelEndpoint that it watches, the source of its scripts, and every Tenant."""
+    """What wakes a MonitorPolicy: the ModelEndpoint that it watches, the TrainingRun that it asks to train again, the source of its
+    scripts, and every Tenant.
+    """
     found = {any_of("Tenant"), Key("Namespace", "", snapshot.key.namespace)}
     endpoint = ((snapshot.spec.get("target") or {}).get("endpointRef") or {}).get("name")
     if isinstance(endpoint, str):
@@ -124,6 +126,9 @@ def monitor_policy_references(snapshot: Snapshot) -> set[Key]:
     source = ((snapshot.spec.get("source") or {}).get("configMapRef") or {}).get("name")
     if isinstance(source, str):
         found.add(Key("ConfigMap", snapshot.key.namespace, source))
+    asked = (((snapshot.spec.get("onBreach") or {}).get("retrain") or {}).get("trainingRunRef") or {}).get("name")
+    if isinstance(asked, str):
+        found.add(Key("TrainingRun", snapshot.key.namespace, asked))
     return found
 
 

@@ -6,11 +6,12 @@ status.effective.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt
 
-from sagemaker_gitops.api.base import Items, Model, Rule, Text, exactly_one, field_of, quoted
+from sagemaker_gitops.api.base import Items, Model, Problem, Rule, Text, exactly_one, field_of, quoted
 from sagemaker_gitops.api.fields import (
     DAY,
     FilePath,
@@ -32,8 +33,13 @@ DEFAULT_MIN_SAMPLE_SIZE = 30
 DEFAULT_CHECK_RUNTIME = 3600  # seconds
 DEFAULT_POLICY_HISTORY = 10
 CHECK_LIMIT = 10
+ALARM_LIMIT = 10
+DEFAULT_COOLDOWN = 3600  # seconds
+DEFAULT_MAX_PER_DAY = 3
+DEFAULT_MAX_WITHOUT_IMPROVEMENT = 3
 
 Window = Annotated[int, duration_type(60, 31 * DAY)]
+Cooldown = Annotated[int, duration_type(0, 31 * DAY)]
 MaxDelay = Annotated[int, duration_type(0, 31 * DAY)]
 Column = Annotated[str, Text(r"[A-Za-z0-9_][A-Za-z0-9_. -]*", "must be the name of a column: letters, digits and _. -", 128)]
 Share = Annotated[float, Number(0.0)]
@@ -160,6 +166,86 @@ class Check(Model):
     """Of Custom: the number that the check is about. Example: mean_weighted_quantile_loss."""
 
 
+class Ratchet(Model):
+    """How a threshold follows a model that is better."""
+
+    rate: Annotated[float, Number(0.0)]
+    """How far the threshold stays behind: it becomes value + rate * (threshold - value); 0: the value itself. Example: 0.5.
+    """
+    only_if_better: Flag | None = None
+    """false: it also follows a model that is worse. Example: true. Left out: true."""
+
+
+class Threshold(Model):
+    """The bound of a number."""
+
+    initial: Annotated[float, Number()]
+    """Where it begins. Example: 0.24."""
+    ratchet: Ratchet | None = None
+    """Move it at the first good check of each newer model. Example: {rate: 0.5, onlyIfBetter: true}. Left out: it stays."""
+
+
+class Alarm(Model):
+    """When a number is bad for long enough: datapointsToAlarm of the last evaluationPeriods checks of the model that serves."""
+
+    rules = (
+        Rule(
+            "!has(self.datapointsToAlarm) || self.datapointsToAlarm <= (has(self.evaluationPeriods) ? self.evaluationPeriods : 1)",
+            "must be at most evaluationPeriods",
+            lambda alarm: (alarm.datapoints_to_alarm or 1) <= (alarm.evaluation_periods or 1),
+            ".datapointsToAlarm",
+        ),
+    )
+
+    name: Name
+    """Name of the alarm. Example: loss-too-high."""
+    check: Name
+    """Check whose number is compared. Example: loss."""
+    metric: MetricName | None = None
+    """Which number of the check. Example: rmse. Left out: the one that the check is about."""
+    operator: Literal[">=", ">", "<=", "<"]
+    """How the number is compared with the threshold, in quotes: it is bad when this holds. Example: ">"."""
+    threshold: Threshold
+    """The bound. Example: {initial: 0.24, ratchet: {rate: 0.5, onlyIfBetter: true}}."""
+    evaluation_periods: Annotated[StrictInt, Field(ge=1, le=30)] | None = None
+    """How many checks are looked at. Example: 3. Left out: 1."""
+    datapoints_to_alarm: Annotated[StrictInt, Field(ge=1, le=30)] | None = None
+    """How many of them must be bad. Example: 3. Left out: all."""
+    treat_missing_data: Literal["breaching", "notBreaching", "ignore", "missing"] | None = None
+    """What a check without a number counts as, in CloudWatch's words. Example: notBreaching. Left out: missing."""
+    create_cloud_watch_alarm: Flag | None = None
+    """true: CloudWatch has the same alarm, for others to use. Example: true. Left out: false."""
+
+
+class Retraining(Model):
+    """Train again when an alarm goes off: one run for each breach, and the limits of that."""
+
+    training_run_ref: TrainingRunRef
+    """TrainingRun that makes a better model. Example: {name: fees}."""
+    cooldown: Cooldown | None = None
+    """Least time between two of its runs that this policy asks for. Example: 6h. Left out: 1h."""
+    max_per_day: Annotated[StrictInt, Field(ge=1, le=100)] | None = None
+    """Most runs that this policy asks for within 24 hours. Example: 3. Left out: 3; the Tenant's limits.maxRetrainsPerDay holds, too."""
+    require_new_data: Flag | None = None
+    """true: nothing is trained until the inputs of the TrainingRun hold something new. Example: true. Left out: false."""
+    max_without_improvement: Annotated[StrictInt, Field(ge=1, le=100)] | None = None
+    """After so many runs for one breach without a good check the policy stalls: a person has to look. Example: 3. Left out: 3."""
+
+
+class OnBreach(Model):
+    """What happens when an alarm goes off."""
+
+    retrain: Retraining
+    """Train again. Example: {trainingRunRef: {name: fees}, cooldown: 6h, maxPerDay: 3}."""
+
+
+def _unknown_checks(spec: MonitorPolicySpec) -> Iterator[Problem]:
+    names = [check.name for check in spec.checks_]
+    for index, alarm in enumerate(spec.alarms):
+        if alarm.check not in names:
+            yield f".alarms[{index}].check", f"there is no check {alarm.check}: name one of {', '.join(names)}"
+
+
 _RUNS_SCRIPT = "self.checks.exists(c, c.type == 'Custom')"
 
 
@@ -185,7 +271,15 @@ class MonitorPolicySpec(Model):
             lambda spec: spec.baseline is not None or not any(check.drift for check in spec.checks_),
             ".baseline",
         ),
+        Rule(
+            "!has(self.onBreach) || has(self.alarms)",
+            "is needed by onBreach: it says when",
+            lambda spec: spec.on_breach is None or bool(spec.alarms),
+            ".alarms",
+        ),
     )
+
+    checks = (_unknown_checks,)
 
     target: Target
     """What is watched. Example: {endpointRef: {name: fees}, variant: blue}."""
@@ -205,6 +299,10 @@ class MonitorPolicySpec(Model):
     """Reshapes the records before the checks, in the same job. Example: {entryPoint: collect_window.py}."""
     checks_: Annotated[tuple[Check, ...], Items(CHECK_LIMIT, min_items=1, kind="map"), Field(alias="checks")]
     """What is checked. Example: [{name: errors, type: ModelQuality, problemType: Regression, metrics: [rmse]}]."""
+    alarms: Annotated[tuple[Alarm, ...], Items(ALARM_LIMIT, kind="map")] = ()
+    """When a number is bad for long enough. Example: [{name: loss-too-high, check: loss, operator: ">", threshold: {initial: 0.24}}]."""
+    on_breach: OnBreach | None = None
+    """What happens when an alarm goes off. Example: {retrain: {trainingRunRef: {name: fees}}}. Left out: it is told."""
     min_sample_size: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = None
     """Fewest records that a number is computed from; below, it is no value. Example: 20. Left out: 30."""
     resources: Resources | None = None

@@ -7,9 +7,27 @@ from typing import Annotated
 from pydantic import Field
 
 from sagemaker_gitops.api.base import Items, Model
-from sagemaker_gitops.api.status import Arn, AwsName, Cell, Column, Deletion, Digest, Failure, Message, Status, Time, Uri, Url, Whole, Word
+from sagemaker_gitops.api.monitor_policy import ALARM_LIMIT
+from sagemaker_gitops.api.status import (
+    Arn,
+    AwsName,
+    Cell,
+    Column,
+    Deletion,
+    Digest,
+    Failure,
+    Message,
+    RetrainRequest,
+    Status,
+    Time,
+    Uri,
+    Url,
+    Whole,
+    Word,
+)
 
 CHECKS_LIMIT = 20
+POINT_LIMIT = 32
 METRIC_LIMIT = 30
 VIOLATION_LIMIT = 20
 
@@ -115,6 +133,62 @@ class CheckRun(Model):
     """What there is to know. Example: earlier moments of the schedule were missed; only the newest is made up for."""
 
 
+class Datapoint(Model):
+    """A check as an alarm sees it."""
+
+    moment: Time
+    """When it was due. Example: "2026-11-21T10:30:00Z"."""
+    value: Word | None = None
+    """Its number; absent where it had none. Example: "0.31"."""
+
+
+class AlarmState(Model):
+    """One alarm: its state, what it compares with, and the numbers that it looks at."""
+
+    name: Word
+    """Name of the alarm. Example: loss-too-high."""
+    state: Word
+    """OK, ALARM or INSUFFICIENT_DATA. Example: ALARM."""
+    threshold: Word
+    """Where the threshold is now. Example: "0.24"."""
+    model_key: Digest | None = None
+    """The model that the numbers are about. Example: k5tq3vwx2a."""
+    settled_for: Digest | None = None
+    """The model at whose first good check the threshold was settled. Example: k5tq3vwx2a."""
+    bad: Whole | None = None
+    """How many of the numbers are bad. Example: 3."""
+    points: Annotated[tuple[Datapoint, ...], Items(POINT_LIMIT)] | None = None
+    """The numbers, newest first. Example: [{moment: "2026-11-21T10:30:00Z", value: "0.31"}]."""
+
+
+class Episode(Model):
+    """A breach from its alarm to the first good check of a newer model, and what was done about it."""
+
+    id: Word
+    """Names the breach. Example: k5tq3vwx2a."""
+    alarm: Word
+    """The alarm that went off. Example: loss-too-high."""
+    opened_at: Time
+    """When. Example: "2026-11-21T10:31:00Z"."""
+    model: Cell | None = None
+    """Model that served then. Example: fees/7."""
+    model_key: Digest | None = None
+    """Identity of that model. Example: k5tq3vwx2a."""
+    state: Word | None = None
+    """Open, Waiting for what message says, Requested, or Stalled when a person has to look. Example: Requested."""
+    requests: Annotated[tuple[Time, ...], Items(100)] | None = None
+    """When retrains were asked for. Example: ["2026-11-21T10:31:00Z"]."""
+    message: Message | None = None
+    """What is waited for. Example: a retrain runs."""
+
+
+class Request(RetrainRequest):
+    """The retrain that was asked for last; the TrainingRun reads it here."""
+
+    training_run: Cell
+    """TrainingRun that is asked. Example: fees."""
+
+
 class MonitorPolicyStatus(Status):
     """What is watched and how it is. Written by the operator only."""
 
@@ -148,6 +222,22 @@ class MonitorPolicyStatus(Status):
     """The first constraints that did not hold in the last check. Example: [{check: inputs, feature: amount}]."""
     checks_: Annotated[Annotated[tuple[CheckRun, ...], Items(CHECKS_LIMIT)] | None, Field(alias="checks")] = None
     """Checks that are over, newest first; spec.historyLimit bounds it. Example: [{moment: "2026-11-21T10:30:00Z", state: Succeeded}]."""
+    alarms: Annotated[tuple[AlarmState, ...], Items(ALARM_LIMIT, kind="map")] | None = None
+    """The alarms. Example: [{name: loss-too-high, state: OK, threshold: "0.24"}]."""
+    cloud_watch_alarms: Digest | None = None
+    """Identity of the alarms that CloudWatch was last told. Example: k5tq3vwx2a."""
+    episode: Episode | None = None
+    """Present from a breach until the first good check of a newer model. Example: {id: k5tq3vwx2a, alarm: loss-too-high}."""
+    last_episode: Word | None = None
+    """The breach that ended last. Example: k5tq3vwx2a."""
+    retrain: Request | None = None
+    """The retrain that was asked for last. Example: {trainingRun: fees, episode: k5tq3vwx2a.1, value: "0.31", threshold: "0.24"}."""
+    threshold: Column | None = None
+    """Threshold of the first alarm, for kubectl get. Example: "0.24"."""
+    breaches: Column | None = None
+    """Bad numbers of the first alarm, and how many make it go off, for kubectl get. Example: 3/3."""
+    retrains: Column | None = None
+    """Retrains within 24 hours, and how many there may be, for kubectl get. Example: 1/3."""
     failure: Failure | None = None
     """Present when the last check failed. Example: {reason: AlgorithmError}."""
     deletion: Deletion | None = None

@@ -84,6 +84,11 @@ class MemoryAws:
     tags: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     refuses: dict[str, AwsFailure] = field(default_factory=dict)
     capture: bool = True
+    trained: dict[str, tuple[datetime, dict[str, str]]] = field(default_factory=dict)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    alarms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    approval: str = "Approved"
+    raw: str = "v1"
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     async def call(self, scope: Scope, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,8 +140,44 @@ class MemoryAws:
         found = [name for name, job in self.jobs.items() if job["ProcessingJobStatus"] == given["StatusEquals"]]
         return {"ProcessingJobSummaries": [{"ProcessingJobName": name} for name in found if given["NameContains"] in name]}
 
+    def _PutMetricData(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self.metrics += given["MetricData"]
+        return {}
+
+    def _PutMetricAlarm(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self.alarms[given["AlarmName"]] = dict(given)
+        return {}
+
+    def _DeleteAlarms(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        for name in given["AlarmNames"]:
+            del self.alarms[name]
+        return {}
+
+    def _DescribeAlarms(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        found = [alarm | {"StateValue": "OK"} for name, alarm in self.alarms.items() if name.startswith(given["AlarmNamePrefix"])]
+        return {"MetricAlarms": found}
+
+    def _ListTagsForResource(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"Tags": self.alarms[given["ResourceARN"].rpartition(":")[2]]["Tags"]}
+
+    def _GetMetricStatistics(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        (statistic,) = given["Statistics"]
+        found = [item for item in self.metrics if item["MetricName"] == given["MetricName"] and item["Dimensions"] == given["Dimensions"]]
+        return {"Datapoints": [{"Timestamp": item["Timestamp"], statistic: item["Value"]} for item in found]}
+
+    def _ListTrainingJobs(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        since = given.get("CreationTimeAfter", START - timedelta(days=99))
+        found = [(name, at) for name, (at, _) in self.trained.items() if given["NameContains"] in name and at >= since]
+        return {"TrainingJobSummaries": [{"TrainingJobName": name, "CreationTime": at} for name, at in found]}
+
+    def _ListObjectVersions(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"Versions": [{"Key": given["Prefix"], "VersionId": self.raw, "ETag": "e", "Size": 1, "IsLatest": True}]}
+
     def _ListTags(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
-        return {"Tags": self.tags.get(given["ResourceArn"].partition(":123456789012:")[2], [])}
+        name = given["ResourceArn"].partition(":123456789012:")[2]
+        if name.removeprefix("training-job/") in self.trained:
+            return {"Tags": [{"Key": k, "Value": v} for k, v in self.trained[name.removeprefix("training-job/")][1].items()]}
+        return {"Tags": self.tags.get(name, [])}
 
     def _DescribeEndpoint(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         if given["EndpointName"] != AWS_ENDPOINT:
@@ -147,7 +188,7 @@ class MemoryAws:
     def _DescribeModelPackage(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         version = given["ModelPackageName"].rpartition("/")[2]
         statistics = {"S3Uri": f"s3://team-a-ml/evaluations/{version}/statistics.json"}
-        return {"ModelMetrics": {"ModelDataQuality": {"Statistics": statistics}}}
+        return {"ModelMetrics": {"ModelDataQuality": {"Statistics": statistics}}, "ModelApprovalStatus": self.approval}
 
     def _HeadObject(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         if given["Key"] not in self.objects:

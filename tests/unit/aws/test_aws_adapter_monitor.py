@@ -26,12 +26,14 @@ def test_it_waits_for_the_endpoint_and_its_capture_without_a_call() -> None:
     """DependencyNotReady says what for; the schedule counts from when it was seen."""
     world = World()
     del world.references.objects[next(iter(world.references.objects))]
-    for arrange, words in (
-        (lambda: None, "there is no ModelEndpoint fees"),
-        (lambda: world.serves(1, phase="Creating"), "Creating"),
-        (lambda: world.serves(1, capture=False), "captures no data: add dataCapture"),
-    ):
-        arrange()
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({}, "there is no ModelEndpoint fees"),
+        ({"phase": "Creating"}, "Creating"),
+        ({"capture": False}, "captures no data: add dataCapture"),
+    ]
+    for served, words in cases:
+        if served:
+            world.serves(1, **served)
         made = world.turn()
         assert world.conditions() == {"Ready": "False DependencyNotReady", "Reconciling": "True DependencyNotReady"}
         assert words in world.message()

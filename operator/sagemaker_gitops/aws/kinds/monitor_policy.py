@@ -12,11 +12,13 @@ from datetime import datetime, timedelta
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.aws import storage
+from sagemaker_gitops.aws.kinds.alarms import alarms_called, foreign_alarm_owner
 from sagemaker_gitops.aws.kinds.bindings import binding_of
 from sagemaker_gitops.aws.kinds.deleting import Deleting, deleting, prove_bound
 from sagemaker_gitops.aws.kinds.hosting import tags_of
 from sagemaker_gitops.aws.kinds.jobs import foreign_owner, look
 from sagemaker_gitops.aws.kinds.leftovers import find_running_of
+from sagemaker_gitops.aws.kinds.monitor_retrains import Retrains
 from sagemaker_gitops.aws.kinds.monitor_sights import baseline_of, capture_root, captured, truth_of
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.sources import Sources
@@ -26,7 +28,10 @@ from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.core import conditions, naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome, UploadSource
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
+from sagemaker_gitops.core.kinds.model_endpoint.alarms import delete_alarm
+from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm
 from sagemaker_gitops.core.kinds.monitor_policy.checks import absent_scripts
+from sagemaker_gitops.core.kinds.monitor_policy.cloudwatch import out_of_line
 from sagemaker_gitops.core.kinds.monitor_policy.effective import findings_of
 from sagemaker_gitops.core.kinds.monitor_policy.facts import (
     Due,
@@ -35,12 +40,15 @@ from sagemaker_gitops.core.kinds.monitor_policy.facts import (
     PolicyFacts,
     Refusal,
     Report,
+    RetrainSight,
     Sight,
     Watched,
     Window,
 )
 from sagemaker_gitops.core.kinds.monitor_policy.plan import plan
+from sagemaker_gitops.core.kinds.monitor_policy.publish import alarm_prefix
 from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT, REPORT_FILE, TAG_WINDOW, creating_actions, job_name, output_of
+from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, obstacle, pursued, unheeded, view_of
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, Recorded, watched_of
 from sagemaker_gitops.core.kinds.monitor_policy.target import target_of
 from sagemaker_gitops.core.kinds.monitor_policy.windows import due_of
@@ -48,12 +56,13 @@ from sagemaker_gitops.core.kinds.training_run.deletion import plan_deletion
 from sagemaker_gitops.core.kinds.training_run.facts import Absent, Foreign, JobFact, JobType, Leftover, Source, Succeeded
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.kinds.training_run.status import moment
-from sagemaker_gitops.core.plan import OnEvent, Plan
+from sagemaker_gitops.core.plan import After, OnEvent, Plan
 from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.core.tenancy import Binding, Bound
 
 REPORT_LIMIT = 4 * 1024 * 1024  # bytes
 CREATE, STOP = "CreateProcessingJob", "StopProcessingJob"
+GONE_IS_DONE = (STOP, "DeleteAlarms")
 REFUSALS = (Category.BLOCKED, Category.TERMINAL)
 
 
@@ -68,6 +77,7 @@ class MonitorPolicyKind:
     settings: Settings
     code: Mapping[str, bytes]
     sources: Sources = field(init=False)
+    retrains: Retrains = field(init=False)
     known: set[str] = field(default_factory=set)
     uploaded: set[str] = field(default_factory=set)
     refused: dict[str, AwsFailure] = field(default_factory=dict)
@@ -76,6 +86,7 @@ class MonitorPolicyKind:
 
     def __post_init__(self) -> None:
         self.sources = Sources(self.aws, self.references)
+        self.retrains = Retrains(self.aws, self.settings.install)
 
     def parse(self, snapshot: Snapshot) -> MonitorPolicySpec | Deleting:
         """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
@@ -93,6 +104,9 @@ class MonitorPolicyKind:
         if isinstance(resource, Deleting):
             lost = "effective" not in snapshot.status
             made = plan_deletion(snapshot, resource.policy, facts.leftovers, self.settings, now, lost=lost)
+            if facts.alarms:
+                waits = made.requeue if isinstance(made.requeue, After) else After(self.settings.absence_interval)
+                made = replace(made, actions=(*made.actions, *map(delete_alarm, sorted(facts.alarms))), requeue=waits, finalizer=True)
         else:
             made = plan(self._pass(snapshot, resource, facts, now))
         self._remember(snapshot.key, made)
@@ -123,7 +137,7 @@ class MonitorPolicyKind:
         binding = binding_of(self.references, snapshot.key.namespace)
         if isinstance(resource, Deleting):
             touches = snapshot.has_finalizer and resource.policy != "Retain"
-            return PolicyFacts(binding, leftovers=await self._leftovers(snapshot, binding) if touches else {})
+            return await self._remains(snapshot, binding) if touches else PolicyFacts(binding)
         facts = PolicyFacts(binding)
         if not isinstance(binding, Bound) or _forbidden(resource, binding):
             return facts
@@ -138,7 +152,47 @@ class MonitorPolicyKind:
         if here.recorded.running:
             return await self._under_way(scope, here)
         due = None if resource.suspend or not isinstance(facts.target, Watched) else due_of(here)
-        return facts if due is None else await self._look(scope, here, due)
+        if due is not None:
+            return await self._look(scope, here, due)
+        return facts if resource.suspend else await self._follow_up(scope, here)
+
+    async def _follow_up(self, scope: Scope, here: Pass) -> PolicyFacts:
+        """What an open breach needs to know, and CloudWatch's alarms where they may differ; nothing at rest."""
+        facts, owner = here.facts, here.snapshot.key
+        if isinstance(facts.target, Watched) and out_of_line(here):
+            facts = replace(facts, alarms=await self._alarms(scope, owner))
+        on_breach, episode = here.spec.on_breach, pursued(here)
+        if on_breach is None or episode is None:
+            return facts
+        run = Key("TrainingRun", owner.namespace, on_breach.retrain.training_run_ref.name)
+        seen = self.references.object(run)
+        facts = replace(facts, run=view_of(run.name, seen.status) if seen is not None else None)
+        here = replace(here, facts=facts)
+        if unheeded(here, episode):
+            self.references.enqueue(run)
+        if obstacle(here, episode) or facts.run is None:
+            return facts
+        limits = here.bound.spec.limits
+        capped = limits is not None and limits.max_retrains_per_day is not None
+        sight = RetrainSight(
+            await self.retrains.of_run(scope, run, owner),
+            await self.retrains.of_tenant(scope, here.now - DAY) if capped else (),
+            await self.retrains.approval(scope, facts.run),
+            await self.retrains.new_data(scope, facts.run) if on_breach.retrain.require_new_data else True,
+        )
+        return replace(facts, retrains=sight)
+
+    async def _alarms(self, scope: Scope, owner: Key) -> dict[str, LiveAlarm]:
+        """The CloudWatch alarms that are ours by tag."""
+        found = await alarms_called(self.aws, scope, alarm_prefix(owner))
+        foreign = [name for name in found if await foreign_alarm_owner(self.aws, scope, name, self.settings.install, owner) is not None]
+        return {name: alarm for name, alarm in found.items() if name not in foreign}
+
+    async def _reported(self, scope: Scope, here: Pass, facts: PolicyFacts, folder: str) -> PolicyFacts:
+        """The report, and where thresholds were if status has forgotten."""
+        lost = here.snapshot.has_finalizer and not here.snapshot.status.get("alarms")
+        found = await self.retrains.thresholds(scope, here.snapshot.key, here.spec.alarms, here.now) if lost else {}
+        return replace(facts, report=await self._report(scope, folder), thresholds=found)
 
     async def _under_way(self, scope: Scope, here: Pass) -> PolicyFacts:
         """The check that status calls in progress; one that never came to be is planned again under its name."""
@@ -146,7 +200,7 @@ class MonitorPolicyKind:
         fact, _ = await self._fact(scope, here.snapshot.key, here.recorded.job_name)
         facts = replace(here.facts, running=fact)
         if isinstance(fact, Succeeded):
-            return replace(facts, report=await self._report(scope, str(entry.get("output") or output_of(here, here.recorded.job_name))))
+            return await self._reported(scope, here, facts, output_of(here, here.recorded.job_name))
         due, watched = here.recorded.due_of(entry), watched_of(entry)
         if not isinstance(fact, Absent) or due is None or watched is None:
             return facts
@@ -175,7 +229,7 @@ class MonitorPolicyKind:
         planned = Planned(_dated(due, tags), watched, Sight(root, (), baseline), name)
         facts = replace(here.facts, planned=planned, found=found)
         if isinstance(found, Succeeded):
-            return replace(facts, report=await self._report(scope, output_of(here, name)))
+            return await self._reported(scope, here, facts, output_of(here, name))
         if not isinstance(found, Absent):
             return facts
         refusal = self._refusal(name, here.now)
@@ -235,22 +289,25 @@ class MonitorPolicyKind:
             if action.operation == CREATE and failure.category in REFUSALS:
                 self.refused[action.subject] = failure
                 return Outcome.EXISTS
-            if action.operation == STOP and failure.category in (Category.NOT_FOUND, Category.BUSY):
+            if action.operation in GONE_IS_DONE and failure.category in (Category.NOT_FOUND, Category.BUSY):
                 return Outcome.DONE
             raise
         if action.operation == CREATE:
             self.known.add(action.subject)
         return Outcome.DONE
 
-    async def _leftovers(self, snapshot: Snapshot, binding: Binding) -> Mapping[str, Leftover]:
-        """The check that status names, and what AWS lists, for a status can be an older one."""
-        scope = scope_of(prove_bound(binding, snapshot.key).spec, snapshot.key)
+    async def _remains(self, snapshot: Snapshot, binding: Binding) -> PolicyFacts:
+        """The check that status names, what AWS lists, for a status can be an older one, and the alarms."""
+        bound, owner = prove_bound(binding, snapshot.key), snapshot.key
+        scope = scope_of(bound.spec, owner)
         running, type_ = Recorded(snapshot.status).running, JobType.PROCESSING_JOB
         found: dict[str, Leftover] = {}
         if running:
             name = str(running["jobName"])
-            found[name] = Leftover(type_, (await self._fact(scope, snapshot.key, name))[0], moment(running.get("attemptedAt")))
-        return found | await find_running_of(type_, self.aws, scope, self.settings.install, snapshot.key, found)
+            found[name] = Leftover(type_, (await self._fact(scope, owner, name))[0], moment(running.get("attemptedAt")))
+        found |= await find_running_of(type_, self.aws, scope, self.settings.install, owner, found)
+        told = "effective" in snapshot.status and not snapshot.status.get("cloudWatchAlarms")
+        return PolicyFacts(bound, leftovers=found, alarms={} if told else await self._alarms(scope, owner))
 
 
 def _dated(due: Due, tags: Mapping[str, str]) -> Due:

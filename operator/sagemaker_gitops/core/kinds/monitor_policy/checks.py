@@ -8,6 +8,7 @@ from sagemaker_gitops.api.monitor_policy import entry_points
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, unbound
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.monitor_policy.effective import findings_of
+from sagemaker_gitops.core.kinds.monitor_policy.publish import alarm_findings
 from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass
 from sagemaker_gitops.core.kinds.training_run.facts import Missing, Refused, Source
@@ -62,6 +63,11 @@ def absent_scripts(here: Pass) -> tuple[Finding, ...]:
     return tuple(Finding(path, f"{name} is not in the source, which holds: {held}") for path, name in sorted(absent.items()))
 
 
+def alarm_refused(here: Pass) -> Plan | None:
+    findings = alarm_findings(here)
+    return _refused(here, "InvalidSpec", findings) if findings else None
+
+
 def code_missing(here: Pass) -> Plan | None:
     if ENTRY_POINT in here.code:
         return None
@@ -73,7 +79,16 @@ def invalid_request(here: Pass) -> Plan | None:
     return _refused(here, "InvalidRequest", here.facts.findings) if here.facts.findings else None
 
 
-CHECKS: tuple[Check, ...] = (no_tenant, outside_tenant, source_missing, source_refused, script_missing, code_missing, invalid_request)
+CHECKS: tuple[Check, ...] = (
+    no_tenant,
+    outside_tenant,
+    source_missing,
+    source_refused,
+    script_missing,
+    alarm_refused,
+    code_missing,
+    invalid_request,
+)
 
 
 def _held(here: Pass, summary: Sequence[Condition], requeue: Requeue | None = None) -> Plan:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from sagemaker_gitops.core.errors import Finding
+from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm
 from sagemaker_gitops.core.kinds.training_run.facts import JobFact, Leftover, Missing, Refused, Source
 from sagemaker_gitops.core.tenancy import Binding
 
@@ -113,6 +114,39 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Retrained:
+    """A training job that was asked for by a policy, as its tags tell."""
+
+    episode: str
+    policy: str
+    model_key: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """The TrainingRun that would be asked, by its status. `handled` is the last episode that it heeded."""
+
+    name: str
+    phase: str = ""
+    handled: str = ""
+    model: str = ""
+    package_arn: str = ""
+    finished: datetime | None = None
+    inputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainSight:
+    """What has been trained before, by AWS, and whether there is anything new to train with. `approval` is of the run's package."""
+
+    retrained: tuple[Retrained, ...] = ()
+    tenant: tuple[tuple[str, datetime], ...] = ()
+    approval: str = ""
+    new_data: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyFacts:
     """Everything one pass saw. Later fields stay empty while an earlier one already decides."""
 
@@ -126,3 +160,7 @@ class PolicyFacts:
     findings: tuple[Finding, ...] = ()
     refusal: Refusal | None = None
     leftovers: Mapping[str, Leftover] = field(default_factory=dict)
+    run: RunView | None = None
+    retrains: RetrainSight | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    alarms: Mapping[str, LiveAlarm] | None = None

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sagemaker_gitops.api.monitor_policy import DEFAULT_POLICY_HISTORY, Check
+from sagemaker_gitops.api.monitor_policy import DEFAULT_POLICY_HISTORY
 from sagemaker_gitops.core.conditions import Condition, bounded, ready, stalled, suspended, timestamp
-from sagemaker_gitops.core.kinds.monitor_policy.report import data_of, metrics_of, problem_of, violations_of
+from sagemaker_gitops.core.kinds.monitor_policy.alarms import ALARM, OK, recorded_of
+from sagemaker_gitops.core.kinds.monitor_policy.report import about, data_of, metrics_of, problem_of, violations_of
+from sagemaker_gitops.core.kinds.monitor_policy.retrain import STALLED as NO_HELP
+from sagemaker_gitops.core.kinds.monitor_policy.retrain import episode_of
 from sagemaker_gitops.core.kinds.monitor_policy.situation import (
     AVAILABLE,
+    BREACHED,
     DATA_AVAILABLE,
     FAILED,
     NO_DATA,
@@ -83,23 +87,46 @@ def summary(here: Pass, fields: Mapping[str, Any]) -> tuple[str, Sequence[Condit
         return "CheckFailed", stalled(str(failure.get("reason", state)), f"{where}: {failure.get('message', '')}")
     if data.get("state") != AVAILABLE:
         message = f"{where}: {data.get('message', '')}"
-        known = Condition(DATA_AVAILABLE, "False", str(data.get("state", NO_DATA)), message)
-        return "NoData", [*suspended(str(data.get("state", NO_DATA)), message), known]
-    known = Condition(DATA_AVAILABLE, "True", AVAILABLE, f"{where}: {data.get('captured', '?')} records")
-    return "Passing", [*ready("Passing", f"{where}: {status.get('metric') or 'checked'}"), known]
+        unknown = Condition(DATA_AVAILABLE, "False", str(data.get("state", NO_DATA)), message)
+        return "NoData", [*suspended(str(data.get("state", NO_DATA)), message), unknown, *_breached(here, status)]
+    breached = _breached(here, status)
+    known = [Condition(DATA_AVAILABLE, "True", AVAILABLE, f"{where}: {data.get('captured', '?')} records"), *breached]
+    episode = episode_of(status)
+    if episode is not None and episode.get("state") == NO_HELP:
+        return "Breached", [*stalled("NoImprovement", str(episode.get("message", ""))), *known]
+    if any(item.status == "True" for item in breached):
+        follows = f"; {episode['message']}" if episode is not None and episode.get("message") else ""
+        return "Breached", [*ready("Breached", f"{breached[0].message}{follows}"), *known]
+    return "Passing", [*ready("Passing", f"{where}: {status.get('metric') or 'checked'}"), *known]
 
 
-def value_of(check: Check, metrics: Sequence[Mapping[str, Any]]) -> str | None:
-    """The number that a check is about: the one that the spec names, otherwise the first that the report has of it."""
-    wanted = check.metric or (check.metrics[0] if check.metrics else None)
-    found = [item for item in metrics if item.get("check") == check.name and (wanted is None or item.get("name") == wanted)]
-    return str(found[0]["value"]) if found and found[0].get("value") is not None else None
+def columns(here: Pass, alarms: Sequence[Mapping[str, Any]]) -> Fields:
+    """THRESHOLD and BREACHES, of the first alarm."""
+    if not here.spec.alarms or not alarms:
+        return {"threshold": None, "breaches": None}
+    first = here.spec.alarms[0]
+    needed = first.datapoints_to_alarm or first.evaluation_periods or 1
+    return {"threshold": f"{float(alarms[0]['threshold']):.4g}", "breaches": f"{alarms[0]['bad']}/{needed}"}
+
+
+def _breached(here: Pass, status: Mapping[str, Any]) -> list[Condition]:
+    """Breached: of all alarms; it stays while none can tell."""
+    states = {alarm.name: recorded_of(status, alarm.name) for alarm in here.spec.alarms}
+    if not states or not any(states.values()):
+        return []
+    on = [
+        f"{name}: {item.get('bad')} bad, threshold {item.get('threshold')}" for name, item in states.items() if item.get("state") == ALARM
+    ]
+    if on:
+        return [Condition(BREACHED, "True", "AlarmOn", "; ".join(on))]
+    unknown = all(item.get("state") != OK for item in states.values())
+    return [Condition(BREACHED, "Unknown", "InsufficientData")] if unknown else [Condition(BREACHED, "False", "Good", ", ".join(states))]
 
 
 def _column(here: Pass, entry: Mapping[str, Any]) -> str | None:
     """The METRIC column: the first check that has a number."""
     for check in here.spec.checks_:
-        value = value_of(check, entry.get("metrics") or ())
+        _, value = about(check, entry.get("metrics") or ())
         if value is not None:
             return bounded(f"{check.name}={float(value):.4g}", 128)
     return None

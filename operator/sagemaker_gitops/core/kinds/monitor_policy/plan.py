@@ -11,16 +11,21 @@ from datetime import timedelta
 from typing import Any, assert_never
 
 from sagemaker_gitops.core.conditions import bounded, reconciling, stalled, suspended, timestamp
+from sagemaker_gitops.core.kinds.monitor_policy.alarms import judged
 from sagemaker_gitops.core.kinds.monitor_policy.checks import CHECKS
+from sagemaker_gitops.core.kinds.monitor_policy.cloudwatch import in_line
 from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, NotReady, Planned, Unfit, Watched, Window
-from sagemaker_gitops.core.kinds.monitor_policy.outcome import ended, failed, nothing_captured, refused, summary
+from sagemaker_gitops.core.kinds.monitor_policy.outcome import columns, ended, failed, nothing_captured, refused, summary
+from sagemaker_gitops.core.kinds.monitor_policy.publish import put_metric_data
 from sagemaker_gitops.core.kinds.monitor_policy.requests import creating_actions, output_of
-from sagemaker_gitops.core.kinds.monitor_policy.situation import IN_PROGRESS, Pass, as_entry, kept
+from sagemaker_gitops.core.kinds.monitor_policy.retrain import Decision, decide, followed, pursued, retrains_cell
+from sagemaker_gitops.core.kinds.monitor_policy.situation import IN_PROGRESS, NO_DATA, SUCCEEDED, Pass, as_entry, kept
 from sagemaker_gitops.core.kinds.monitor_policy.windows import counted_from, next_run, schedule_words, until_next
 from sagemaker_gitops.core.kinds.training_run.facts import Absent, Active, Failed, Foreign, JobType, Succeeded, Unknown, Unseen, Unstarted
 from sagemaker_gitops.core.kinds.training_run.status import ARN_PATHS, CONSOLE, partition
 from sagemaker_gitops.core.plan import After, OnEvent, Plan, Requeue
 
+JUDGED = (SUCCEEDED, NO_DATA)  # a check that failed says nothing, as a period without data does
 NOT_READY_DELAY = 60.0
 UNKNOWN_STATE_DELAY = 300.0
 AT_ONCE = 1.0
@@ -53,8 +58,27 @@ def plan(here: Pass) -> Plan:
 
 
 def _waiting(here: Pass, fields: Mapping[str, Any]) -> Plan:
-    phase, conditions = summary(here, fields)
-    return _idle(here, here.say(phase, here.keeping(*conditions), **fields), until_next(here))
+    """No check is due: an open breach is followed up, and CloudWatch's alarms are brought in line."""
+    episode = pursued(here)
+    made = decide(here, episode) if episode is not None else Decision({})
+    whole = {**fields, **made.fields}
+    actions, told = in_line(here)
+    whole |= told
+    if here.facts.retrains is not None and episode is not None:
+        whole["retrains"] = retrains_cell(here, made.fields.get("episode") or episode)
+    phase, conditions = summary(here, whole)
+    return Plan(
+        here.say(phase, here.keeping(*conditions), **whole),
+        _earlier(until_next(here), made.wait),
+        (*made.actions, *actions),
+        finalizer=here.snapshot.has_finalizer or bool(actions),
+    )
+
+
+def _earlier(requeue: Requeue, wait: float | None) -> Requeue:
+    if wait is None:
+        return requeue
+    return After(min(wait, requeue.seconds)) if isinstance(requeue, After) else After(wait)
 
 
 def _idle(here: Pass, status: Mapping[str, Any], requeue: Requeue) -> Plan:
@@ -127,9 +151,13 @@ def _told(here: Pass, fields: Mapping[str, Any], requeue: Requeue) -> Plan:
 
 def _over(here: Pass, heard: Mapping[str, Any], fields: Mapping[str, Any]) -> Plan:
     """A check has ended; the next pass sees whether another one is due."""
-    whole = {**heard, **fields, "running": None}
+    last: Mapping[str, Any] = fields["lastCheck"]
+    alarms = judged(here, last) if last.get("state") in JUDGED else []
+    told = ({"alarms": alarms or None, **columns(here, alarms), **followed(here, last, alarms)}) if last.get("state") in JUDGED else {}
+    whole = {**heard, **fields, **told, "running": None}
     phase, conditions = summary(here, whole)
-    return Plan(here.say(phase, here.keeping(*conditions), **whole), After(AT_ONCE), finalizer=here.snapshot.has_finalizer)
+    actions = put_metric_data(here, last, alarms)
+    return Plan(here.say(phase, here.keeping(*conditions), **whole), After(AT_ONCE), actions, finalizer=here.snapshot.has_finalizer)
 
 
 def _seen(here: Pass, planned: Planned) -> Window:

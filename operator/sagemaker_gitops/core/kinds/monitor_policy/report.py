@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sagemaker_gitops.api.monitor_policy import Check
 from sagemaker_gitops.api.monitor_status import METRIC_LIMIT, VIOLATION_LIMIT
 from sagemaker_gitops.core.conditions import bounded
 from sagemaker_gitops.core.kinds.monitor_policy.situation import AVAILABLE, NO_DATA, kept
@@ -59,6 +60,14 @@ def violations_of(report: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]
         for item in _entries(report, "violations")
     ]
     return found[:VIOLATION_LIMIT], max(_count(report.get("violationsTotal")) or 0, len(found))
+
+
+def about(check: Check, metrics: Sequence[Mapping[str, Any]], metric: str | None = None) -> tuple[str, str | None]:
+    """Name and text of the number that a check is about, or of `metric`: the spec names it, otherwise it is the first that was found."""
+    wanted = metric or check.metric or (check.metrics[0] if check.metrics else None)
+    found = next((item for item in metrics if item.get("check") == check.name and wanted in (None, item.get("name"))), {})
+    value = found.get("value")
+    return str(wanted or found.get("name") or check.name), None if value is None else str(value)
 
 
 def _entries(report: Mapping[str, Any], field: str) -> Iterator[Mapping[str, Any]]:

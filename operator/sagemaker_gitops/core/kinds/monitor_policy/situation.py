@@ -19,7 +19,7 @@ from sagemaker_gitops.core.tenancy import Bound
 CELL = 255
 IN_PROGRESS, REFUSED, SUCCEEDED, FAILED, STOPPED, NO_DATA = "InProgress", "Refused", "Succeeded", "Failed", "Stopped", "NoData"
 AVAILABLE = "Available"
-DATA_AVAILABLE = "DataAvailable"
+DATA_AVAILABLE, BREACHED = "DataAvailable", "Breached"
 STEP = "check"
 
 
