@@ -10,6 +10,7 @@ COPY pyproject.toml uv.lock README.md ./
 # uv.lock holds the hash of every file; --locked refuses anything else.
 RUN /uv/bin/uv sync --locked --no-default-groups --group operator --no-install-project --compile-bytecode
 COPY operator operator
+COPY jobs/monitoring jobs/monitoring
 RUN /uv/bin/uv sync --locked --no-default-groups --group operator --no-editable --compile-bytecode \
     && cp -r .venv/lib/python3.13/site-packages /packages
 

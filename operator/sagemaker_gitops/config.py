@@ -74,6 +74,9 @@ class Settings:
     prices: Prices = field(default_factory=list_prices)
     """File with prices over those of the package, as YAML: {asOf: date, hosting: {region: {instance type: dollars per hour}}}."""
 
+    monitoring_code: Path | None = None
+    """Folder with the files that checks of a MonitorPolicy run, of which check.py is started; empty: those of the package."""
+
     longest_backoff: float = 3600.0
     """The longest pause between two attempts at what fails, but for failures that start slower."""
 
@@ -158,6 +161,13 @@ def _file(text: str) -> Path:
     return path
 
 
+def _folder(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_dir():
+        raise ValueError("must name an existing folder")
+    return path
+
+
 def _prices(text: str) -> Prices:
     try:
         return prices_of(yaml.safe_load(Path(text).expanduser().read_text()), list_prices())
@@ -183,6 +193,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "log_level": ("", _level),
     "stop_grace": ("", _seconds),
     "longest_backoff": ("", _seconds),
+    "monitoring_code": ("", _folder),
     "prices": ("", _prices),
     "kubeconfig": ("KUBECONFIG", _file),
     "kube_context": ("", str),

@@ -17,6 +17,8 @@ from sagemaker_gitops.aws.drift import watch, watch_attached
 from sagemaker_gitops.aws.events import AwsEvent, poll
 from sagemaker_gitops.aws.kinds.bindings import binding_of, tenant_of
 from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
+from sagemaker_gitops.aws.kinds.monitor_code import job_code
+from sagemaker_gitops.aws.kinds.monitor_policy import MonitorPolicyKind
 from sagemaker_gitops.aws.kinds.references import ConfigMap
 from sagemaker_gitops.aws.kinds.slots import Slots
 from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind, scope_of
@@ -75,6 +77,9 @@ class StoreReferences:
     def object(self, key: Key) -> Snapshot | None:
         return self._store.get(key)
 
+    def referrers(self, key: Key) -> set[Key]:
+        return self._store.referrers(key)
+
     def exists(self, key: Key) -> bool:
         return key in self._store
 
@@ -110,6 +115,23 @@ def model_endpoint_references(snapshot: Snapshot) -> set[Key]:
     return found
 
 
+def monitor_policy_references(snapshot: Snapshot) -> set[Key]:
+    """What wakes a MonitorPolicy: the ModelEndpoint that it watches, the TrainingRun that it asks to train again, the source of its
+    scripts, and every Tenant.
+    """
+    found = {any_of("Tenant"), Key("Namespace", "", snapshot.key.namespace)}
+    endpoint = ((snapshot.spec.get("target") or {}).get("endpointRef") or {}).get("name")
+    if isinstance(endpoint, str):
+        found.add(Key("ModelEndpoint", snapshot.key.namespace, endpoint))
+    source = ((snapshot.spec.get("source") or {}).get("configMapRef") or {}).get("name")
+    if isinstance(source, str):
+        found.add(Key("ConfigMap", snapshot.key.namespace, source))
+    asked = (((snapshot.spec.get("onBreach") or {}).get("retrain") or {}).get("trainingRunRef") or {}).get("name")
+    if isinstance(asked, str):
+        found.add(Key("TrainingRun", snapshot.key.namespace, asked))
+    return found
+
+
 def wire(context: Context) -> Wiring:
     """Every kind with its adapters, and the two ways in which AWS wakes them."""
     settings = context.settings
@@ -120,10 +142,11 @@ def wire(context: Context) -> Wiring:
     )
     kind = TrainingRunKind(clients, references, plan_settings, Slots(references.enqueue, references.exists))
     endpoints = ModelEndpointKind(clients, references, plan_settings)
+    policies = MonitorPolicyKind(clients, references, plan_settings, job_code(settings.monitoring_code))
 
     def owners_of(aws_name: str) -> set[Key]:
         run = kind.owner_of(aws_name)
-        return endpoints.owners_of(aws_name) | ({run} if run is not None else set())
+        return endpoints.owners_of(aws_name) | policies.owners_of(aws_name) | ({run} if run is not None else set())
 
     async def listen(enqueue: Enqueue, store: Store) -> None:
         region = _region_of(settings)
@@ -131,15 +154,22 @@ def wire(context: Context) -> Wiring:
 
     async def look(enqueue: Enqueue, store: Store) -> None:
         await sweep(
-            clients, lambda: active_jobs(kind, references, store), lambda key: enqueue(key, 0.0, Priority.SWEEP), settings.sweep_interval
+            clients,
+            lambda: active_jobs(kind, references, store, policies),
+            lambda key: enqueue(key, 0.0, Priority.SWEEP),
+            settings.sweep_interval,
         )
 
     async def close() -> None:
         clients.close()
 
     return Wiring(
-        kinds={kind.name: kind, endpoints.name: endpoints},
-        references={kind.name: training_run_references, endpoints.name: model_endpoint_references},
+        kinds={kind.name: kind, endpoints.name: endpoints, policies.name: policies},
+        references={
+            kind.name: training_run_references,
+            endpoints.name: model_endpoint_references,
+            policies.name: monitor_policy_references,
+        },
         background=(*((listen,) if settings.event_queue_url else ()), look, *watches(clients, endpoints, context)),
         close=close,
     )
@@ -179,9 +209,12 @@ def clients_of(settings: Settings, context: Context) -> Clients:
     return Clients(settings.aws_endpoint_url, limits, context.metrics, context.clock.now, context.clock.monotonic)
 
 
-def active_jobs(kind: TrainingRunKind, references: StoreReferences, store: Store) -> Iterator[ActiveJob]:
+def active_jobs(
+    kind: TrainingRunKind, references: StoreReferences, store: Store, policies: MonitorPolicyKind | None = None
+) -> Iterator[ActiveJob]:
     """Every job that a status calls in progress, or that this process remembers."""
-    found = {(key, name): (type_, since) for key, type_, name, since in kind.remembered()}
+    remembered = (*kind.remembered(), *(policies.remembered() if policies is not None else ()))
+    found = {(key, name): (type_, since) for key, type_, name, since in remembered}
     for key in references.running(kind.name):
         snapshot = store.get(key)
         active = recorded_active(snapshot.status) if snapshot is not None else {}

@@ -8,6 +8,8 @@ from typing import Literal
 from sagemaker_gitops.api.base import Model
 from sagemaker_gitops.api.endpoint_status import ModelEndpointStatus
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
+from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
+from sagemaker_gitops.api.monitor_status import MonitorPolicyStatus
 from sagemaker_gitops.api.status import Status, TrainingRunStatus
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
@@ -82,6 +84,27 @@ KINDS: dict[str, ApiKind] = {
                 Column("Why", '.status.conditions[?(@.type=="Ready")].reason', priority=1),
             ),
             ("mep",),
+        ),
+        ApiKind(
+            "MonitorPolicy",
+            "monitorpolicies",
+            "Namespaced",
+            MonitorPolicySpec,
+            MonitorPolicyStatus,
+            (
+                Column("Phase", ".status.phase"),
+                Column("Target", ".status.target"),
+                Column("Last Check", ".status.lastCheck.finishedAt", "date"),
+                Column("Metric", ".status.metric"),
+                Column("Threshold", ".status.threshold"),
+                Column("Breaches", ".status.breaches"),
+                Column("Retrains", ".status.retrains"),
+                Column("Model", ".status.model", priority=1),
+                Column("Next Check", ".status.nextCheck", priority=1),
+                _AGE,
+                Column("Why", '.status.conditions[?(@.type=="Ready")].reason', priority=1),
+            ),
+            ("mp",),
         ),
         ApiKind(
             "Tenant",

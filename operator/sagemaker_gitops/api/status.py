@@ -109,6 +109,36 @@ class ResolvedInput(Model):
     """Size of all objects in bytes. Example: 104857."""
 
 
+class RetrainWindow(Model):
+    """The window whose check was the last straw."""
+
+    start: Time
+    """From then on. Example: "2026-11-21T09:00:00Z"."""
+    end: Time
+    """Until before then. Example: "2026-11-21T10:00:00Z"."""
+
+
+class RetrainRequest(Model):
+    """What a MonitorPolicy asked for, and why."""
+
+    episode: Word
+    """Names the request: it is part of the training job's name. Example: k5tq3vwx2a.1."""
+    requested_at: Time
+    """When it was asked for. Example: "2026-11-21T10:31:00Z"."""
+    policy: Cell | None = None
+    """The MonitorPolicy. Example: team-a/fees."""
+    metric: Cell | None = None
+    """Check and number. Example: loss/mean_weighted_quantile_loss."""
+    value: Word | None = None
+    """What it was. Example: "0.31"."""
+    threshold: Word | None = None
+    """What it may be. Example: "0.24"."""
+    model_key: Digest | None = None
+    """Identity of the model that served. Example: k5tq3vwx2a."""
+    window: RetrainWindow | None = None
+    """Window of the check. Example: {start: "2026-11-21T09:00:00Z", end: "2026-11-21T10:00:00Z"}."""
+
+
 class Provenance(Model):
     """Where the run came from: enough to make it again."""
 
@@ -125,7 +155,9 @@ class Provenance(Model):
     image_digest: Digest | None = None
     """Digest of the training image, when AWS tells it. Example: sha256:9f86d081..."""
     trigger: Cell | None = None
-    """Why it ran: spec, or rerun and its nonce. Example: spec."""
+    """Why it ran: spec, rerun and its nonce, or retrain and for which policy. Example: spec."""
+    retrain: RetrainRequest | None = None
+    """Present when a MonitorPolicy asked for the run. Example: {episode: k5tq3vwx2a.1, policy: team-a/fees, value: "0.31"}."""
     installation: Digest | None = None
     """Installation of the operator. Example: prod."""
     tenant: Cell | None = None
@@ -251,6 +283,8 @@ class TrainingRunStatus(Status):
     """When the run ended. Example: "2026-11-21T10:12:00Z"."""
     last_handled_rerun: Cell | None = None
     """Value of the rerun annotation that was acted upon last. Example: "2026-11-21"."""
+    retrain: RetrainRequest | None = None
+    """The last retrain that was heeded, of those that MonitorPolicies ask for. Example: {episode: k5tq3vwx2a.1, policy: team-a/fees}."""
     queue: Queue | None = None
     """Present while the run waits for others of its Tenant. Example: {position: 2}."""
     steps: Annotated[tuple[Step, ...], Items(8, kind="map")] | None = None

@@ -105,6 +105,8 @@ class Limits(Model):
     """Runs of this Tenant at the same time. Example: 4."""
     max_instance_count: Annotated[StrictInt, Field(ge=1, le=100)] | None = None
     """Instances of one job. Example: 8."""
+    max_retrains_per_day: Annotated[StrictInt, Field(ge=1, le=1000)] | None = None
+    """Retrains that MonitorPolicies of this Tenant may ask for within 24 hours. Example: 3."""
     max_runtime: TrainingDuration | None = None
     """Longest job; also the runtime of a training job that names none. Example: 24h."""
 

@@ -143,6 +143,24 @@ async def read_json(aws: Aws, scope: Scope, uri: str, limit: int) -> Any:
         raise ValueError(f"{uri} is not JSON: {error}") from error
 
 
+async def keys_under(aws: Aws, scope: Scope, uri: str, limit: int) -> list[str]:
+    """Keys of at most `limit` objects whose key begins as `uri` says, in S3's order; none when there is no such bucket."""
+    bucket, prefix = split(uri)
+    found: list[str] = []
+    parameters: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": min(limit, 1000)}
+    while True:
+        try:
+            answer = await aws.call(scope, "s3", "ListObjectsV2", parameters)
+        except AwsFailure as error:
+            if error.category is Category.NOT_FOUND:
+                return []
+            raise
+        found += [item["Key"] for item in answer.get("Contents", ())]
+        if not answer.get("IsTruncated") or len(found) >= limit:
+            return found[:limit]
+        parameters = {**parameters, "ContinuationToken": answer["NextContinuationToken"]}
+
+
 async def etag_of(aws: Aws, scope: Scope, uri: str) -> str | None:
     """The ETag of an object, which changes with its bytes; None when there is no such object."""
     bucket, key = split(uri)

@@ -100,7 +100,9 @@ class FilesOverCluster:
         ]
         self._tenants = {bound.name: bound for bound in map(tenant_of, snapshots) if bound is not None}
         self._labels = {item.key.name: item.labels for item in await self.cluster.every("Namespace")}
-        self._objects = {item.key: item for kind in ("TrainingRun", "ModelEndpoint") for item in await self.cluster.every(kind)}
+        self._objects = {
+            item.key: item for kind in ("TrainingRun", "ModelEndpoint", "MonitorPolicy") for item in await self.cluster.every(kind)
+        }
 
     def tenants(self) -> list[Bound]:
         return list(self._tenants.values())
@@ -123,6 +125,10 @@ class FilesOverCluster:
 
     def object(self, key: Key) -> Snapshot | None:
         return self._objects.get(key)
+
+    def referrers(self, key: Key) -> list[Key]:
+        """Every MonitorPolicy of the namespace: whom it names stands in its status."""
+        return [item for item in self._objects if item.kind == "MonitorPolicy" and item.namespace == key.namespace]
 
     def exists(self, key: Key) -> bool:
         return True

@@ -87,6 +87,15 @@ def suspended(reason: str, message: str = "") -> list[Condition]:
     return [Condition(READY, "False", reason, message)]
 
 
+def unbound(namespace: str, candidates: Sequence[str]) -> list[Condition]:
+    """Why no AWS call is made for an object: no Tenant names its namespace, or `candidates` do."""
+    if candidates:
+        message = f"namespace {namespace} is named by more than one Tenant ({', '.join(candidates)}): no AWS call is made until one remains"
+        return stalled("TenantAmbiguous", message)
+    message = f"no Tenant names namespace {namespace}: no AWS call is made; ask the platform team to add it to a Tenant's spec.namespaces"
+    return reconciling("TenantMissing", message)
+
+
 def replace_summary(status: Mapping[str, Any], summary: Sequence[Condition], generation: int, now: datetime) -> dict[str, Any]:
     """`status` with Ready, Reconciling and Stalled replaced by `summary`; conditions of the kind itself stay."""
     previous = list(status.get("conditions", ()))

@@ -184,6 +184,9 @@ class OneTenant:
     def running(self, kind: str) -> list[Key]:
         return []
 
+    def referrers(self, key: Key) -> list[Key]:
+        return []
+
     def exists(self, key: Key) -> bool:
         return True
 

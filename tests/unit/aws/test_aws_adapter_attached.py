@@ -12,8 +12,9 @@ import pytest
 
 from sagemaker_gitops.aws.drift import ATTACHED_CALLS, SeenEndpoint, watch_attached, watch_attached_once
 from sagemaker_gitops.aws.kinds.alarms import look_at_alarms
+from sagemaker_gitops.aws.kinds.deleting import Deleting
 from sagemaker_gitops.aws.kinds.look import Look
-from sagemaker_gitops.aws.kinds.model_endpoint import Deleting, ModelEndpointKind
+from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.scaling import look_at_scaling
 from sagemaker_gitops.aws.port import Scope

@@ -14,6 +14,7 @@ from sagemaker_gitops.aws.idle import IdleEndpoint
 from sagemaker_gitops.aws.kinds.alarms import alarms_called, foreign_alarm_owner
 from sagemaker_gitops.aws.kinds.batch import Batches
 from sagemaker_gitops.aws.kinds.bindings import binding_of
+from sagemaker_gitops.aws.kinds.deleting import Deleting, deleting, prove_bound
 from sagemaker_gitops.aws.kinds.hosting import foreign, look_at_endpoint, packages_of, resolve, tags_of
 from sagemaker_gitops.aws.kinds.inventory import owned
 from sagemaker_gitops.aws.kinds.look import Look
@@ -49,19 +50,12 @@ from sagemaker_gitops.core.kinds.model_endpoint.smoke import recorded, stand_con
 from sagemaker_gitops.core.kinds.training_run.facts import Active, JobType, Unknown
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import OnEvent, Plan
-from sagemaker_gitops.core.resource import GROUP, Key, Snapshot
+from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.core.tenancy import Binding, Bound
 
 DELETED = {"DeleteEndpoint": "endpoint", "DeleteEndpointConfig": "endpoint-config", "DeleteModel": "model"}
 GONE_IS_DONE = (*DELETED, "DeregisterScalableTarget", "DeleteAlarms")
 CONTENT_NAMED = ("CreateModel", "CreateEndpointConfig")
-
-
-@dataclass(frozen=True, slots=True)
-class Deleting:
-    """An object on its way out: all that matters of its spec is the deletion policy, None where it cannot be read."""
-
-    policy: str | None
 
 
 @dataclass(slots=True)
@@ -94,8 +88,7 @@ class ModelEndpointKind:
     def parse(self, snapshot: Snapshot) -> ModelEndpointSpec | Deleting:
         """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
         if snapshot.deleting:
-            policy = snapshot.spec.get("deletionPolicy")
-            return Deleting(policy if policy in ("Delete", "Retain") else None)
+            return deleting(snapshot)
         try:
             return read(ModelEndpointSpec, snapshot.spec)
         except ValidationFailed as error:
@@ -311,16 +304,7 @@ class ModelEndpointKind:
                 yield from models
 
     def _bound(self, snapshot: Snapshot) -> Bound:
-        binding = binding_of(self.references, snapshot.key.namespace)
-        if isinstance(binding, Bound):
-            return binding
-        raise AwsFailure(
-            Category.BLOCKED,
-            service="sagemaker-gitops",
-            operation="execute",
-            code="TenantMissing",
-            message=f"no single Tenant names namespace {snapshot.key.namespace}: restore it, or give up the AWS side with {GROUP}/release",
-        )
+        return prove_bound(binding_of(self.references, snapshot.key.namespace), snapshot.key)
 
     async def _prove_ours(self, scope: Scope, owner: Key, resource: str, name: str) -> None:
         """A name that status gave may have been written there by anybody."""

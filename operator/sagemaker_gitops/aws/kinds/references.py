@@ -32,6 +32,9 @@ class References(Protocol):
     def object(self, key: Key) -> Snapshot | None:
         """Another object of this API, as last seen."""
 
+    def referrers(self, key: Key) -> Iterable[Key]:
+        """Other objects of this API that name it."""
+
     def running(self, kind: str) -> Iterable[Key]:
         """Objects of a kind whose status says Running."""
 

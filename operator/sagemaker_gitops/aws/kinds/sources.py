@@ -1,4 +1,4 @@
-"""The code of a TrainingRun: a ConfigMap from the watch cache, or an archive in S3 that must have the digest that git pins."""
+"""The code of a TrainingRun or MonitorPolicy: a ConfigMap from the watch cache, or an archive in S3 with the digest that git pins."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sagemaker_gitops.api.training_run import S3Source, TrainingRunSpec
+from sagemaker_gitops.api.training_run import S3Source
+from sagemaker_gitops.api.training_run import Source as SourceSpec
 from sagemaker_gitops.aws import storage
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.port import Aws, Scope
@@ -26,19 +27,19 @@ class Sources:
     references: References
     _held: OrderedDict[_Pinned, Mapping[str, bytes]] = field(default_factory=OrderedDict)
 
-    async def find(self, scope: Scope, snapshot: Snapshot, spec: TrainingRunSpec) -> Source | Missing | Refused:
+    async def find(self, scope: Scope, snapshot: Snapshot, spec: SourceSpec | None) -> Source | Missing | Refused:
         """The files as they are now. Raises core.errors.AwsFailure."""
         revision, repository = snapshot.annotations.get(REVISION, ""), snapshot.annotations.get(REPOSITORY, "")
-        if spec.source is None:
+        if spec is None:
             return Source({}, revision, repository)
-        if spec.source.s3 is not None:
-            found = await self._archive(scope, spec.source.s3)
+        if spec.s3 is not None:
+            found = await self._archive(scope, spec.s3)
             return found if isinstance(found, Missing | Refused) else Source(found, revision, repository)
-        assert spec.source.config_map_ref is not None
-        name = spec.source.config_map_ref.name
+        assert spec.config_map_ref is not None
+        name = spec.config_map_ref.name
         config_map = await self.references.config_map(snapshot.key.namespace, name)
         if config_map is None:
-            return Missing(f"ConfigMap {name}", "does not exist in this namespace; commit it together with the TrainingRun")
+            return Missing(f"ConfigMap {name}", f"does not exist in this namespace; commit it together with the {snapshot.key.kind}")
         notes = config_map.annotations
         return Source(config_map.files, revision or notes.get(REVISION, ""), repository or notes.get(REPOSITORY, ""))
 

@@ -14,6 +14,7 @@ from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.aws import storage
 from sagemaker_gitops.aws.kinds.bindings import binding_of
+from sagemaker_gitops.aws.kinds.deleting import Deleting, deleting, prove_bound
 from sagemaker_gitops.aws.kinds.evidence import concluding, evaluated, serving_champion
 from sagemaker_gitops.aws.kinds.jobs import foreign_owner, look
 from sagemaker_gitops.aws.kinds.leftovers import find_running
@@ -45,25 +46,19 @@ from sagemaker_gitops.core.kinds.training_run.facts import (
 from sagemaker_gitops.core.kinds.training_run.plan import plan
 from sagemaker_gitops.core.kinds.training_run.preview import preview
 from sagemaker_gitops.core.kinds.training_run.requests import EVALUATION_OUTPUT, job_outputs
+from sagemaker_gitops.core.kinds.training_run.retrain import nonce_of, retrain_of
 from sagemaker_gitops.core.kinds.training_run.run import Attempt, Progress, Recorded, Run, content_of, input_uris, spec_hash, walk
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.kinds.training_run.situation import TERMINAL_PHASES, Pass, build_run, finished
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
 from sagemaker_gitops.core.plan import OnEvent, Plan
-from sagemaker_gitops.core.resource import GROUP, RERUN, Key, Snapshot
+from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.core.tenancy import Binding, Bound
 
 JOB_CREATES = {"CreateTrainingJob": JobType.TRAINING_JOB, "CreateProcessingJob": JobType.PROCESSING_JOB, "CreateJob": JobType.GLUE_JOB}
 RUNNING_PHASES = ("Running",)
 LookAt = Callable[[Attempt], Awaitable[JobFact]]
 WAITING_PHASES = ("Running", "Queued", "Pending")
-
-
-@dataclass(frozen=True, slots=True)
-class Deleting:
-    """An object on its way out: all that matters of its spec is the deletion policy, None where it cannot be read."""
-
-    policy: str | None
 
 
 @dataclass(slots=True)
@@ -90,8 +85,7 @@ class TrainingRunKind:
     def parse(self, snapshot: Snapshot) -> TrainingRunSpec | Deleting:
         """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
         if snapshot.deleting:
-            policy = snapshot.spec.get("deletionPolicy")
-            return Deleting(policy if policy in ("Delete", "Retain") else None)
+            return deleting(snapshot)
         try:
             return read(TrainingRunSpec, snapshot.spec)
         except ValidationFailed as error:
@@ -143,16 +137,18 @@ class TrainingRunKind:
         if not isinstance(binding, Bound):
             return TrainingRunFacts(binding)
         scope = scope_of(binding.spec, snapshot.key)
-        if _is_packed(resource) and (finished(snapshot, resource, Source({})) or self._forbidden(binding, resource)):
-            return TrainingRunFacts(binding, Source({}))
-        source = await self.sources.find(scope, snapshot, resource)
-        facts = TrainingRunFacts(binding, source)
-        if not isinstance(source, Source) or finished(snapshot, resource, source) or self._forbidden(binding, resource):
+        retrain = retrain_of(snapshot, self._policies(snapshot.key))
+        nonce = nonce_of(snapshot, retrain)
+        if _is_packed(resource) and (finished(snapshot, resource, Source({}), nonce) or self._forbidden(binding, resource)):
+            return TrainingRunFacts(binding, Source({}), retrain=retrain)
+        source = await self.sources.find(scope, snapshot, resource.source)
+        facts = TrainingRunFacts(binding, source, retrain=retrain)
+        if not isinstance(source, Source) or finished(snapshot, resource, source, nonce) or self._forbidden(binding, resource):
             return facts
         facts = replace(facts, champion=serving_champion(self.references, snapshot.key.namespace, resource))
         if unfit(snapshot, resource, facts.champion, binding):
             return facts
-        inputs = await self._inputs(scope, snapshot, resource, source)
+        inputs = await self._inputs(scope, snapshot, resource, source, nonce)
         facts = replace(facts, inputs=inputs)
         if isinstance(inputs, Missing):
             return facts
@@ -165,15 +161,7 @@ class TrainingRunKind:
         return await self._progress(scope, snapshot, run, facts)
 
     async def execute(self, snapshot: Snapshot, resource: TrainingRunSpec | Deleting, action: Action) -> Outcome:
-        binding = binding_of(self.references, snapshot.key.namespace)
-        if not isinstance(binding, Bound):
-            raise AwsFailure(
-                Category.BLOCKED,
-                service="sagemaker-gitops",
-                operation="execute",
-                code="TenantMissing",
-                message=f"no single Tenant names namespace {snapshot.key.namespace} any more",
-            )
+        binding = prove_bound(binding_of(self.references, snapshot.key.namespace), snapshot.key)
         scope = scope_of(binding.spec, snapshot.key)
         if isinstance(action, UploadSource):
             if action.uri not in self.uploaded:
@@ -211,6 +199,12 @@ class TrainingRunKind:
                 message=f"{name} belongs to {foreign.owner}: it is not touched",
             )
 
+    def _policies(self, key: Key) -> Iterator[Snapshot]:
+        """The MonitorPolicies that name this object."""
+        for policy in self.references.referrers(key):
+            if policy.kind == "MonitorPolicy" and (found := self.references.object(policy)) is not None:
+                yield found
+
     def _forbidden(self, binding: Bound, spec: TrainingRunSpec) -> bool:
         """Whether the plan will refuse before AWS is read: then nothing is read either."""
         try:
@@ -220,10 +214,10 @@ class TrainingRunKind:
         return bool(tenancy.findings(binding.name, binding.spec, wanted_of(spec, effective)))
 
     async def _inputs(
-        self, scope: Scope, snapshot: Snapshot, spec: TrainingRunSpec, source: Source
+        self, scope: Scope, snapshot: Snapshot, spec: TrainingRunSpec, source: Source, nonce: str
     ) -> Mapping[str, InputVersion] | Missing:
         """Pinned versions while the same run goes on; resolved anew at the start of another."""
-        pinned = _pinned(snapshot, spec_hash(spec, source, snapshot.annotations.get(RERUN, "")), input_uris(spec))
+        pinned = _pinned(snapshot, spec_hash(spec, source, nonce), input_uris(spec))
         if pinned is not None:
             return pinned
         resolved: dict[str, InputVersion] = {}
@@ -304,16 +298,7 @@ class TrainingRunKind:
         return replace(facts, jobs=jobs), attempt.aws_name
 
     async def _leftovers_of_deleted(self, snapshot: Snapshot, binding: Binding) -> Mapping[str, Leftover]:
-        if not isinstance(binding, Bound):
-            raise AwsFailure(
-                Category.BLOCKED,
-                service="sagemaker-gitops",
-                operation="delete",
-                code="TenantMissing",
-                message=f"no single Tenant names namespace {snapshot.key.namespace}: what runs at AWS cannot be stopped; "
-                f"restore the Tenant, or give up the AWS side with the annotation {GROUP}/release",
-            )
-        scope = scope_of(binding.spec, snapshot.key)
+        scope = scope_of(prove_bound(binding, snapshot.key, "delete").spec, snapshot.key)
         recorded = said.recorded_active(snapshot.status)
         if _status_lost(snapshot):
             return await find_running(self.aws, scope, self.settings.install, snapshot.key)

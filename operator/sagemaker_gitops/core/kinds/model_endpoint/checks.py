@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended
+from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended, unbound
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import name_taken
 from sagemaker_gitops.core.kinds.model_endpoint.artifacts import artifact_changed, artifact_missing
@@ -23,12 +23,7 @@ Check = Callable[[Pass], Plan | None]
 def no_tenant(here: Pass) -> Plan | None:
     if not isinstance(here.facts.binding, Unbound):
         return None
-    namespace, candidates = here.snapshot.key.namespace, here.facts.binding.candidates
-    if candidates:
-        message = f"namespace {namespace} is named by more than one Tenant ({', '.join(candidates)}): no AWS call is made until one remains"
-        return _held(here, stalled("TenantAmbiguous", message))
-    message = f"no Tenant names namespace {namespace}: no AWS call is made; ask the platform team to add it to a Tenant's spec.namespaces"
-    return _held(here, reconciling("TenantMissing", message))
+    return _held(here, unbound(here.snapshot.key.namespace, here.facts.binding.candidates))
 
 
 def outside_tenant(here: Pass) -> Plan | None:

@@ -57,7 +57,7 @@ def serving(name: str, variant: str | None, endpoint: Snapshot | None) -> Champi
         names = ", ".join(str(item["name"]) for item in variants)
         return NoSuchVariant(f"ModelEndpoint {name} serves no variant {variant}, but {names}: name one of them, or leave variant out")
     model, package, artifact = (str(chosen.get(field) or "") for field in ("model", "packageArn", "artifact"))
-    return Champion(model, package, artifact)
+    return Champion(model, package, artifact, variant=str(chosen["name"]))
 
 
 def findings(spec: TrainingRunSpec, champion: ChampionFact, tenant: Bound) -> tuple[Finding, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from sagemaker_gitops.api.training_run import DEFAULT_CONCURRENCY_POLICY
 from sagemaker_gitops.core import tenancy
-from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended
+from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended, unbound
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.training_run import status as said
 from sagemaker_gitops.core.kinds.training_run.champion import unfit
@@ -17,7 +17,6 @@ from sagemaker_gitops.core.kinds.training_run.run import EVALUATE_CHAMPION, entr
 from sagemaker_gitops.core.kinds.training_run.situation import Pass, build_run, every_entry, finished, second_evaluation
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
 from sagemaker_gitops.core.plan import After, Done, OnEvent, Plan
-from sagemaker_gitops.core.resource import RERUN
 from sagemaker_gitops.core.tenancy import Bound, Unbound
 
 WAIT_FOR_INPUT = 60.0
@@ -29,12 +28,11 @@ Check = Callable[[Pass], Plan | None]
 def no_tenant(here: Pass) -> Plan | None:
     if not isinstance(here.facts.binding, Unbound):
         return None
-    namespace, candidates = here.snapshot.key.namespace, here.facts.binding.candidates
-    if candidates:
-        message = f"namespace {namespace} is named by more than one Tenant ({', '.join(candidates)}): no AWS call is made until one remains"
-        return Plan(here.say("Pending", stalled("TenantAmbiguous", message)), OnEvent(), finalizer=here.snapshot.has_finalizer)
-    message = f"no Tenant names namespace {namespace}: no AWS call is made; ask the platform team to add it to a Tenant's spec.namespaces"
-    return Plan(here.say("Pending", reconciling("TenantMissing", message)), OnEvent(), finalizer=here.snapshot.has_finalizer)
+    return Plan(
+        here.say("Pending", unbound(here.snapshot.key.namespace, here.facts.binding.candidates)),
+        OnEvent(),
+        finalizer=here.snapshot.has_finalizer,
+    )
 
 
 def source_missing(here: Pass) -> Plan | None:
@@ -52,7 +50,7 @@ def source_refused(here: Pass) -> Plan | None:
 
 def nothing_new(here: Pass) -> Plan | None:
     assert isinstance(here.facts.source, Source)
-    if not finished(here.snapshot, here.spec, here.facts.source):
+    if not finished(here.snapshot, here.spec, here.facts.source, here.nonce):
         return None
     conditions = [
         Condition(item["type"], item["status"], item["reason"], item.get("message", ""))
@@ -136,7 +134,7 @@ def earlier_run_active(here: Pass) -> Plan | None:
 def _champion_evaluation(here: Pass) -> str:
     """The evaluation that this very run has started: stopped, it could not be had again when that champion comes back."""
     assert isinstance(here.facts.source, Source)
-    wanted = spec_hash(here.spec, here.facts.source, here.snapshot.annotations.get(RERUN, ""))
+    wanted = spec_hash(here.spec, here.facts.source, here.nonce)
     recorded = said.recorded_steps(here.snapshot.status).get(EVALUATE_CHAMPION)
     return recorded.aws_name if recorded is not None and here.snapshot.status.get("specHash") == wanted else ""
 

@@ -19,8 +19,13 @@ STOPPING_DELAY = 30.0
 ROUNDING = 1.0  # times in status are whole seconds, cut off
 
 
-def plan_deletion(snapshot: Snapshot, policy: str | None, jobs: Mapping[str, Leftover], settings: Settings, now: datetime) -> Plan:
-    """`jobs` holds a fact for every name that may be running. `policy` is None when the spec does not parse: then Delete."""
+def plan_deletion(
+    snapshot: Snapshot, policy: str | None, jobs: Mapping[str, Leftover], settings: Settings, now: datetime, lost: bool | None = None
+) -> Plan:
+    """`jobs` holds a fact for every name that may be running. `policy` is None when the spec does not parse: then Delete. `lost`: status
+    does not say what was started; left out: it has no steps.
+    """
+    lost = not snapshot.status.get("steps") if lost is None else lost
     if not snapshot.has_finalizer or (policy or DEFAULT_DELETION_POLICY) == "Retain":
         return Plan(snapshot.status, Done(), finalizer=False)
     active = {name: left for name, left in jobs.items() if isinstance(left.fact, Active | Unknown)}
@@ -30,7 +35,6 @@ def plan_deletion(snapshot: Snapshot, policy: str | None, jobs: Mapping[str, Lef
     wait = _quarantine_left(jobs, settings, now)
     if wait > 0:
         return Plan(_say(snapshot, "waiting until a late create can no longer arrive", now), After(wait))
-    lost = not snapshot.status.get("steps")
     absent_since = said.moment((snapshot.status.get("deletion") or {}).get("absentSince"))
     if absent_since is None and (jobs or lost):
         status = {**_say(snapshot, "nothing runs; looking once more", now), "deletion": {"absentSince": timestamp(now)}}

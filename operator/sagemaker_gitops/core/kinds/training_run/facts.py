@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from sagemaker_gitops.core.errors import Finding
+from sagemaker_gitops.core.kinds.training_run.retrain import Retrain
 from sagemaker_gitops.core.tenancy import Binding
 
 
@@ -166,6 +167,7 @@ class Champion:
     package_arn: str = ""
     artifact: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    variant: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,3 +226,4 @@ class TrainingRunFacts:
     registered: Package | None = None
     request_findings: tuple[Finding, ...] = ()
     slot: Slot = Slot(0, 0)
+    retrain: Retrain | None = None

@@ -6,13 +6,12 @@ Member names and limits: Amazon SageMaker API Reference (CreateTrainingJob, Crea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, assert_never
+from typing import Any, Protocol, assert_never
 
 from sagemaker_gitops.api.fields import aws_string
 from sagemaker_gitops.api.steps import DEFAULT_GLUE_TYPE, DEFAULT_GLUE_VERSION, DEFAULT_INSTANCE_COUNT
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, UploadSource
-from sagemaker_gitops.core.kinds.training_run.effective import Effective
 from sagemaker_gitops.core.kinds.training_run.facts import Active, JobType, Leftover
 from sagemaker_gitops.core.kinds.training_run.run import EVALUATE, EVALUATIONS, TRAIN, Attempt, Names, Progress, Run, attempt_of
 from sagemaker_gitops.core.merge import deep_merge
@@ -23,6 +22,21 @@ OUTPUT_FOLDER = "/opt/ml/processing/output"
 EVALUATION_OUTPUT = "evaluation"
 FULLY_REPLICATED = "FullyReplicated"
 RUN_TOKEN_ARGUMENT = "--sagemaker-gitops-run-token"
+
+
+class Secured(Protocol):
+    """What every job's network and encryption are made from."""
+
+    @property
+    def kms_key_arn(self) -> str | None: ...
+    @property
+    def subnet_ids(self) -> tuple[str, ...]: ...
+    @property
+    def security_group_ids(self) -> tuple[str, ...]: ...
+    @property
+    def network_isolation(self) -> bool: ...
+    @property
+    def encrypt_inter_container_traffic(self) -> bool: ...
 
 
 def creating_actions(run: Run, progress: Progress, attempt: Attempt) -> tuple[Action, ...]:
@@ -117,13 +131,13 @@ def create_training_job(run: Run, progress: Progress, attempt: Attempt) -> AwsRe
         "RoleArn": effective.role_arn,
         "AlgorithmSpecification": {"TrainingImage": effective.training_image, "TrainingInputMode": "File"},
         "HyperParameters": _hyperparameters(run, attempt, names),
-        "OutputDataConfig": {"S3OutputPath": names.training_output} | _kms(effective),
+        "OutputDataConfig": {"S3OutputPath": names.training_output} | kms(effective),
         "ResourceConfig": {
             "InstanceType": effective.training_instance_type,
             "InstanceCount": resources.get("instanceCount", DEFAULT_INSTANCE_COUNT),
             "VolumeSizeInGB": resources.get("volumeSizeInGB", effective.volume_size_in_gb),
         }
-        | _volume_kms(effective),
+        | volume_kms(effective),
         "StoppingCondition": {"MaxRuntimeInSeconds": effective.max_runtime},
         "Tags": _tag_list(run, attempt),
     }
@@ -138,7 +152,7 @@ def create_training_job(run: Run, progress: Progress, attempt: Attempt) -> AwsRe
         parameters["StoppingCondition"]["MaxWaitTimeInSeconds"] = spot["maxWait"]
         if spot.get("checkpoints"):
             parameters["CheckpointConfig"] = {"S3Uri": _checkpoints(run, progress, attempt)}
-    parameters |= _network_config(effective)
+    parameters |= network_config(effective)
     return _request("sagemaker", "CreateTrainingJob", attempt, parameters, "createTrainingJob")
 
 
@@ -148,14 +162,14 @@ def create_processing_job(run: Run, progress: Progress, attempt: Attempt) -> Aws
     resources = part.get("resources") or {}
     evaluates = attempt.step.name in EVALUATIONS
     locations = dict(progress.outputs) | {name: version.uri for name, version in run.inputs.items()}
-    inputs = [_processing_input(name, locations[name], _distribution(run, name)) for name in attempt.step.consumes]
+    inputs = [processing_input(name, locations[name], _distribution(run, name)) for name in attempt.step.consumes]
     if evaluates:
-        inputs.append(_processing_input("model", attempt.step.content.get("model") or locations["model"]))
+        inputs.append(processing_input("model", attempt.step.content.get("model") or locations["model"]))
     entry = part.get("entryPoint")
     image = effective.processing_images[EVALUATE if evaluates else attempt.step.name]
     application: dict[str, Any] = {"ImageUri": image}
     if entry:
-        inputs.append(_processing_input("code", f"{names.source}/"))
+        inputs.append(processing_input("code", f"{names.source}/"))
         application["ContainerEntrypoint"] = ["python3", f"{CODE_FOLDER}/{entry}"]
     if part.get("arguments"):
         application["ContainerArguments"] = list(part["arguments"])
@@ -165,21 +179,21 @@ def create_processing_job(run: Run, progress: Progress, attempt: Attempt) -> Aws
         "RoleArn": effective.role_arn,
         "AppSpecification": application,
         "ProcessingInputs": inputs,
-        "ProcessingOutputConfig": {"Outputs": [_processing_output(name, names.output(name)) for name in outputs]} | _kms(effective),
+        "ProcessingOutputConfig": {"Outputs": [_processing_output(name, names.output(name)) for name in outputs]} | kms(effective),
         "ProcessingResources": {
             "ClusterConfig": {
                 "InstanceCount": resources.get("instanceCount", DEFAULT_INSTANCE_COUNT),
                 "InstanceType": resources.get("instanceType", effective.processing_instance_type),
                 "VolumeSizeInGB": resources.get("volumeSizeInGB", effective.volume_size_in_gb),
             }
-            | _volume_kms(effective)
+            | volume_kms(effective)
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": part.get("maxRuntime", effective.processing_max_runtime)},
         "Tags": _tag_list(run, attempt),
     }
     if part.get("environment"):
         parameters["Environment"] = dict(part["environment"])
-    network = _network_config(effective)
+    network = network_config(effective)
     if network:
         parameters["NetworkConfig"] = network
     return _request("sagemaker", "CreateProcessingJob", attempt, parameters, "createProcessingJob")
@@ -250,7 +264,7 @@ def _distribution(run: Run, name: str) -> str:
     return declared or FULLY_REPLICATED
 
 
-def _processing_input(name: str, uri: str, distribution: str = FULLY_REPLICATED) -> dict[str, Any]:
+def processing_input(name: str, uri: str, distribution: str = FULLY_REPLICATED) -> dict[str, Any]:
     source = {"S3Uri": uri, "LocalPath": f"{INPUT_FOLDER}/{name}", "S3DataType": "S3Prefix", "S3InputMode": "File"}
     return {"InputName": name, "S3Input": source | {"S3DataDistributionType": distribution}}
 
@@ -259,7 +273,7 @@ def _processing_output(name: str, uri: str) -> dict[str, Any]:
     return {"OutputName": name, "S3Output": {"S3Uri": uri, "LocalPath": f"{OUTPUT_FOLDER}/{name}", "S3UploadMode": "EndOfJob"}}
 
 
-def _network_config(effective: Effective) -> dict[str, Any]:
+def network_config(effective: Secured) -> dict[str, Any]:
     config: dict[str, Any] = {}
     if effective.subnet_ids:
         config["VpcConfig"] = {"Subnets": list(effective.subnet_ids), "SecurityGroupIds": list(effective.security_group_ids)}
@@ -270,11 +284,11 @@ def _network_config(effective: Effective) -> dict[str, Any]:
     return config
 
 
-def _kms(effective: Effective) -> dict[str, str]:
+def kms(effective: Secured) -> dict[str, str]:
     return {"KmsKeyId": effective.kms_key_arn} if effective.kms_key_arn else {}
 
 
-def _volume_kms(effective: Effective) -> dict[str, str]:
+def volume_kms(effective: Secured) -> dict[str, str]:
     return {"VolumeKmsKeyId": effective.kms_key_arn} if effective.kms_key_arn else {}
 
 
@@ -282,7 +296,8 @@ def _tags(run: Run, attempt: Attempt) -> dict[str, str]:
     own = naming.owner_tags(
         run.install, run.owner, step=attempt.step.name, key=attempt.key, attempt=attempt.number, revision=run.source.revision
     )
-    return dict(run.effective.tags) | own
+    asked = run.retrain.tags if run.retrain is not None and attempt.step.name == TRAIN else {}
+    return dict(run.effective.tags) | own | asked
 
 
 def _tag_list(run: Run, attempt: Attempt) -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.kinds.training_run.effective import Effective
 from sagemaker_gitops.core.kinds.training_run.facts import Failed, InputVersion, JobFact, JobType, Source, Succeeded
+from sagemaker_gitops.core.kinds.training_run.retrain import Retrain
 from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Bound
 
@@ -29,7 +30,7 @@ _RUN_POLICY = ("suspend", "deletionPolicy", "historyLimit", "concurrencyPolicy",
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Everything that names and requests are made from; `nonce` is the rerun annotation."""
+    """Everything that names and requests are made from; `nonce` is what was asked for beyond the spec, by a person or by `retrain`."""
 
     install: str
     owner: Key
@@ -39,6 +40,7 @@ class Run:
     source: Source
     inputs: Mapping[str, InputVersion]
     nonce: str = ""
+    retrain: Retrain | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from sagemaker_gitops.core.kinds.training_run import status as said
 from sagemaker_gitops.core.kinds.training_run.champion import is_own, reevaluates, reevaluation
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
 from sagemaker_gitops.core.kinds.training_run.facts import FailureClass, Foreign, JobFact, JobType, NoChampion, Source, TrainingRunFacts
+from sagemaker_gitops.core.kinds.training_run.retrain import nonce_of, recorded
 from sagemaker_gitops.core.kinds.training_run.run import EVALUATE_CHAMPION, GATE, Attempt, Progress, Run, keys_of, spec_hash
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.resource import RERUN, Snapshot
@@ -49,6 +50,11 @@ class Pass:
     settings: Settings
     now: datetime
 
+    @property
+    def nonce(self) -> str:
+        """What was asked for beyond the spec."""
+        return nonce_of(self.snapshot, self.facts.retrain)
+
     def say(self, phase: str, conditions: Sequence[Condition], **fields: Any) -> dict[str, Any]:
         """The last status with a new phase, conditions and fields; what did not become known again stays."""
         status = {**self.snapshot.status, **fields, "phase": phase}
@@ -69,13 +75,14 @@ def build_run(here: Pass) -> Run:
         effective=effective_of(here.spec, facts.binding.spec),
         source=facts.source,
         inputs=facts.inputs,
-        nonce=here.snapshot.annotations.get(RERUN, ""),
+        nonce=here.nonce,
+        retrain=facts.retrain,
     )
 
 
-def finished(snapshot: Snapshot, spec: TrainingRunSpec, source: Source) -> bool:
+def finished(snapshot: Snapshot, spec: TrainingRunSpec, source: Source, nonce: str) -> bool:
     """Whether status already tells the end of exactly what is asked for, with nothing left over: then AWS is not called at all."""
-    wanted, status = spec_hash(spec, source, snapshot.annotations.get(RERUN, "")), snapshot.status
+    wanted, status = spec_hash(spec, source, nonce), snapshot.status
     told = status.get("phase") in TERMINAL_PHASES and status.get("specHash") == wanted and not status.get("leftovers")
     return told and _says_why_it_ended(status)
 
@@ -159,14 +166,15 @@ def tell(
         step=said.current_step(entries),
         steps=entries,
         effective=run.effective.as_status(),
-        provenance=said.provenance(run, progress, _trigger(here)),
+        provenance=said.provenance(run, progress, _trigger(here, same_run)),
+        retrain=run.retrain.as_status() if run.retrain is not None else None,
         revision=run.source.revision[:7] or None,
         failure=failure,
         queue=None,
         leftovers=said.leftover_entries(here.facts.leftovers, here.now, here.settings.create_quarantine) or None,
         startedAt=(before.get("startedAt") if same_run else None) or timestamp(here.now),
         finishedAt=((before.get("finishedAt") if same_run else None) or timestamp(here.now)) if phase in TERMINAL_PHASES else None,
-        lastHandledRerun=bounded(run.nonce, CELL) or None,
+        lastHandledRerun=bounded(here.snapshot.annotations.get(RERUN, ""), CELL) or None,
         **kept,
     )
 
@@ -175,9 +183,15 @@ def name_conflict(aws_name: str, fact: Foreign) -> list[Condition]:
     return stalled("NameConflict", f"{aws_name} exists and belongs to {fact.owner}: nothing is done with it")
 
 
-def _trigger(here: Pass) -> str:
-    nonce = here.snapshot.annotations.get(RERUN, "")
-    return bounded(f"rerun {nonce}", CELL) if nonce else "spec"
+def _trigger(here: Pass, same_run: bool) -> str:
+    """Why this run is: what has changed since the one before."""
+    status, retrain, nonce = here.snapshot.status, here.facts.retrain, here.snapshot.annotations.get(RERUN, "")
+    told = (status.get("provenance") or {}).get("trigger")
+    if same_run and told:
+        return str(told)
+    if retrain is not None and retrain != recorded(status.get("retrain")):
+        return retrain.words
+    return bounded(f"rerun {nonce}", CELL) if nonce and bounded(nonce, CELL) != status.get("lastHandledRerun") else "spec"
 
 
 def with_history(here: Pass, run: Run, status: dict[str, Any]) -> dict[str, Any]:

@@ -269,6 +269,8 @@ def provenance(run: Run, progress: Progress, trigger: str) -> dict[str, Any]:
         "trigger": trigger,
         "tenant": run.tenant.name,
     }
+    if run.retrain is not None and trigger == run.retrain.words:
+        found["retrain"] = run.retrain.as_status()
     if run.source.revision:
         found["revision"] = bounded(run.source.revision, 128)
     if run.source.repository:

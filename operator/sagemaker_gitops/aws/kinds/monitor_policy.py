@@ -1,0 +1,336 @@
+"""MonitorPolicy at AWS: observe reads what the check that is due needs, execute makes one call. Implements runtime.ports.Kind.
+
+Between two checks no call is made: what is watched is known from the ModelEndpoint's status, when from the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
+from sagemaker_gitops.api.parse import ValidationFailed, read
+from sagemaker_gitops.aws import storage
+from sagemaker_gitops.aws.kinds.alarms import alarms_called, foreign_alarm_owner
+from sagemaker_gitops.aws.kinds.bindings import binding_of
+from sagemaker_gitops.aws.kinds.deleting import Deleting, deleting, prove_bound
+from sagemaker_gitops.aws.kinds.hosting import tags_of
+from sagemaker_gitops.aws.kinds.jobs import foreign_owner, look
+from sagemaker_gitops.aws.kinds.leftovers import find_running_of
+from sagemaker_gitops.aws.kinds.monitor_retrains import Retrains
+from sagemaker_gitops.aws.kinds.monitor_sights import baseline_of, capture_root, captured, truth_of
+from sagemaker_gitops.aws.kinds.references import References
+from sagemaker_gitops.aws.kinds.sources import Sources
+from sagemaker_gitops.aws.kinds.training_run import scope_of
+from sagemaker_gitops.aws.port import Aws, Scope
+from sagemaker_gitops.aws.requests import validate
+from sagemaker_gitops.core import conditions, naming
+from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome, UploadSource
+from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
+from sagemaker_gitops.core.kinds.model_endpoint.alarms import delete_alarm
+from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm
+from sagemaker_gitops.core.kinds.monitor_policy.checks import absent_scripts
+from sagemaker_gitops.core.kinds.monitor_policy.cloudwatch import out_of_line
+from sagemaker_gitops.core.kinds.monitor_policy.effective import findings_of
+from sagemaker_gitops.core.kinds.monitor_policy.facts import (
+    Due,
+    NotReady,
+    Planned,
+    PolicyFacts,
+    Refusal,
+    Report,
+    RetrainSight,
+    Sight,
+    Watched,
+    Window,
+)
+from sagemaker_gitops.core.kinds.monitor_policy.plan import plan
+from sagemaker_gitops.core.kinds.monitor_policy.publish import alarm_prefix
+from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT, REPORT_FILE, TAG_WINDOW, creating_actions, job_name, output_of
+from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, obstacle, pursued, unheeded, view_of
+from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, Recorded, watched_of
+from sagemaker_gitops.core.kinds.monitor_policy.target import target_of
+from sagemaker_gitops.core.kinds.monitor_policy.windows import due_of
+from sagemaker_gitops.core.kinds.training_run.deletion import plan_deletion
+from sagemaker_gitops.core.kinds.training_run.facts import Absent, Foreign, JobFact, JobType, Leftover, Source, Succeeded
+from sagemaker_gitops.core.kinds.training_run.settings import Settings
+from sagemaker_gitops.core.kinds.training_run.status import moment
+from sagemaker_gitops.core.plan import After, OnEvent, Plan
+from sagemaker_gitops.core.resource import Key, Snapshot
+from sagemaker_gitops.core.tenancy import Binding, Bound
+
+REPORT_LIMIT = 4 * 1024 * 1024  # bytes
+CREATE, STOP = "CreateProcessingJob", "StopProcessingJob"
+GONE_IS_DONE = (STOP, "DeleteAlarms")
+REFUSALS = (Category.BLOCKED, Category.TERMINAL)
+
+
+@dataclass(slots=True)
+class MonitorPolicyKind:
+    """`known`, `uploaded` and `refused` are memory of this process only: names proven ours, content-addressed files seen in S3, and what
+    AWS said to a create. `code` are the files of jobs/monitoring.
+    """
+
+    aws: Aws
+    references: References
+    settings: Settings
+    code: Mapping[str, bytes]
+    sources: Sources = field(init=False)
+    retrains: Retrains = field(init=False)
+    known: set[str] = field(default_factory=set)
+    uploaded: set[str] = field(default_factory=set)
+    refused: dict[str, AwsFailure] = field(default_factory=dict)
+    name: str = "MonitorPolicy"
+    _active: dict[Key, tuple[str, datetime | None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sources = Sources(self.aws, self.references)
+        self.retrains = Retrains(self.aws, self.settings.install)
+
+    def parse(self, snapshot: Snapshot) -> MonitorPolicySpec | Deleting:
+        """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
+        if snapshot.deleting:
+            return deleting(snapshot)
+        try:
+            return read(MonitorPolicySpec, snapshot.spec)
+        except ValidationFailed as error:
+            raise InvalidResource(tuple(Finding(path, message) for path, message in error.findings)) from None
+
+    def invalid(self, snapshot: Snapshot, error: InvalidResource, now: datetime) -> Plan:
+        return Plan(conditions.invalid(snapshot, error.findings, now), OnEvent(), finalizer=snapshot.has_finalizer)
+
+    def plan(self, snapshot: Snapshot, resource: MonitorPolicySpec | Deleting, facts: PolicyFacts, now: datetime) -> Plan:
+        if isinstance(resource, Deleting):
+            lost = "effective" not in snapshot.status
+            made = plan_deletion(snapshot, resource.policy, facts.leftovers, self.settings, now, lost=lost)
+            if facts.alarms:
+                waits = made.requeue if isinstance(made.requeue, After) else After(self.settings.absence_interval)
+                made = replace(made, actions=(*made.actions, *map(delete_alarm, sorted(facts.alarms))), requeue=waits, finalizer=True)
+        else:
+            made = plan(self._pass(snapshot, resource, facts, now))
+        self._remember(snapshot.key, made)
+        return made
+
+    def forget(self, key: Key) -> None:
+        self._active.pop(key, None)
+
+    def owners_of(self, aws_name: str) -> set[Key]:
+        """Whose check an AWS event is about, as far as this process has planned it."""
+        return {key for key, (name, _) in self._active.items() if name == aws_name}
+
+    def remembered(self) -> Iterator[tuple[Key, JobType, str, datetime | None]]:
+        """Checks that this process planned and has not seen the end of."""
+        return ((key, JobType.PROCESSING_JOB, name, since) for key, (name, since) in self._active.items())
+
+    def _remember(self, key: Key, made: Plan) -> None:
+        running = Recorded(made.status).running
+        if running:
+            self._active[key] = (str(running["jobName"]), moment(running.get("attemptedAt")))
+        else:
+            self._active.pop(key, None)
+
+    def _pass(self, snapshot: Snapshot, spec: MonitorPolicySpec, facts: PolicyFacts, now: datetime) -> Pass:
+        return Pass(snapshot, spec, facts, self.settings, self.code, now)
+
+    async def observe(self, snapshot: Snapshot, resource: MonitorPolicySpec | Deleting, now: datetime) -> PolicyFacts:
+        binding = binding_of(self.references, snapshot.key.namespace)
+        if isinstance(resource, Deleting):
+            touches = snapshot.has_finalizer and resource.policy != "Retain"
+            return await self._remains(snapshot, binding) if touches else PolicyFacts(binding)
+        facts = PolicyFacts(binding)
+        if not isinstance(binding, Bound) or _forbidden(resource, binding):
+            return facts
+        scope = scope_of(binding.spec, snapshot.key)
+        source = await self.sources.find(scope, snapshot, resource.source)
+        facts = replace(facts, source=source)
+        if not isinstance(source, Source) or ENTRY_POINT not in self.code or absent_scripts(self._pass(snapshot, resource, facts, now)):
+            return facts
+        endpoint = Key("ModelEndpoint", snapshot.key.namespace, resource.target.endpoint_ref.name)
+        facts = replace(facts, target=target_of(resource, self.references.object(endpoint)))
+        here = self._pass(snapshot, resource, facts, now)
+        if here.recorded.running:
+            return await self._under_way(scope, here)
+        due = None if resource.suspend or not isinstance(facts.target, Watched) else due_of(here)
+        if due is not None:
+            return await self._look(scope, here, due)
+        return facts if resource.suspend else await self._follow_up(scope, here)
+
+    async def _follow_up(self, scope: Scope, here: Pass) -> PolicyFacts:
+        """What an open breach needs to know, and CloudWatch's alarms where they may differ; nothing at rest."""
+        facts, owner = here.facts, here.snapshot.key
+        if isinstance(facts.target, Watched) and out_of_line(here):
+            facts = replace(facts, alarms=await self._alarms(scope, owner))
+        on_breach, episode = here.spec.on_breach, pursued(here)
+        if on_breach is None or episode is None:
+            return facts
+        run = Key("TrainingRun", owner.namespace, on_breach.retrain.training_run_ref.name)
+        seen = self.references.object(run)
+        facts = replace(facts, run=view_of(run.name, seen.status) if seen is not None else None)
+        here = replace(here, facts=facts)
+        if unheeded(here, episode):
+            self.references.enqueue(run)
+        if obstacle(here, episode) or facts.run is None:
+            return facts
+        limits = here.bound.spec.limits
+        capped = limits is not None and limits.max_retrains_per_day is not None
+        sight = RetrainSight(
+            await self.retrains.of_run(scope, run, owner),
+            await self.retrains.of_tenant(scope, here.now - DAY) if capped else (),
+            await self.retrains.approval(scope, facts.run),
+            await self.retrains.new_data(scope, facts.run) if on_breach.retrain.require_new_data else True,
+        )
+        return replace(facts, retrains=sight)
+
+    async def _alarms(self, scope: Scope, owner: Key) -> dict[str, LiveAlarm]:
+        """The CloudWatch alarms that are ours by tag."""
+        found = await alarms_called(self.aws, scope, alarm_prefix(owner))
+        foreign = [name for name in found if await foreign_alarm_owner(self.aws, scope, name, self.settings.install, owner) is not None]
+        return {name: alarm for name, alarm in found.items() if name not in foreign}
+
+    async def _reported(self, scope: Scope, here: Pass, facts: PolicyFacts, folder: str) -> PolicyFacts:
+        """The report, and where thresholds were if status has forgotten."""
+        lost = here.snapshot.has_finalizer and not here.snapshot.status.get("alarms")
+        found = await self.retrains.thresholds(scope, here.snapshot.key, here.spec.alarms, here.now) if lost else {}
+        return replace(facts, report=await self._report(scope, folder), thresholds=found)
+
+    async def _under_way(self, scope: Scope, here: Pass) -> PolicyFacts:
+        """The check that status calls in progress; one that never came to be is planned again under its name."""
+        entry = here.recorded.running
+        fact, _ = await self._fact(scope, here.snapshot.key, here.recorded.job_name)
+        facts = replace(here.facts, running=fact)
+        if isinstance(fact, Succeeded):
+            return await self._reported(scope, here, facts, output_of(here, here.recorded.job_name))
+        due, watched = here.recorded.due_of(entry), watched_of(entry)
+        if not isinstance(fact, Absent) or due is None or watched is None:
+            return facts
+        refusal = self._refusal(here.recorded.job_name, here.now)
+        if refusal is not None:
+            return replace(facts, refusal=refusal)
+        current = here.facts.target
+        if not isinstance(current, Watched) or current.key != watched.key:
+            return facts
+        looked = await self._look(scope, here, due)
+        same = looked.planned is not None and looked.planned.job_name == here.recorded.job_name
+        return replace(facts, planned=looked.planned if same else None, findings=looked.findings)
+
+    async def _look(self, scope: Scope, here: Pass, due: Due) -> PolicyFacts:
+        """What the due check would read, and what there is under its name."""
+        watched = here.facts.target
+        assert isinstance(watched, Watched), "a check is due only for what is watched"
+        root = await capture_root(self.aws, scope, watched)
+        baseline = await baseline_of(self.aws, scope, here.spec, watched) if not isinstance(root, NotReady) else None
+        if isinstance(root, NotReady):
+            return replace(here.facts, target=root)
+        if isinstance(baseline, NotReady):
+            return replace(here.facts, target=baseline)
+        name = job_name(here, due, watched, baseline)
+        found, tags = await self._fact(scope, here.snapshot.key, name)
+        planned = Planned(_dated(due, tags), watched, Sight(root, (), baseline), name)
+        facts = replace(here.facts, planned=planned, found=found)
+        if isinstance(found, Succeeded):
+            return await self._reported(scope, here, facts, output_of(here, name))
+        if not isinstance(found, Absent):
+            return facts
+        refusal = self._refusal(name, here.now)
+        if refusal is not None:
+            return replace(facts, refusal=refusal)
+        capture = await captured(self.aws, scope, root, watched.variant, due.window)
+        sight = Sight(root, capture, baseline, await truth_of(self.aws, scope, here.spec) if capture else None)
+        facts = replace(facts, planned=replace(planned, sight=sight))
+        return replace(facts, findings=request_findings(replace(here, facts=facts), replace(planned, sight=sight)))
+
+    async def _fact(self, scope: Scope, owner: Key, name: str) -> tuple[JobFact, Mapping[str, str]]:
+        """The job of that name, and its tags where they had to be read."""
+        fact = await look(self.aws, scope, JobType.PROCESSING_JOB, name)
+        if isinstance(fact, Absent) or name in self.known:
+            return fact, {}
+        _, tags = await tags_of(self.aws, scope, "processing-job", name)
+        if not naming.owned_by(tags, self.settings.install, owner):
+            named = [tags[tag] for tag in naming.OWNER_TAGS if tag in tags]
+            return Foreign("/".join(named) or "somebody without our tags"), tags
+        self.known.add(name)
+        return fact, tags
+
+    async def _report(self, scope: Scope, folder: str) -> Report:
+        try:
+            found = await storage.read_json(self.aws, scope, f"{folder}{REPORT_FILE}", REPORT_LIMIT)
+        except ValueError as error:
+            return Report(problem=str(error))
+        return Report(found) if isinstance(found, Mapping) else Report(problem=f"{REPORT_FILE} is no JSON object")
+
+    def _refusal(self, name: str, now: datetime) -> Refusal | None:
+        """What AWS said to a create; told once, then the next window asks again."""
+        failure = self.refused.pop(name, None)
+        if failure is None:
+            return None
+        code = failure.code if failure.code.isalnum() else f"Aws{failure.category}"
+        return Refusal(code, f"{failure.operation}: {failure.code}: {failure.message}", now + timedelta(0))
+
+    async def execute(self, snapshot: Snapshot, resource: MonitorPolicySpec | Deleting, action: Action) -> Outcome:
+        scope = scope_of(prove_bound(binding_of(self.references, snapshot.key.namespace), snapshot.key).spec, snapshot.key)
+        if isinstance(action, UploadSource):
+            if action.uri not in self.uploaded:
+                await storage.put_source(self.aws, scope, action.uri, action.files, action.kms_key_arn)
+                self.uploaded.add(action.uri)
+            return Outcome.DONE
+        return await self._call(scope, snapshot.key, action)
+
+    async def _call(self, scope: Scope, owner: Key, action: AwsRequest) -> Outcome:
+        if action.operation == STOP:
+            foreign = await foreign_owner(self.aws, scope, JobType.PROCESSING_JOB, action.subject, self.settings.install, owner)
+            if foreign is not None:
+                return Outcome.DONE
+        try:
+            await self.aws.call(scope, action.service, action.operation, action.parameters)
+        except AwsFailure as failure:
+            if action.operation == CREATE and failure.category is Category.EXISTS:
+                return Outcome.EXISTS
+            if action.operation == CREATE and failure.category in REFUSALS:
+                self.refused[action.subject] = failure
+                return Outcome.EXISTS
+            if action.operation in GONE_IS_DONE and failure.category in (Category.NOT_FOUND, Category.BUSY):
+                return Outcome.DONE
+            raise
+        if action.operation == CREATE:
+            self.known.add(action.subject)
+        return Outcome.DONE
+
+    async def _remains(self, snapshot: Snapshot, binding: Binding) -> PolicyFacts:
+        """The check that status names, what AWS lists, for a status can be an older one, and the alarms."""
+        bound, owner = prove_bound(binding, snapshot.key), snapshot.key
+        scope = scope_of(bound.spec, owner)
+        running, type_ = Recorded(snapshot.status).running, JobType.PROCESSING_JOB
+        found: dict[str, Leftover] = {}
+        if running:
+            name = str(running["jobName"])
+            found[name] = Leftover(type_, (await self._fact(scope, owner, name))[0], moment(running.get("attemptedAt")))
+        found |= await find_running_of(type_, self.aws, scope, self.settings.install, owner, found)
+        told = "effective" in snapshot.status and not snapshot.status.get("cloudWatchAlarms")
+        return PolicyFacts(bound, leftovers=found, alarms={} if told else await self._alarms(scope, owner))
+
+
+def _dated(due: Due, tags: Mapping[str, str]) -> Due:
+    """A check that a person asked for has the window that it began with, which its tags know."""
+    start, _, end = tags.get(TAG_WINDOW, "").partition("/")
+    window = (moment(start), moment(end))
+    return replace(due, window=Window(window[0], window[1])) if due.nonce and window[0] and window[1] else due
+
+
+def _forbidden(spec: MonitorPolicySpec, binding: Bound) -> bool:
+    """Whether the plan will refuse before AWS is read: then nothing is read either."""
+    try:
+        return bool(findings_of(spec, binding))
+    except InvalidResource:
+        return True
+
+
+def request_findings(here: Pass, planned: Planned) -> tuple[Finding, ...]:
+    """The request of a check against botocore's model, before it is sent."""
+    window = planned.due.window
+    return tuple(
+        Finding(f"check: {action.operation}.{finding.path}", finding.message)
+        for action in creating_actions(here, planned, window)
+        if isinstance(action, AwsRequest)
+        for finding in validate(action.service, action.operation, action.parameters)
+    )

@@ -1,0 +1,100 @@
+"""What a check of a MonitorPolicy would read: the captured files of its window, its baseline and the ground truth. Reads only.
+
+Sources: Amazon SageMaker Developer Guide, "Data capture" (layout: <destination>/<endpoint>/<variant>/yyyy/mm/dd/hh/<file>.jsonl, by the
+time of the request in UTC); API Reference, DescribeEndpoint and DescribeModelPackage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
+from sagemaker_gitops.aws import storage
+from sagemaker_gitops.aws.port import Aws, Scope
+from sagemaker_gitops.core import naming
+from sagemaker_gitops.core.errors import AwsFailure, Category
+from sagemaker_gitops.core.kinds.monitor_policy.facts import NotReady, Place, Watched, Window
+
+BASELINE_FILE = "baseline.json"
+BASELINE_PARTS = ("statistics.json", "constraints.json")
+HOUR = timedelta(hours=1)
+FILES_LIMIT = 50_000  # captured files of one window
+SERVES = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
+
+
+async def capture_root(aws: Aws, scope: Scope, watched: Watched) -> str | NotReady:
+    """The folder that holds the captured data of the endpoint, variant by variant; why there is none."""
+    try:
+        answer = await aws.call(scope, "sagemaker", "DescribeEndpoint", {"EndpointName": watched.endpoint})
+    except AwsFailure as failure:
+        if failure.category is Category.NOT_FOUND:
+            return NotReady(f"there is no endpoint {watched.endpoint}")
+        raise
+    capture: dict[str, Any] = answer.get("DataCaptureConfig") or {}
+    if answer["EndpointStatus"] not in SERVES:
+        return NotReady(f"endpoint {watched.endpoint} is {answer['EndpointStatus']}, and not in service")
+    if not capture.get("EnableCapture") or not capture.get("DestinationS3Uri"):
+        return NotReady(f"endpoint {watched.endpoint} captures no data yet")
+    return f"{str(capture['DestinationS3Uri']).rstrip('/')}/{watched.endpoint}/"
+
+
+async def captured(aws: Aws, scope: Scope, root: str, variant: str, window: Window) -> tuple[str, ...]:
+    """Keys, relative to `root`, of the files of the window's hours and the one after: a file may be written after its hour."""
+    _, prefix = storage.split(root)
+    found: list[str] = []
+    hours = set(_hours(window))
+    for day in sorted({hour[:10] for hour in hours}):
+        for key in await storage.keys_under(aws, scope, f"{root}{variant}/{day}/", FILES_LIMIT):
+            relative = key.removeprefix(prefix)
+            if relative[len(variant) + 1 :][:13] in hours and not key.endswith("/"):
+                found.append(relative)
+    return tuple(found)
+
+
+def _hours(window: Window) -> Iterator[str]:
+    hour: datetime = window.start.replace(minute=0, second=0, microsecond=0)
+    while hour < window.end + HOUR:
+        yield hour.strftime("%Y/%m/%d/%H")
+        hour += HOUR
+
+
+async def baseline_of(aws: Aws, scope: Scope, spec: MonitorPolicySpec, watched: Watched) -> Place | NotReady | None:
+    """Where the baseline is, with the identity of its content; None when the spec names none."""
+    if spec.baseline is None:
+        return None
+    uri = spec.baseline.s3_uri or await _of_package(aws, scope, watched)
+    if isinstance(uri, NotReady):
+        return uri
+    if not uri.endswith("/"):
+        etag = await storage.etag_of(aws, scope, uri)
+        return Place(uri, etag) if etag else NotReady(f"baseline {uri} does not exist")
+    etags = [await storage.etag_of(aws, scope, f"{uri}{name}") for name in (BASELINE_FILE, *BASELINE_PARTS)]
+    if etags[0] is None and None in etags[1:]:
+        return NotReady(f"{uri} holds neither {BASELINE_FILE} nor {' and '.join(BASELINE_PARTS)}")
+    return Place(uri, naming.content_key(etags))
+
+
+async def _of_package(aws: Aws, scope: Scope, watched: Watched) -> str | NotReady:
+    """The baseline.json beside what the package names as its statistics: the evaluation of this very version wrote both."""
+    if not watched.package_arn:
+        return NotReady(f"{watched.model} is no registered model, so no TrainingRun made its baseline: name one with baseline.s3Uri")
+    try:
+        answer = await aws.call(scope, "sagemaker", "DescribeModelPackage", {"ModelPackageName": watched.package_arn})
+    except AwsFailure as failure:
+        if failure.category is Category.NOT_FOUND:
+            return NotReady(f"model package {watched.model} does not exist any more")
+        raise
+    quality = (answer.get("ModelMetrics") or {}).get("ModelDataQuality") or {}
+    statistics = (quality.get("Statistics") or {}).get("S3Uri")
+    if not statistics:
+        return NotReady(f"{watched.model} was registered without an evaluation, so it has no baseline: name one with baseline.s3Uri")
+    return f"{str(statistics).rpartition('/')[0]}/{BASELINE_FILE}"
+
+
+async def truth_of(aws: Aws, scope: Scope, spec: MonitorPolicySpec) -> Place | None:
+    """The folder of the ground truth, when there is something in it."""
+    if spec.ground_truth is None or not await storage.keys_under(aws, scope, spec.ground_truth.s3_uri, 1):
+        return None
+    return Place(spec.ground_truth.s3_uri)

@@ -1,0 +1,166 @@
+"""What a pass over a MonitorPolicy may know about the world: made by aws/kinds/monitor_policy.py, read by the plan.
+
+A fact says what was seen, never what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sagemaker_gitops.core.errors import Finding
+from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm
+from sagemaker_gitops.core.kinds.training_run.facts import JobFact, Leftover, Missing, Refused, Source
+from sagemaker_gitops.core.tenancy import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What serves and is looked at. `endpoint` is AWS's name; `key` is the identity of the model, `model` what people call it."""
+
+    endpoint: str
+    variant: str
+    model: str
+    key: str
+    package_arn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotReady:
+    """Something that the policy depends on is not there yet: waiting helps."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """Something that the policy depends on is not what the spec says: waiting does not help."""
+
+    path: str
+    message: str
+
+
+TargetFact = Watched | NotReady | Unfit
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """[start, end), aware datetimes in UTC."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A check that is to be made: `moment` is when it was due, `window` what its name stands for. `nonce`: asked for by a person.
+
+    `missed`: earlier moments passed without a check; `heeds`: the moment of the schedule that it answers.
+    """
+
+    moment: datetime
+    window: Window
+    trigger: str
+    nonce: str = ""
+    missed: bool = False
+    heeds: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file or folder in S3 that is there, and the identity of its content."""
+
+    uri: str
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What there is for a check to read. `capture` are object keys relative to `capture_root`; empty: nothing was captured."""
+
+    capture_root: str
+    capture: tuple[str, ...]
+    baseline: Place | None = None
+    ground_truth: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The check that is due under the name it has, or would have, at AWS."""
+
+    due: Due
+    watched: Watched
+    sight: Sight
+    job_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """report.json of a check, or why it cannot be read."""
+
+    content: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """AWS does not take a check; it is not asked again before `until`."""
+
+    code: str
+    message: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """A training job that was asked for by a policy, as its tags tell."""
+
+    episode: str
+    policy: str
+    model_key: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """The TrainingRun that would be asked, by its status. `handled` is the last episode that it heeded."""
+
+    name: str
+    phase: str = ""
+    handled: str = ""
+    model: str = ""
+    package_arn: str = ""
+    finished: datetime | None = None
+    inputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainSight:
+    """What has been trained before, by AWS, and whether there is anything new to train with. `approval` is of the run's package."""
+
+    retrained: tuple[Retrained, ...] = ()
+    tenant: tuple[tuple[str, datetime], ...] = ()
+    approval: str = ""
+    new_data: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFacts:
+    """Everything one pass saw. Later fields stay empty while an earlier one already decides."""
+
+    binding: Binding
+    source: Source | Missing | Refused | None = None
+    target: TargetFact | None = None
+    running: JobFact | None = None
+    report: Report | None = None
+    planned: Planned | None = None
+    found: JobFact | None = None
+    findings: tuple[Finding, ...] = ()
+    refusal: Refusal | None = None
+    leftovers: Mapping[str, Leftover] = field(default_factory=dict)
+    run: RunView | None = None
+    retrains: RetrainSight | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    alarms: Mapping[str, LiveAlarm] | None = None

@@ -1,0 +1,204 @@
+"""plan(here): what a MonitorPolicy needs next. Checks first (checks.py), then the check under way, then the one that is due.
+
+Pure; the facts come from aws/kinds/monitor_policy.py, the plan is carried out by runtime/reconciler.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, assert_never
+
+from sagemaker_gitops.core.conditions import bounded, reconciling, stalled, suspended, timestamp
+from sagemaker_gitops.core.kinds.monitor_policy.alarms import judged
+from sagemaker_gitops.core.kinds.monitor_policy.checks import CHECKS
+from sagemaker_gitops.core.kinds.monitor_policy.cloudwatch import in_line
+from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, NotReady, Planned, Unfit, Watched, Window
+from sagemaker_gitops.core.kinds.monitor_policy.outcome import columns, ended, failed, nothing_captured, refused, summary
+from sagemaker_gitops.core.kinds.monitor_policy.publish import put_metric_data
+from sagemaker_gitops.core.kinds.monitor_policy.requests import creating_actions, output_of
+from sagemaker_gitops.core.kinds.monitor_policy.retrain import Decision, decide, followed, pursued, retrains_cell
+from sagemaker_gitops.core.kinds.monitor_policy.situation import IN_PROGRESS, NO_DATA, SUCCEEDED, Pass, as_entry, kept
+from sagemaker_gitops.core.kinds.monitor_policy.windows import counted_from, next_run, schedule_words, until_next
+from sagemaker_gitops.core.kinds.training_run.facts import Absent, Active, Failed, Foreign, JobType, Succeeded, Unknown, Unseen, Unstarted
+from sagemaker_gitops.core.kinds.training_run.status import ARN_PATHS, CONSOLE, partition
+from sagemaker_gitops.core.plan import After, OnEvent, Plan, Requeue
+
+JUDGED = (SUCCEEDED, NO_DATA)  # a check that failed says nothing, as a period without data does
+NOT_READY_DELAY = 60.0
+UNKNOWN_STATE_DELAY = 300.0
+AT_ONCE = 1.0
+MISSED = "earlier moments of the schedule were missed; only the newest is made up for"
+
+Fields = dict[str, Any]
+
+
+def plan(here: Pass) -> Plan:
+    """The decision for an object that is not being deleted (training_run/deletion.py decides for one that is)."""
+    for check in CHECKS:
+        answer = check(here)
+        if answer is not None:
+            return answer
+    recorded, facts = here.recorded, here.facts
+    if recorded.running:
+        return _under_way(here)
+    if here.spec.suspend:
+        said = suspended("Suspended", "spec.suspend is true: no check is started")
+        return _idle(here, here.say("Suspended", here.keeping(*said), **_heard(here)), OnEvent())
+    if isinstance(facts.target, Unfit):
+        message = f"{facts.target.path}: {facts.target.message}"
+        return _idle(here, here.say("Invalid", here.keeping(*stalled("InvalidTarget", message)), **_heard(here)), OnEvent())
+    if isinstance(facts.target, NotReady):
+        said = reconciling("DependencyNotReady", facts.target.message)
+        return _idle(here, here.say("Pending", here.keeping(*said), **_heard(here)), After(NOT_READY_DELAY))
+    if facts.planned is None:
+        return _waiting(here, _heard(here))
+    return _due(here, facts.planned)
+
+
+def _waiting(here: Pass, fields: Mapping[str, Any]) -> Plan:
+    """No check is due: an open breach is followed up, and CloudWatch's alarms are brought in line."""
+    episode = pursued(here)
+    made = decide(here, episode) if episode is not None else Decision({})
+    whole = {**fields, **made.fields}
+    actions, told = in_line(here)
+    whole |= told
+    if here.facts.retrains is not None and episode is not None:
+        whole["retrains"] = retrains_cell(here, made.fields.get("episode") or episode)
+    phase, conditions = summary(here, whole)
+    return Plan(
+        here.say(phase, here.keeping(*conditions), **whole),
+        _earlier(until_next(here), made.wait),
+        (*made.actions, *actions),
+        finalizer=here.snapshot.has_finalizer or bool(actions),
+    )
+
+
+def _earlier(requeue: Requeue, wait: float | None) -> Requeue:
+    if wait is None:
+        return requeue
+    return After(min(wait, requeue.seconds)) if isinstance(requeue, After) else After(wait)
+
+
+def _idle(here: Pass, status: Mapping[str, Any], requeue: Requeue) -> Plan:
+    return Plan(status, requeue, finalizer=here.snapshot.has_finalizer)
+
+
+def _under_way(here: Pass) -> Plan:
+    """The job that status calls in progress: what has become of it."""
+    entry, fact, heard = dict(here.recorded.running), here.facts.running, _heard(here)
+    match fact:
+        case Active() | Unknown() | None:
+            started = {"startedAt": timestamp(fact.started)} if isinstance(fact, Active) and fact.started is not None else {}
+            requeue: Requeue = After(UNKNOWN_STATE_DELAY) if isinstance(fact, Unknown) else OnEvent()
+            return _told(here, heard | {"running": entry | started}, requeue)
+        case Absent() | Unseen() | Unstarted():
+            return _again(here, heard, entry)
+        case Succeeded():
+            return _over(here, heard, ended(here, entry, fact))
+        case Failed():
+            return _over(here, heard, failed(here, entry, fact))
+        case Foreign():
+            message = f"{entry.get('jobName')} exists and belongs to {fact.owner}: nothing is done with it"
+            return _over(here, heard, refused(here, entry, "NameConflict", message))
+        case _:
+            assert_never(fact)
+
+
+def _again(here: Pass, heard: Fields, entry: Fields) -> Plan:
+    """The intent was recorded and nothing came of it: the same name is asked for again, which nobody can pay for twice."""
+    if here.facts.refusal is not None:
+        return _over(here, heard, refused(here, entry, here.facts.refusal.code, here.facts.refusal.message))
+    if here.facts.planned is None:
+        message = f"{entry.get('jobName')} was never made, and what it would have looked at is gone"
+        return _over(here, heard, refused(here, entry, "Superseded", message))
+    if not here.facts.planned.sight.capture:
+        return _over(here, heard, nothing_captured(here, entry))
+    return _create(here, heard, entry, here.facts.planned)
+
+
+def _due(here: Pass, planned: Planned) -> Plan:
+    """A check is to be made, unless AWS has its job already."""
+    heard = _heard(here) | _heeded(here, planned.due)
+    entry = as_entry(planned.due, planned.watched, IN_PROGRESS) | ({"message": MISSED} if planned.due.missed else {})
+    found = here.facts.found
+    if here.facts.refusal is not None:
+        return _over(here, heard, refused(here, entry | _job(here, planned), here.facts.refusal.code, here.facts.refusal.message))
+    if isinstance(found, Absent | Unseen | Unstarted | None):
+        if not planned.sight.capture:
+            return _over(here, heard, nothing_captured(here, entry))
+        return _create(here, heard, entry | _job(here, planned) | {"attemptedAt": timestamp(here.now)}, planned)
+    adopted = replace(here, snapshot=replace(here.snapshot, status={**here.snapshot.status, "running": entry | _job(here, planned)}))
+    return _with(heard, _under_way(replace(adopted, facts=replace(here.facts, running=found))))
+
+
+def _with(heard: Mapping[str, Any], made: Plan) -> Plan:
+    status = kept({**made.status, **{name: value for name, value in heard.items() if name.startswith("last")}})
+    return replace(made, status=status)
+
+
+def _create(here: Pass, heard: Fields, entry: Fields, planned: Planned) -> Plan:
+    made = _told(here, heard | {"running": entry}, OnEvent())
+    return replace(made, actions=creating_actions(here, planned, _seen(here, planned)))
+
+
+def _told(here: Pass, fields: Mapping[str, Any], requeue: Requeue) -> Plan:
+    """A check runs: until it has ended, what the last one found stays true."""
+    phase, conditions = summary(here, fields)
+    return Plan(here.say(phase, here.keeping(*conditions), **fields), requeue)
+
+
+def _over(here: Pass, heard: Mapping[str, Any], fields: Mapping[str, Any]) -> Plan:
+    """A check has ended; the next pass sees whether another one is due."""
+    last: Mapping[str, Any] = fields["lastCheck"]
+    alarms = judged(here, last) if last.get("state") in JUDGED else []
+    told = ({"alarms": alarms or None, **columns(here, alarms), **followed(here, last, alarms)}) if last.get("state") in JUDGED else {}
+    whole = {**heard, **fields, **told, "running": None}
+    phase, conditions = summary(here, whole)
+    actions = put_metric_data(here, last, alarms)
+    return Plan(here.say(phase, here.keeping(*conditions), **whole), After(AT_ONCE), actions, finalizer=here.snapshot.has_finalizer)
+
+
+def _seen(here: Pass, planned: Planned) -> Window:
+    """The window without what an earlier model answered, if it is known when the present one came."""
+    window, since = planned.due.window, here.recorded.moment("modelSince")
+    same = here.snapshot.status.get("modelKey") == planned.watched.key
+    return Window(min(max(window.start, since), window.end - timedelta(seconds=1)), window.end) if since and same else window
+
+
+def _job(here: Pass, planned: Planned) -> Fields:
+    tenant, name = here.bound.spec, planned.job_name
+    type_ = JobType.PROCESSING_JOB
+    return {
+        "jobName": name,
+        "arn": f"arn:{partition(tenant.region)}:sagemaker:{tenant.region}:{tenant.account}:{ARN_PATHS[type_]}/{name}",
+        "consoleUrl": f"https://{tenant.region}.console.aws.amazon.com/" + CONSOLE[type_].format(r=tenant.region, n=name),
+        "output": output_of(here, name),
+    }
+
+
+def _heeded(here: Pass, due: Due) -> Fields:
+    nonce = {"lastHandledCheckNow": due.nonce} if due.nonce else {}
+    return nonce | ({"lastScheduled": timestamp(due.heeds)} if due.heeds is not None else {})
+
+
+def _heard(here: Pass) -> Fields:
+    """What this pass learned whatever comes of it: what serves, and the schedule, which counts from when it was first seen."""
+    status, target, spec = here.snapshot.status, here.facts.target, here.spec
+    variant = spec.target.variant or (target.variant if isinstance(target, Watched) else None)
+    fields: Fields = {
+        "target": bounded("/".join(part for part in (spec.target.endpoint_ref.name, variant) if part), 128),
+        "effective": here.effective.as_status(),
+    }
+    if isinstance(target, Watched):
+        fields |= {"model": target.model, "modelKey": target.key}
+        if status.get("modelKey") not in (None, target.key):
+            fields["modelSince"] = timestamp(here.now)
+    words = schedule_words(spec)
+    if words is None:
+        return fields | {"schedule": None, "lastScheduled": None, "nextCheck": None}
+    if words != status.get("schedule"):
+        fields |= {"schedule": words, "lastScheduled": timestamp(counted_from(here))}
+    moment = next_run(here)
+    return fields | {"nextCheck": timestamp(moment) if moment is not None else None}

@@ -1,0 +1,147 @@
+"""The check of one window: what names it, what its job reads, and the exact CreateProcessingJob (docs/decisions/0011).
+
+Its name is content: window, model, checks, baseline, scripts. Neither a moment nor a machine is in it, so that no trigger, restart or
+lost status checks the same window of the same model twice. Member names and limits: Amazon SageMaker API Reference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec, entry_points
+from sagemaker_gitops.core import naming
+from sagemaker_gitops.core.actions import Action, AwsRequest, UploadSource
+from sagemaker_gitops.core.conditions import timestamp
+from sagemaker_gitops.core.kinds.monitor_policy.effective import Effective
+from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, Place, Planned, Sight, Watched, Window
+from sagemaker_gitops.core.kinds.monitor_policy.situation import STEP, Pass
+from sagemaker_gitops.core.kinds.training_run.facts import Source
+from sagemaker_gitops.core.kinds.training_run.requests import INPUT_FOLDER, OUTPUT_FOLDER, kms, network_config, processing_input, volume_kms
+from sagemaker_gitops.core.kinds.training_run.run import content_of
+
+CODE, CONFIG, CAPTURE, GROUND_TRUTH, BASELINE, SOURCE = "monitoring", "config", "capture", "groundtruth", "baseline", "source"
+ENTRY_POINT = "check.py"
+CONFIG_FILE, MANIFEST_FILE, REPORT_FILE = "config.json", "capture.manifest", "report.json"
+TAG_WINDOW = f"{naming.TAG_PREFIX}window"
+TAG_MODEL = f"{naming.TAG_PREFIX}model"
+
+
+def job_name(here: Pass, due: Due, watched: Watched, baseline: Place | None) -> str:
+    """A check that a person asked for is named by the nonce and not by its window, which is made of the moment it began."""
+    tenant, owner = here.bound.spec, here.snapshot.key
+    window = ["nonce", due.nonce] if due.nonce else [timestamp(due.window.start), timestamp(due.window.end)]
+    identity = {
+        "install": here.settings.install,
+        "account": tenant.account,
+        "region": tenant.region,
+        "owner": [owner.kind, owner.namespace, owner.name],
+        "window": window,
+        "target": [watched.endpoint, watched.variant],
+        "model": watched.key,
+        "baseline": [baseline.uri, baseline.digest] if baseline else [],
+        "checks": _asked(here.spec),
+        "minSampleSize": here.effective.min_sample_size,
+        "files": naming.files_digest(_scripts(here)),
+    }
+    return naming.aws_name(owner, STEP, naming.content_key(identity))
+
+
+def output_of(here: Pass, name: str) -> str:
+    """The folder of a check's results."""
+    return f"{here.effective.base(here.snapshot.key)}/{name.rpartition('-')[2]}/"
+
+
+def config_of(here: Pass, planned: Planned, seen: Window) -> dict[str, Any]:
+    """config.json. `seen` is the window without what an earlier model answered."""
+    effective, owner, truth = here.effective, here.snapshot.key, here.spec.ground_truth
+    watched = planned.watched
+    joined = {"maxDelaySeconds": effective.max_delay, "minMatched": effective.min_matched}
+    return {
+        "policy": {"namespace": owner.namespace, "name": owner.name},
+        "target": {"kind": "Endpoint", "name": watched.endpoint, "variant": watched.variant, "modelVersion": watched.model},
+        "window": {"start": timestamp(seen.start), "end": timestamp(seen.end)},
+        "now": timestamp(here.now),
+        "groundTruth": {"idField": truth.id_field, **joined} if truth is not None else None,
+        "prepare": {"entryPoint": here.spec.prepare.entry_point} if here.spec.prepare is not None else None,
+        "minSampleSize": effective.min_sample_size,
+        "checks": [content_of(check) for check in here.spec.checks_],
+    }
+
+
+def creating_actions(here: Pass, planned: Planned, seen: Window) -> tuple[Action, ...]:
+    """What has to be called, in order, for the check to run. Uploads are content-addressed: repeated, they write the same."""
+    base, key, scripts = here.effective.base(here.snapshot.key), here.effective.kms_key_arn, _scripts(here)
+    documents = {CONFIG_FILE: _json(config_of(here, planned, seen)), MANIFEST_FILE: _manifest(planned.sight)}
+    folders = {CODE: here.code, CONFIG: documents} | ({SOURCE: scripts} if scripts else {})
+    places = {name: f"{base}/{name}/{naming.files_digest(files)[:16]}/" for name, files in folders.items()}
+    uploads = tuple(UploadSource(places[name], files, key) for name, files in folders.items())
+    return (*uploads, create_processing_job(here, planned, places))
+
+
+def create_processing_job(here: Pass, planned: Planned, places: Mapping[str, str]) -> AwsRequest:
+    """`places` are the folders that were uploaded. A folder that has nothing to hold is not mounted: AWS fails a job for it."""
+    effective, sight = here.effective, planned.sight
+    inputs = [processing_input(name, uri) for name, uri in places.items()]
+    inputs.append(_by_manifest(CAPTURE, f"{places[CONFIG]}{MANIFEST_FILE}"))
+    inputs += [
+        processing_input(name, place.uri)
+        for name, place in ((GROUND_TRUTH, sight.ground_truth), (BASELINE, sight.baseline))
+        if place is not None
+    ]
+    output = {"S3Uri": output_of(here, planned.job_name), "LocalPath": OUTPUT_FOLDER, "S3UploadMode": "EndOfJob"}
+    parameters: dict[str, Any] = {
+        "ProcessingJobName": planned.job_name,
+        "RoleArn": effective.role_arn,
+        "AppSpecification": {"ImageUri": effective.image, "ContainerEntrypoint": ["python3", f"{INPUT_FOLDER}/{CODE}/{ENTRY_POINT}"]},
+        "ProcessingInputs": inputs,
+        "ProcessingOutputConfig": {"Outputs": [{"OutputName": "report", "S3Output": output}]} | kms(effective),
+        "ProcessingResources": {
+            "ClusterConfig": {
+                "InstanceCount": effective.instance_count,
+                "InstanceType": effective.instance_type,
+                "VolumeSizeInGB": effective.volume_size_in_gb,
+            }
+            | volume_kms(effective)
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": effective.max_runtime},
+        "Tags": _tags(here, planned, effective),
+    }
+    network = network_config(effective)
+    return AwsRequest("sagemaker", "CreateProcessingJob", planned.job_name, parameters | ({"NetworkConfig": network} if network else {}))
+
+
+def _by_manifest(name: str, uri: str) -> dict[str, Any]:
+    """The files of the window, one by one: the capture folder grows for as long as the endpoint lives."""
+    made = processing_input(name, uri)
+    made["S3Input"]["S3DataType"] = "ManifestFile"
+    return made
+
+
+def _manifest(sight: Sight) -> bytes:
+    return _json([{"prefix": sight.capture_root}, *sight.capture])
+
+
+def _json(document: Any) -> bytes:
+    return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode()
+
+
+def _asked(spec: MonitorPolicySpec) -> list[Any]:
+    parts = [content_of(part) if part is not None else None for part in (spec.ground_truth, spec.prepare)]
+    return [*parts, *(content_of(check) for check in spec.checks_)]
+
+
+def _scripts(here: Pass) -> Mapping[str, bytes]:
+    """The files of the source, where a script of it is run."""
+    source = here.facts.source
+    return source.files if isinstance(source, Source) and entry_points(here.spec) else {}
+
+
+def _tags(here: Pass, planned: Planned, effective: Effective) -> list[dict[str, str]]:
+    source, key = here.facts.source, planned.job_name.rpartition("-")[2]
+    revision = source.revision if isinstance(source, Source) else ""
+    own = naming.owner_tags(here.settings.install, here.snapshot.key, step=STEP, key=key, attempt=1, revision=revision)
+    window = planned.due.window
+    own |= {TAG_WINDOW: f"{timestamp(window.start)}/{timestamp(window.end)}", TAG_MODEL: planned.watched.key}
+    return [{"Key": name, "Value": value} for name, value in sorted((dict(effective.tags) | own).items())]

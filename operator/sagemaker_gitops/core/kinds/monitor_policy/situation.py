@@ -1,0 +1,127 @@
+"""One pass over a MonitorPolicy as the checks see it, what status recorded, and the status that every answer is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
+from sagemaker_gitops.core.conditions import Condition, merge, timestamp
+from sagemaker_gitops.core.kinds.monitor_policy.effective import Effective, effective_of
+from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, PolicyFacts, Watched, Window
+from sagemaker_gitops.core.kinds.training_run.settings import Settings
+from sagemaker_gitops.core.kinds.training_run.status import moment
+from sagemaker_gitops.core.resource import Snapshot
+from sagemaker_gitops.core.tenancy import Bound
+
+CELL = 255
+IN_PROGRESS, REFUSED, SUCCEEDED, FAILED, STOPPED, NO_DATA = "InProgress", "Refused", "Succeeded", "Failed", "Stopped", "NoData"
+AVAILABLE = "Available"
+DATA_AVAILABLE, BREACHED = "DataAvailable", "Breached"
+STEP = "check"
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What every check sees. `code` are the files of jobs/monitoring."""
+
+    snapshot: Snapshot
+    spec: MonitorPolicySpec
+    facts: PolicyFacts
+    settings: Settings
+    code: Mapping[str, bytes]
+    now: datetime
+
+    @property
+    def bound(self) -> Bound:
+        assert isinstance(self.facts.binding, Bound), "a check before has refused what has no Tenant"
+        return self.facts.binding
+
+    @property
+    def effective(self) -> Effective:
+        """Raises InvalidResource."""
+        return effective_of(self.spec, self.bound.spec)
+
+    @property
+    def recorded(self) -> Recorded:
+        return Recorded(self.snapshot.status)
+
+    def say(self, phase: str, conditions: Sequence[Condition], **fields: Any) -> dict[str, Any]:
+        """The last status with a new phase, conditions and fields; what did not become known again stays."""
+        status = {**self.snapshot.status, **fields, "phase": phase, "observedGeneration": self.snapshot.generation}
+        previous = list(self.snapshot.status.get("conditions") or ())
+        status["conditions"] = merge(previous, conditions, self.snapshot.generation, self.now)
+        return kept(status)
+
+    def keeping(self, *conditions: Condition) -> list[Condition]:
+        """`conditions`, and those of the kind itself that status has and that are not among them."""
+        said = {condition.type for condition in conditions} | {"Ready", "Reconciling", "Stalled"}
+        before = (item for item in self.snapshot.status.get("conditions") or () if item.get("type") not in said)
+        return [*conditions, *(Condition(item["type"], item["status"], item["reason"], item.get("message", "")) for item in before)]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What status says of checks, read defensively: anybody may have edited it."""
+
+    status: Mapping[str, Any]
+
+    @property
+    def running(self) -> Mapping[str, Any]:
+        """The check whose job is under way; empty when none is."""
+        found = self.status.get("running")
+        return found if isinstance(found, Mapping) and isinstance(found.get("jobName"), str) and self.due_of(found) is not None else {}
+
+    @property
+    def job_name(self) -> str:
+        return str(self.running.get("jobName") or "")
+
+    @property
+    def last(self) -> Mapping[str, Any]:
+        found = self.status.get("lastCheck")
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def checks(self) -> list[Mapping[str, Any]]:
+        return [item for item in self.status.get("checks") or () if isinstance(item, Mapping)]
+
+    def moment(self, field: str) -> datetime | None:
+        return moment(self.status.get(field))
+
+    def due_of(self, entry: Mapping[str, Any]) -> Due | None:
+        """What a recorded check was about."""
+        window, at = entry.get("window"), moment(entry.get("moment"))
+        start, end = (moment(window.get(name)) for name in ("start", "end")) if isinstance(window, Mapping) else (None, None)
+        if at is None or start is None or end is None or start >= end:
+            return None
+        trigger = str(entry.get("trigger") or "")
+        return Due(at, Window(start, end), trigger, trigger.removeprefix(CHECK_NOW_WORD) if trigger.startswith(CHECK_NOW_WORD) else "")
+
+
+CHECK_NOW_WORD = "check-now "
+
+
+def as_entry(due: Due, watched: Watched, state: str) -> dict[str, Any]:
+    """The beginning of a CheckRun."""
+    return {
+        "moment": timestamp(due.moment),
+        "window": {"start": timestamp(due.window.start), "end": timestamp(due.window.end)},
+        "state": state,
+        "trigger": due.trigger,
+        "model": watched.model,
+        "modelKey": watched.key,
+        "endpoint": watched.endpoint,
+        "variant": watched.variant,
+    }
+
+
+def watched_of(entry: Mapping[str, Any]) -> Watched | None:
+    """What a recorded check looked at."""
+    named = [entry.get(name) for name in ("endpoint", "variant", "model", "modelKey")]
+    return Watched(*map(str, named)) if all(isinstance(item, str) for item in named) else None
+
+
+def kept(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

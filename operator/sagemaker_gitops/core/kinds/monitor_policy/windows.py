@@ -1,0 +1,72 @@
+"""Which check of a MonitorPolicy is due, and which window it is about. Pure; both the observer and the plan go by it.
+
+What was heeded stands in status. A status that was lost checks nothing twice: the name of the job says what was done.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
+from sagemaker_gitops.api.schedule import DEFAULT_TIME_ZONE
+from sagemaker_gitops.core.conditions import bounded, timestamp
+from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, Window
+from sagemaker_gitops.core.kinds.monitor_policy.situation import CELL, CHECK_NOW_WORD, Pass
+from sagemaker_gitops.core.plan import After, OnEvent, Requeue
+from sagemaker_gitops.core.resource import CHECK_NOW, Snapshot
+from sagemaker_gitops.core.schedule import following, newest
+
+REMEMBERED = timedelta(days=31)  # a check that is older was one of another time
+
+
+def schedule_words(spec: MonitorPolicySpec) -> str | None:
+    """The schedule in one line: another one starts counting anew."""
+    return f"{spec.schedule.cron} {spec.schedule.time_zone or DEFAULT_TIME_ZONE}" if spec.schedule is not None else None
+
+
+def nonce_of(snapshot: Snapshot) -> str:
+    """What the annotation check-now says."""
+    return bounded(snapshot.annotations.get(CHECK_NOW, ""), CELL - len(CHECK_NOW_WORD))
+
+
+def window_at(spec: MonitorPolicySpec, moment: datetime) -> Window:
+    """What is looked at then: records whose truth has had the time that it takes to come."""
+    delay = (spec.ground_truth.max_delay or 0) if spec.ground_truth is not None else 0
+    end = moment.replace(microsecond=0) - timedelta(seconds=delay)
+    return Window(end - timedelta(seconds=spec.window), end)
+
+
+def due_of(here: Pass) -> Due | None:
+    """The check that is to be made now, besides the one that runs. Of the moments that have passed, the newest."""
+    spec, nonce = here.spec, nonce_of(here.snapshot)
+    if nonce and here.snapshot.status.get("lastHandledCheckNow") != nonce:
+        return Due(here.now, window_at(spec, here.now), f"{CHECK_NOW_WORD}{nonce}", nonce)
+    if spec.schedule is None:
+        return None
+    since = counted_from(here)
+    passed = newest(spec.schedule, since, here.now)
+    if passed is None:
+        return None
+    trigger = f"schedule {timestamp(passed.moment)}"
+    return Due(passed.moment, window_at(spec, passed.moment), trigger, missed=passed.missed, heeds=passed.moment)
+
+
+def counted_from(here: Pass) -> datetime:
+    """Moments of the schedule later than this are due. A schedule that is new counts from now on; after a lost status its newest moment
+    is due again, so that its check is found.
+    """
+    spec, status, recorded = here.spec, here.snapshot.status, here.recorded.moment("lastScheduled")
+    if recorded is not None and status.get("schedule") == schedule_words(spec):
+        return recorded
+    lost = here.snapshot.has_finalizer and "schedule" not in status and "lastCheck" not in status
+    passed = newest(spec.schedule, here.now - REMEMBERED, here.now) if lost and spec.schedule is not None else None
+    return passed.moment - timedelta(seconds=1) if passed is not None else here.now
+
+
+def next_run(here: Pass) -> datetime | None:
+    return following(here.spec.schedule, here.now) if here.spec.schedule is not None else None
+
+
+def until_next(here: Pass) -> Requeue:
+    moment = next_run(here)
+    return After((moment - here.now) / timedelta(seconds=1)) if moment is not None else OnEvent()
