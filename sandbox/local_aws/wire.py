@@ -230,4 +230,6 @@ def _xml_value(shape: Shape, value: Any) -> str:
         return "".join(f"<member>{_xml_value(shape.member, entry)}</member>" for entry in value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     return escape(str(value).lower() if isinstance(value, bool) else str(value))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 from service_kit import ACCOUNT, Kit
+from test_cloudwatch_metrics import raw
 
 from local_aws.cli import main
 from local_aws.client import AdminClient, AdminError
@@ -249,6 +253,17 @@ def test_a_widget_image_shows_line_threshold_and_mark(kit: Kit, space: str) -> N
     assert min(row for row, column in line if column > 100) > max(set(rows_of), key=rows_of.count)
     middle = max((column for _, column in mark), key=[column for _, column in mark].count)
     assert 290 < middle < 350, "30 of 60 minutes ago is the middle of the graph"
+
+
+def test_the_query_protocol_has_the_picture_too(kit: Kit) -> None:
+    """As Base64 in XML."""
+    form = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    asked = urlencode(
+        {"Action": "GetMetricWidgetImage", "Version": "2010-08-01", "MetricWidget": '{"metrics": [["a", "b"]], "width": 300}'}
+    )
+    status, text = raw(kit, "/", asked.encode(), form)
+    (found,) = re.findall("<MetricWidgetImage>(.*)</MetricWidgetImage>", text)
+    assert (status, pixels(base64.b64decode(found)).shape) == (200, (400, 300, 3))
 
 
 def test_what_is_invisible_is_not_drawn(kit: Kit, space: str) -> None:
