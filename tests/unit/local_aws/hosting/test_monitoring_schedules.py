@@ -398,6 +398,7 @@ def test_an_endpoint_without_capture_cannot_be_watched(watch: Watch) -> None:
         ("cron(0 * ? * * *)", list(range(24))),
         ("cron(0 5 ? * * *)", [5]),
         ("cron(0 17/12 ? * * *)", [5, 17]),
+        ("cron(0 17/5 ? * * *)", [3, 8, 13, 17, 22]),
         ("cron(0 0/6 ? * * *)", [0, 6, 12, 18]),
     ],
 )
