@@ -32,7 +32,7 @@ from scripts import Folders, ScriptFailed, prepared
 from truth import Availability, availability, merge, read_truth
 from window import Baseline, Window, read_baseline
 
-_HERE = Path(__file__).resolve()
+_HERE = Path(__file__).absolute()
 # Below the job's folder in a job (input/monitoring/check.py), so that a laptop without /opt/ml can run it too.
 PROCESSING = _HERE.parents[2] if _HERE.parts[-3:-1] == ("input", "monitoring") else Path("/opt/ml/processing")
 

@@ -50,10 +50,12 @@ def buckets(values: Array) -> list[dict[str, float]]:
     """Ten of equal width; the last one includes its upper bound, as numpy's histogram does."""
     low, high = float(values.min()), float(values.max())
     if low == high:
-        low, high = (low - 0.5, high + 0.5) if abs(low) < 2.0**50 else (low, float(np.nextafter(low, np.inf)))
+        width, largest = max(0.5, abs(low) * 1e-9), float(np.finfo(float).max)
+        low, high = max(low - width, -largest), min(high + width, largest)
     steps = np.linspace(0.0, 1.0, BUCKETS + 1)
     edges = low * (1.0 - steps) + high * steps  # a difference of the two could overflow
     edges[0], edges[-1] = low, high
+    edges = np.maximum.accumulate(np.minimum(edges, high))  # rounding may have put one beyond its neighbour
     places = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, BUCKETS - 1)
     counts = np.bincount(places, minlength=BUCKETS)
     return [

@@ -169,6 +169,25 @@ def test_a_constant_that_changes_has_drifted(method: str) -> None:
     assert apart(method, [3] * 50, [2] * 50) > 0.5
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_categories_that_are_too_many_to_be_listed_are_one_bin(method: str) -> None:
+    """statistics.json lists the hundred most frequent of 150: the same data have not drifted, other rare ones have not either."""
+    values = [f"c{at}" for at in range(150) for _ in range(2 + (at < 100))]
+    assert apart(method, values, values) == pytest.approx(0.0)
+    assert apart(method, values, [value.replace("c14", "d14") if len(value) > 3 else value for value in values]) == pytest.approx(0.0)
+    assert apart(method, values, ["c0"] * 300) > 0.5
+
+
+def test_the_largest_numbers_do_not_overflow_the_statistics() -> None:
+    """The range, sum and deviation of -1.7e308 and 1.7e308 are no floats: what is not finite is left out, the buckets are right."""
+    numbers = described([-1.7e308, 1.7e308, 1.7e308])["numerical_statistics"]
+    json.dumps(numbers, allow_nan=False)
+    buckets = numbers["distribution"]["kll"]["buckets"]
+    assert (buckets[0]["count"], buckets[-1]["count"]) == (1, 2)
+    assert (buckets[0]["lower_bound"], buckets[-1]["upper_bound"]) == (-1.7e308, 1.7e308)
+    assert "std_dev" not in numbers
+
+
 def window(rows: list[list[Any]], base: dict[str, Any], minimum: int = 1) -> Window:
     records = [Record(f"e{at}", None, "blue", 0.0, [row], None) for at, row in enumerate(rows)]
     return Window(records, "blue", Baseline(base["statistics"], base["constraints"]), minimum)
