@@ -2,12 +2,12 @@
 
 Pure. Every method answers 0 for the same distribution and grows with the difference, so `value > threshold` is drift:
 
-PSI            sum of (q - p) ln(q / p) over the baseline's deciles (or categories); empty bins count as 0.0001
-KS             largest difference of the two cumulative distributions, 0 to 1
-ChiSquare      Cramer's V of the 2 x bins table, 0 to 1: chi-square itself grows with the traffic; its p-value is in the message
-JensenShannon  distance to base 2, 0 to 1
-LInfinity      Model Monitor's own: KS for numbers, largest difference of shares for categories, less 1.8 sqrt((n + m) / nm) unless
-               the baseline's comparison_method is Simple
+PSI              sum of (q - p) ln(q / p) over the baseline's deciles (or categories); empty bins count as 0.0001
+KS               largest difference of the two cumulative distributions, 0 to 1
+ChiSquare        Cramer's V of the 2 x bins table, 0 to 1: chi-square itself grows with the traffic; its p-value is in the message
+JensenShannon    distance to base 2, 0 to 1
+NumericDistance  Model Monitor's L-infinity: KS for numbers, largest difference of shares for categories, less
+                 1.8 sqrt((n + m) / nm) unless the baseline's comparison_method is Simple
 
 KS of a category is the largest difference of shares: categories have no order.
 """
@@ -23,7 +23,7 @@ from scipy.special import chdtrc
 from columns import Array, Column
 from sketch import quantiles, weighted
 
-METHODS = ("PSI", "KS", "ChiSquare", "JensenShannon", "LInfinity")
+METHODS = ("PSI", "KS", "ChiSquare", "JensenShannon", "NumericDistance")
 FLOOR = 1e-4  # share of an empty bin in PSI
 DISCRETE = 20  # up to so many distinct numbers are bins of their own
 
@@ -92,7 +92,7 @@ def distance(method: str, base: Reference, column: Column, *, robust: bool = Tru
         value, probability = chi_square(expected, observed)
         return Distance(value, samples, f"p = {probability:.3g}")
     largest = kolmogorov_smirnov(base, column) if base.numeric else l_infinity(expected, observed)
-    if method == "LInfinity" and robust:
+    if method == "NumericDistance" and robust:
         noise = 1.8 * np.sqrt((base.total + samples) / (base.total * samples))
         largest = max(0.0, largest - float(noise))
     return Distance(largest, samples)

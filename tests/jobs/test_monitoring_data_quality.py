@@ -143,9 +143,9 @@ def test_the_numeric_distance_is_model_monitors() -> None:
     """KS less 1.8 sqrt((n + m) / nm) when Robust; largest difference of shares for categories (|.1 - .6|)."""
     plain = stats.ks_2samp(NORMAL, SHIFTED).statistic
     noise = 1.8 * np.sqrt((1500 + 400) / (1500 * 400))
-    assert apart("LInfinity", NORMAL.tolist(), SHIFTED.tolist()) == pytest.approx(plain - noise)
-    assert apart("LInfinity", NORMAL.tolist(), SHIFTED.tolist(), robust=False) == pytest.approx(plain)
-    assert apart("LInfinity", COLOURS, LATER, robust=False) == pytest.approx(0.5)
+    assert apart("NumericDistance", NORMAL.tolist(), SHIFTED.tolist()) == pytest.approx(plain - noise)
+    assert apart("NumericDistance", NORMAL.tolist(), SHIFTED.tolist(), robust=False) == pytest.approx(plain)
+    assert apart("NumericDistance", COLOURS, LATER, robust=False) == pytest.approx(0.5)
     assert apart("KS", COLOURS, LATER) == pytest.approx(0.5)
 
 
