@@ -144,7 +144,6 @@ def test_a_run_in_flight_is_waited_for() -> None:
 def test_the_episode_ends_with_the_first_good_check_of_a_newer_model_and_the_threshold_moves_once() -> None:
     """Approved, rolled out, good: the ratchet goes half of the way; at the next check it stays."""
     world = Loop()
-    world.hour(0.2)
     world.breach()
     world.heed()
     world.trained(2)
