@@ -33,7 +33,7 @@ if values and values[-1] < 0:
 measured = bool(values)
 name = config["checks"][0]["metric"]
 metric = {"check": config["checks"][0]["name"], "name": name, "variant": config["target"]["variant"],
-          "value": sum(values) / len(values) if measured else None, "sampleSize": len(values),
+          "value": round(sum(values) / len(values), 6) if measured else None, "sampleSize": len(values),
           "state": "Measured" if measured else "InsufficientData"}
 report = {"version": 1, "window": config["window"], "violations": [], "violationsTotal": 0, "metrics": [metric],
           "data": {"state": "Available" if measured else "NoData", "captured": len(values), "message": ""}}

@@ -241,11 +241,11 @@ def test_another_model_is_another_check_and_no_answer_of_the_earlier_one_is_held
     world.at(11, 12)
     world.serves(2)
     world.turn()
-    assert (world.status["model"], world.status["modelSince"]) == ("fees/2", "2026-11-21T11:12:00Z")
+    assert (world.status["model"], world.status["modelSince"]) == ("fees/2", "2026-11-21T11:12:01Z")
     world.at(11, 30)
     world.aws.captured(datetime(2026, 11, 21, 11, 20, tzinfo=UTC))
     config = uploaded(world.turn(), "config.json")
-    assert config["window"] == {"start": "2026-11-21T11:12:00Z", "end": "2026-11-21T11:30:00Z"}
+    assert config["window"] == {"start": "2026-11-21T11:12:01Z", "end": "2026-11-21T11:30:00Z"}
     assert config["target"]["modelVersion"] == "fees/2"
 
 

@@ -116,11 +116,7 @@ def _judged(here: Pass, alarm: Alarm, entry: Mapping[str, Any]) -> dict[str, Any
     points = [kept({"moment": timestamp(at), "value": value}), *older]
     periods = buckets(alarm, points, at, period_of(here, at))
     state, bad = evaluate(alarm, threshold, periods, _state(before) if same else INSUFFICIENT)
-    settled = before.get("settledFor")
-    number = _float(value)
-    if number is not None and not is_bad(alarm, number, threshold) and settled != key:
-        threshold = ratcheted(alarm, threshold, number) if settled is not None else threshold
-        settled = key
+    threshold, settled = _settled(alarm, threshold, before.get("settledFor"), str(key), _float(value))
     limit = (alarm.evaluation_periods or 1) + EXTRA
     return kept(
         {
@@ -133,6 +129,15 @@ def _judged(here: Pass, alarm: Alarm, entry: Mapping[str, Any]) -> dict[str, Any
             "points": points[:limit],
         }
     )
+
+
+def _settled(alarm: Alarm, threshold: float, settled: Any, key: str, value: float | None) -> tuple[float, Any]:
+    """The threshold, and the model that it is settled for: the first model takes it as it is, each newer one moves it when it is good."""
+    if value is None or settled == key:
+        return threshold, settled
+    if settled is None:
+        return threshold, key
+    return (threshold, settled) if is_bad(alarm, value, threshold) else (ratcheted(alarm, threshold, value), key)
 
 
 def buckets(alarm: Alarm, points: Sequence[Mapping[str, Any]], at: datetime, period: int) -> list[float | None]:

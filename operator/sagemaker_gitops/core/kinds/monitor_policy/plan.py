@@ -29,6 +29,7 @@ JUDGED = (SUCCEEDED, NO_DATA)  # a check that failed says nothing, as a period w
 NOT_READY_DELAY = 60.0
 UNKNOWN_STATE_DELAY = 300.0
 AT_ONCE = 1.0
+SECOND = timedelta(seconds=1)
 MISSED = "earlier moments of the schedule were missed; only the newest is made up for"
 
 Fields = dict[str, Any]
@@ -164,7 +165,7 @@ def _seen(here: Pass, planned: Planned) -> Window:
     """The window without what an earlier model answered, if it is known when the present one came."""
     window, since = planned.due.window, here.recorded.moment("modelSince")
     same = here.snapshot.status.get("modelKey") == planned.watched.key
-    return Window(min(max(window.start, since), window.end - timedelta(seconds=1)), window.end) if since and same else window
+    return Window(min(max(window.start, since), window.end - SECOND), window.end) if since and same else window
 
 
 def _job(here: Pass, planned: Planned) -> Fields:
@@ -194,7 +195,7 @@ def _heard(here: Pass) -> Fields:
     if isinstance(target, Watched):
         fields |= {"model": target.model, "modelKey": target.key}
         if status.get("modelKey") not in (None, target.key):
-            fields["modelSince"] = timestamp(here.now)
+            fields["modelSince"] = timestamp(here.now + SECOND)  # within this one the model before may have answered, too
     words = schedule_words(spec)
     if words is None:
         return fields | {"schedule": None, "lastScheduled": None, "nextCheck": None}
