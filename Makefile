@@ -37,7 +37,7 @@ test: .venv/test ## Every test: unit, scenarios, properties, contracts, simulati
 .PHONY: test-gitops
 test-gitops: .venv/test ## A real Argo CD, driven by commits (REST=600: ten minutes in which nobody may write)
 	@$(RUN) -m local_cluster build --controller-manager --argocd > /dev/null
-	@SAGEMAKER_GITOPS_REST_SECONDS=$(or $(REST),60) $(RUN) -m pytest -q -n 2 --dist loadfile tests/gitops
+	@SAGEMAKER_GITOPS_REST_SECONDS=$(or $(REST),60) $(RUN) -m pytest -q -n 2 --dist loadgroup tests/gitops
 
 .PHONY: unit
 unit: .venv/test ## The quick tests: no control plane, no local AWS, no training (under 60 s)

@@ -9,6 +9,7 @@ import pytest
 
 from sagemaker_gitops.cli.gitops_sandbox import GitOpsSandbox
 from sagemaker_gitops.cli.gitops_story import Story
+from tests.gitops.mailbox import subscribed
 
 # `make test-gitops REST=600` for the ten minutes of the specification.
 REST_SECONDS = float(os.environ.get("SAGEMAKER_GITOPS_REST_SECONDS", "60"))
@@ -32,3 +33,10 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitOpsSandbox]
 @pytest.fixture(scope="session")
 def story(sandbox: GitOpsSandbox) -> Story:
     return Story(sandbox, REST_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def told(sandbox: GitOpsSandbox) -> Iterator[list[str]]:
+    """What Argo CD has notified of since the first test that asked."""
+    with subscribed(sandbox) as found:
+        yield found

@@ -37,7 +37,7 @@ def test_health_in_argo_cd(case: HealthCase) -> None:
 def test_offered_actions_in_argo_cd(case: DiscoveryCase) -> None:
     """The table of names and whether they are disabled."""
     rows = [line.split() for line in overrides("list-actions", case.input).splitlines()[1:]]
-    assert {name: disabled for name, disabled in rows} == {name: str(name not in case.enabled).lower() for name in case.known}
+    assert dict(rows) == {name: str(name not in case.enabled).lower() for name in case.known}
 
 
 @pytest.mark.parametrize("case", list(action_cases()), ids=label)

@@ -6,14 +6,44 @@ before it.
 
 from __future__ import annotations
 
+import json
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from sagemaker_gitops.cli import gitops_application as argocd
-from sagemaker_gitops.cli.gitops_sandbox import APPLICATIONS, GitOpsSandbox
-from sagemaker_gitops.cli.gitops_story import ENDPOINT, RUN, STEPS, Story
+from sagemaker_gitops.cli.gitops_sandbox import APPLICATIONS, DEPLOY, GitOpsSandbox
+from sagemaker_gitops.cli.gitops_story import ENDPOINT, LIST_FILE, RUN, STEPS, WORDS, Story
+from sagemaker_gitops.cli.sandbox import ROOT
+
+HOSTILE: dict[str, dict[str, Any]] = {
+    "Tenant": {
+        "apiVersion": "sagemaker-gitops.dev/v1alpha1",
+        "kind": "Tenant",
+        "metadata": {"name": "team-a-too"},
+        "spec": yaml.safe_load((ROOT / "manifests" / "samples" / "tenant" / "tenant.yaml").read_text())["spec"],
+    },
+    "AppProject": {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AppProject",
+        "metadata": {"name": "wide", "namespace": "argocd"},
+        "spec": {"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}]},
+    },
+    "ClusterRoleBinding": {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "team-a-is-admin"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "data-scientists"}],
+    },
+    "Secret": {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "loot", "namespace": "team-a"}, "stringData": {"key": "x"}},
+    "ConfigMap elsewhere": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "loot", "namespace": "sagemaker-gitops"}},
+}
 
 pytestmark = [pytest.mark.xdist_group("gitops-story"), pytest.mark.capability("G21")]
 
@@ -35,9 +65,13 @@ def test_the_trio_goes_from_progressing_to_healthy(story: Story) -> None:
     assert set(seen.created.values()) == {1}
 
 
-def test_a_broken_script_is_degraded_with_awss_reason(story: Story) -> None:
-    """One training that failed, nothing else; the sync itself succeeded, so no later commit is held back."""
+@pytest.mark.capability("H4")
+def test_a_broken_script_is_degraded_with_awss_reason(story: Story, told: list[str]) -> None:
+    """One training that failed, nothing else; the sync itself succeeded, so no later commit is held back. People are told once."""
     seen = story.break_the_script()
+    eventually(lambda: len(told) == 1)
+    assert "TrainingRun team-a/digits failed. AlgorithmError: " in told[0]
+    assert WORDS in told[0]
     assert seen.created == Counter({"sagemaker:CreateTrainingJob": 1})
     assert seen.state.operation == "Succeeded"
     assert seen.state.resources[RUN][1].startswith("AlgorithmError: ")
@@ -72,7 +106,44 @@ def test_an_endpoint_that_is_put_back_is_found_again(story: Story) -> None:
     assert story.put_it_back().created == Counter()
 
 
+def test_who_edits_past_git_is_undone(story: Story) -> None:
+    """Self-heal puts the spec of the commit back; no AWS call creates anything."""
+    ledger = story.ledger.position()
+    patch = json.dumps({"spec": {"rollout": {"waitInterval": "11s"}}})
+    story.sandbox.kubectl("patch", "mep", "digits", "-n", "team-a", "--type=merge", "-p", patch)
+    eventually(lambda: story.sandbox.get("modelendpoint", "digits")["spec"]["rollout"]["waitInterval"] == "10s")
+    assert story.ledger.created(ledger) == Counter()
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_team_syncs_nothing_but_its_own_kinds_into_its_own_namespace(story: Story, kind: str) -> None:
+    """The AppProject refuses the commit as a whole and names what it refuses; a revert is all it takes."""
+    sandbox, hostile = story.sandbox, HOSTILE[kind]
+    sandbox.team.write(f"{DEPLOY}/hostile.yaml", json.dumps(hostile))
+    sandbox.team.edit(LIST_FILE, {"namespace: team-a\n": "", "resources:\n": "resources:\n  - hostile.yaml\n"})
+    revision = sandbox.team.commit(f"A {kind}, nobody will see it")
+    words = ("is not permitted in project", "do not match any of the allowed destinations")
+    state = argocd.until(sandbox, "team-a", lambda found: any(word in found.message for word in words), f"the refusal of {kind}", 120.0)
+    assert hostile["kind"] in state.message or "destinations" in state.message
+    name, namespace = hostile["metadata"]["name"], hostile["metadata"].get("namespace", "default")
+    assert not sandbox.kubectl("get", hostile["kind"], name, "-n", namespace, "--ignore-not-found", "-o", "name").strip()
+    story.settled(sandbox.team.revert(revision), "Healthy")
+
+
+def test_people_are_told_once_and_of_nothing_else(told: list[str]) -> None:
+    """The failed run was the only thing that somebody had to know."""
+    assert len(told) == 1
+
+
 def test_every_step_of_the_demo_is_a_test() -> None:
     """A step that is added there is added here."""
     text = Path(__file__).read_text()
     assert [step.__name__ for _, step in STEPS if f"story.{step.__name__}()" not in text] == []
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Until it holds; AssertionError when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)

@@ -42,7 +42,8 @@ def test_the_command_line_starts_without_kopf_and_boto3() -> None:
 def test_every_command_has_its_module() -> None:
     """What the help lists can be run."""
     commands = importlib.import_module("sagemaker_gitops.cli.main").COMMANDS
-    missing = [name for name in commands if not hasattr(importlib.import_module(f"sagemaker_gitops.cli.{name.replace('-', '_')}"), "add_arguments")]
+    modules = {name: importlib.import_module(f"sagemaker_gitops.cli.{name.replace('-', '_')}") for name in commands}
+    missing = [name for name, module in modules.items() if not hasattr(module, "add_arguments")]
     assert missing == []
 
 

@@ -16,7 +16,9 @@ from sagemaker_gitops.cli.sandbox import NAMESPACE
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", type=Path, help="keep logs, clones and state here (default: a temporary folder)")
-    parser.add_argument("--rest", type=float, default=REST_SECONDS, metavar="SECONDS", help="how long nothing may be written (default: %(default)g)")
+    parser.add_argument(
+        "--rest", type=float, default=REST_SECONDS, metavar="SECONDS", help="how long nothing may be written (default: %(default)g)"
+    )
     add_output(parser)
 
 

@@ -37,7 +37,9 @@ class State:
         return self.sync == "Synced" and self.operation in ("Succeeded", "")
 
     def __str__(self) -> str:
-        told = "; ".join(f"{kind}/{name} {health}: {said}" for (kind, name), (health, said) in self.resources.items() if health != "Healthy")
+        told = "; ".join(
+            f"{kind}/{name} {health}: {said}" for (kind, name), (health, said) in self.resources.items() if health != "Healthy"
+        )
         return f"{self.name}@{self.revision[:7]} {self.sync} {self.health} (sync {self.operation}: {self.message}) {told}"
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sagemaker_gitops.cli import gitops_application as argocd
-from sagemaker_gitops.cli.errors import CommandError
 from sagemaker_gitops.cli.gitops_repository import Repository
 from sagemaker_gitops.cli.processes import Child, wait_for
-from sagemaker_gitops.cli.progress import doing
 from sagemaker_gitops.cli.sandbox import ROOT, START_SECONDS, Sandbox
 
 PLATFORM, TEAM = "platform", "team-a"
@@ -28,9 +24,10 @@ class GitOpsSandbox(Sandbox):
     """After the start: Argo CD has synced the platform, `platform` and `team` are clones, and team-a has code but no run."""
 
     repositories: dict[str, Repository] = field(default_factory=dict)
-    argocd: Child | None = None
+    servers: Child | None = None
     # Argo CD prunes in the foreground: the garbage collector carries that out.
     controller_manager: bool = True
+    argo_cd: bool = True
 
     @property
     def team(self) -> Repository:
@@ -53,18 +50,15 @@ class GitOpsSandbox(Sandbox):
             argocd.until(self, name, lambda state: state.settled and state.health == "Healthy", f"the first sync of {name}", SYNC_SECONDS)
 
     def start_argocd(self) -> None:
-        """Built when it is not there, which shows its progress."""
-        built = subprocess.run([sys.executable, "-m", "local_cluster", "build", "--argocd"], stdout=subprocess.DEVNULL, check=False)
-        if built.returncode:
-            raise CommandError("Argo CD could not be built; the reason is above")
+        """Its servers, and a clone of each of their repositories."""
         ready = self.folder / "argocd.ready"
         ready.unlink(missing_ok=True)
         command = ["local_cluster", "argocd", "--folder", str(self._cluster_folder), "--argocd-folder", str(self.argocd_folder)]
         command += ["--settings", str(ROOT / "argocd" / "settings"), "--ready-file", str(ready)]
         for name in (PLATFORM, TEAM):
             command += ["--repository", name]
-        self.argocd = self.children.start("argocd-servers", command)
-        wait_for(ready.exists, self.argocd, "the start of Argo CD", START_SECONDS)
+        self.servers = self.children.start("argocd-servers", command)
+        wait_for(ready.exists, self.servers, "the start of Argo CD", START_SECONDS)
         for name, url in json.loads(ready.read_text())["repositories"].items():
             self.repositories[name] = Repository.clone(url, self.folder / "clones" / name)
 

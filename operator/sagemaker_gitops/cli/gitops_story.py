@@ -147,7 +147,7 @@ class Story:
         expect(self._status("modelendpoint")["phase"] == "InService", "the ModelEndpoint went without a confirmation")
         self._confirm()
         self._until(lambda: not self._exists("modelendpoint"), "the end of the ModelEndpoint")
-        state = self._settled(revision, "Healthy")
+        state = self.settled(revision, "Healthy")
         expect(self._describe() == before, f"the endpoint {name} is not what it was")
         deleted = {operation: count for operation, count in self.ledger.calls(ledger).items() if ":Delete" in operation}
         expect(not deleted, f"Retain, and AWS was asked for {deleted}")
@@ -166,10 +166,12 @@ class Story:
         """What happens from a commit until the Application is at rest with it."""
         ledger = self.ledger.position()
         with Watch(self.sandbox, TEAM) as watch:
-            state = self._settled(revision, health)
+            state = self.settled(revision, health)
         return Seen(state, watch.healths(), self.ledger.created(ledger), {"endpoint": watch.healths(ENDPOINT), "run": watch.healths(RUN)})
 
-    def _settled(self, revision: str, health: str) -> State:
+    def settled(self, revision: str, health: str) -> State:
+        """The state once the commit is synced, both sides are at rest, and the health is what it should be."""
+
         def holds(state: State) -> bool:
             return state.revision == revision and state.settled and state.health == health and self._observed()
 

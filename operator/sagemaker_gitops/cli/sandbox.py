@@ -54,6 +54,7 @@ class Sandbox:
     cluster: Child | None = None
     generation: int = 0
     controller_manager: bool = False
+    argo_cd: bool = False
 
     def __post_init__(self) -> None:
         self.children = Children(self.folder)
@@ -86,14 +87,15 @@ class Sandbox:
             self.start_aws()
         with doing("Kubernetes API server"):
             self.start_cluster()
-        with doing("CRDs, rights, tenant"):
+        with doing("Argo CD, and its first sync of the platform" if self.argo_cd else "CRDs, rights, tenant"):
             self.install()
         with doing("operator"):
             self.start_operator()
 
     def _find_kubectl(self) -> str:
         """Finds or builds the control plane, showing the progress of a build, and returns its kubectl."""
-        command = [sys.executable, "-m", "local_cluster", "build", *["--controller-manager"] * self.controller_manager]
+        command = [sys.executable, "-m", "local_cluster", "build"]
+        command += ["--controller-manager"] * self.controller_manager + ["--argocd"] * self.argo_cd
         found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if found.returncode:
             raise CommandError("the control plane could not be built; the reason is above")
