@@ -346,6 +346,16 @@ Hyperparameters = Annotated[
 ]
 
 
+def _null_member(value: Any) -> str | None:
+    """Path of the first null: merged last, it would take away what the operator sets, such as the network."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in items:
+        inner = "" if item is None else _null_member(item)
+        if inner is not None:
+            return f"{name}.{inner}" if inner else str(name)
+    return None
+
+
 class FreeForm:
     """A JSON object with AWS's own member names; core validates it against botocore's service model."""
 
@@ -359,6 +369,8 @@ class FreeForm:
             raise problem("must be JSON: texts, finite numbers, booleans, lists and objects (put quotes around dates)") from error
         if size > FREE_FORM_LIMIT:
             raise problem(f"Too long: may not be more than {FREE_FORM_LIMIT} bytes")
+        if (member := _null_member(value)) is not None:
+            raise problem(f"{member} is null: leave the member out, or give it a value")
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -6,11 +6,13 @@ Each check is named after what it finds. The same rules stand in the ValidatingA
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from sagemaker_gitops.api.fields import duration
 from sagemaker_gitops.api.tenant import TenantSpec, matches
 from sagemaker_gitops.core.errors import Finding
+
+UNJUDGED_WORDS = "it names something that no list of a Tenant can allow, so leave it out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,11 @@ class Wanted:
     endpoint_names: Sequence[tuple[str, str]] = ()
     runtimes: Sequence[tuple[str, int]] = ()
     topic_arns: Sequence[tuple[str, str]] = ()
+    unjudged: Sequence[tuple[str, str]] = ()
+
+    def __add__(self, other: Wanted) -> Wanted:
+        """What both would use."""
+        return Wanted(*([*getattr(self, field.name), *getattr(other, field.name)] for field in fields(Wanted)))
 
 
 def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Finding, ...]:
@@ -61,6 +68,7 @@ def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Find
         *_not_allowed(tenant_name, "securityGroupIds", wanted.security_group_ids, allow.security_group_ids),
         *_not_allowed(tenant_name, "endpointNames", wanted.endpoint_names, allow.endpoint_names),
         *_foreign_topics(tenant_name, tenant, wanted.topic_arns),
+        *(Finding(path, f'"{value}" is not allowed: {UNJUDGED_WORDS}') for path, value in wanted.unjudged),
         *_missing_requirements(tenant_name, tenant, wanted),
         *_over_limits(tenant_name, tenant, wanted),
     )
