@@ -1,6 +1,6 @@
 """Writes manifests/base/admission/<kind>.yaml: the tenant's fence as ValidatingAdmissionPolicies, one for each namespaced kind.
 
-With --check it says which files are not what the models give (exit code 1). The rules are those of core/tenancy.py, evaluated once per
+The rules are those of core/tenancy.py, evaluated once per
 Tenant, so each is an implication: "this Tenant does not name the namespace, or ...". What the API server cannot see (registered models,
 images of frameworks) stays with the operator, which judges everything again.
 """
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+import generated
 from policy_fields import LIST, Field, by_subject, fields_of
 from policy_fields import Path as FieldPath
 from sagemaker_gitops.api import secret_names
@@ -21,7 +21,6 @@ from sagemaker_gitops.api.base import quoted
 from sagemaker_gitops.api.kinds import GROUP, KINDS, VERSION, ApiKind
 from sagemaker_gitops.core.tenancy import UNJUDGED_WORDS
 
-FOLDER = Path(__file__).resolve().parent.parent / "manifests" / "base" / "admission"
 HEADER = "# Generated from operator/sagemaker_gitops by tools/generate_policies.py; do not edit.\n"
 OURS = """!has(params.metadata.deletionTimestamp) && (has(params.spec.namespaces)
   ? request.namespace in params.spec.namespaces
@@ -225,29 +224,15 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
 _Dumper.add_representer(str, _text)
 
 
-def files() -> dict[Path, str]:
-    """Where each file belongs -> its text."""
+def files() -> dict[str, str]:
+    """Path below the repository -> text."""
     namespaced = [kind for kind in KINDS.values() if kind.scope == "Namespaced"]
     dumped = {kind.plural: yaml.dump_all(policy(kind), Dumper=_Dumper, sort_keys=False, width=10_000) for kind in namespaced}
     listed = yaml.safe_dump({"resources": ["guards.yaml", *(f"{plural}.yaml" for plural in dumped)]}, sort_keys=False)
     kustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n" + listed
     made = {f"{plural}.yaml": text for plural, text in dumped.items()} | {"kustomization.yaml": kustomization}
-    return {FOLDER / name: HEADER + text for name, text in made.items()}
-
-
-def main(arguments: list[str]) -> int:
-    if arguments not in ([], ["--check"]):
-        print("usage: generate_policies.py [--check]", file=sys.stderr)
-        return 2
-    stale = [path for path, text in files().items() if not path.exists() or path.read_text() != text]
-    if not arguments:
-        for path, text in files().items():
-            path.write_text(text)
-        return 0
-    for path in stale:
-        print(f"{path.name} is not what the models give: run make generate", file=sys.stderr)
-    return 1 if stale else 0
+    return {f"manifests/base/admission/{name}": HEADER + text for name, text in made.items()}
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(generated.run(sys.argv[1:], files()))
