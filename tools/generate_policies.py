@@ -64,6 +64,7 @@ _TOPIC_WORDS = (
 _ROLE_OR_TOPIC = f"""!(x[1].contains(':iam:') && {_listed("executionRoleArns")}.exists(p, {MATCHES}))
   && (!x[1].contains(':sns:') || {_TOPIC})"""
 _UNJUDGED = f"""'" is not allowed: {UNJUDGED_WORDS}'"""
+_GROUP = _pattern("modelPackageGroups")
 # Class of field -> (what makes a value bad, the end of its message, what the rule is about).
 RULES: dict[str, tuple[str, str, str]] = {
     "roles": (*_pattern("executionRoleArns"), "a role outside of allow.executionRoleArns"),
@@ -79,6 +80,7 @@ RULES: dict[str, tuple[str, str, str]] = {
     "subnets": (*_pattern("subnetIds"), "a subnet outside of allow.subnetIds"),
     "securityGroups": (*_pattern("securityGroupIds"), "a security group outside of allow.securityGroupIds"),
     "endpointNames": (*_pattern("endpointNames"), "an endpoint name outside of allow.endpointNames"),
+    "groups": (f"{_listed('modelPackageGroups')}.size() > 0 && ({_GROUP[0]})", _GROUP[1], "a group outside of allow.modelPackageGroups"),
     "topics": (_TOPIC, _TOPIC_WORDS, "an SNS topic of another account or region"),
     "counts": (*_above("double(x[1])", "maxInstanceCount", "double"), "more instances than limits.maxInstanceCount"),
     "durations": (*_above("duration(x[1])", "maxRuntime", "duration"), "longer than limits.maxRuntime"),

@@ -54,6 +54,7 @@ _BY_TYPE = {
         "subnets": (fields.SubnetId,),
         "securityGroups": (fields.SecurityGroupId,),
         "topics": (fields.TopicArn,),
+        "groups": (fields.GroupName,),
         "endpointNames": (endpoint_upkeep.EndpointName,),
     }.items()
     for annotated in annotations

@@ -6,31 +6,34 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from base64 import b64decode
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from local_cluster import LocalCluster
 from sagemaker_gitops.api.kinds import GROUP, KINDS, VERSION
 
 
 @dataclass(frozen=True)
 class ApiServer:
-    """One control plane, spoken to as any of its users."""
+    """The control plane in `folder`, spoken to as any of its users."""
 
-    cluster: LocalCluster
+    folder: Path
 
     def call(self, method: str, path: str, body: Any = None, user: str = "admin", form: str = "application/json") -> tuple[int, Any]:
-        """Status code and JSON body of the answer."""
-        config = yaml.safe_load(self.cluster.kubeconfig.read_text())
+        """Status code and JSON body of the answer. A body that is a text is sent as it is."""
+        config = yaml.safe_load((self.folder / ("kubeconfig" if user == "admin" else f"kubeconfig.{user}")).read_text())
+        cluster = config["clusters"][0]["cluster"]
+        data = body if isinstance(body, str) or body is None else json.dumps(body)
         request = urllib.request.Request(
-            config["clusters"][0]["cluster"]["server"] + path,
+            cluster["server"] + path,
             method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.cluster.token(user)}", "Content-Type": form},
+            data=None if data is None else data.encode(),
+            headers={"Authorization": f"Bearer {config['users'][0]['user']['token']}", "Content-Type": form},
         )
-        context = ssl.create_default_context(cafile=str(self.cluster.instance.folder / "pki" / "ca.crt"))
+        context = ssl.create_default_context(cadata=b64decode(cluster["certificate-authority-data"]).decode())
         try:
             with urllib.request.urlopen(request, context=context, timeout=30) as answer:
                 return answer.status, json.load(answer)

@@ -37,6 +37,7 @@ TENANT: dict[str, Any] = {
         "subnetIds": ["subnet-0a1b2c3d"],
         "securityGroupIds": ["sg-0a1b2c3d"],
         "endpointNames": ["team-a-*"],
+        "modelPackageGroups": ["team-a-*", "digits"],
     },
     "limits": {"maxConcurrentRuns": 4, "maxInstanceCount": 8, "maxRuntime": "1h"},
     "defaults": {
@@ -58,6 +59,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "subnets": ("subnet-0a1b2c3d", "subnet-0bad0bad"),
     "securityGroups": ("sg-0a1b2c3d", "sg-0bad0bad"),
     "endpointNames": ("team-a-digits", "team-b-digits"),
+    "groups": ("team-a-digits", "team-b-digits"),
     "topics": (f"arn:aws:sns:eu-central-1:{ACCOUNT}:x", "arn:aws:sns:eu-central-1:999999999999:x"),
     "counts": (8, 9),
     "durations": ("1h", "61m"),
@@ -85,11 +87,20 @@ AROUND: dict[str, dict[str, Any]] = {
     "spec.prepare.glue.workers": {"prepare": {"glue": {"script": "prepare.py", "type": "glueetl", "workerType": "G.1X"}}},
     "spec.prepare.processing": {"prepare": {"processing": {"image": IMAGE}}},
     "spec.evaluate": {"evaluate": {"processing": {"image": IMAGE}}},
+    "spec.register": {"register": {"group": "digits"}},
+    "spec.variants[].model.package": {"variants": [{"name": "all", "model": {"package": {"group": "digits", "version": 1}}}]},
     "spec.network": {"network": _NETWORK},
     "spec.batch": {"variants": None, "batch": _BATCH},
     "spec.batch.model.containers": {"batch": {"model": {"image": None, "containers": [{"image": IMAGE}, {"image": IMAGE}]}}},
     "spec.variants[].model.containers": {
         "variants": [{"name": "all", "model": {"containers": [{"image": IMAGE}, {"image": IMAGE}]}}],
+    },
+    "spec.variants[].model.containers[].package": {
+        "variants": [{"name": "all", "model": {"containers": [{"package": {"group": "digits", "version": 1}}, {"image": IMAGE}]}}],
+    },
+    "spec.batch.model.package": {"batch": {"model": {"image": None, "package": {"group": "digits", "version": 1}}}},
+    "spec.batch.model.containers[].package": {
+        "batch": {"model": {"containers": [{"package": {"group": "digits", "version": 1}}, {"image": IMAGE}]}},
     },
     "spec.variants[].autoscaling": {
         "variants": [
@@ -128,7 +139,7 @@ def fence_cases() -> Iterator[FenceCase]:
                 continue
             for value, refused in zip(VALUES[field.subject], (False, True), strict=True):
                 if value is not None:
-                    spec = _placed(base, field, _shaped(field, value))
+                    spec = placed(base, field, _shaped(field, value))
                     yield FenceCase(kind, spec, field.words, field.subject, refused)
 
 
@@ -142,7 +153,7 @@ def _shaped(field: Any, value: Any) -> Any:
     return value
 
 
-def _placed(base: dict[str, Any], field: Any, value: Any) -> dict[str, Any]:
+def placed(base: dict[str, Any], field: Any, value: Any) -> dict[str, Any]:
     spec = copy.deepcopy(base)
     for start, around in AROUND.items():
         if field.words.startswith(start):

@@ -45,7 +45,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
 @pytest.fixture(scope="module")
 def server(cluster: LocalCluster) -> ApiServer:
     """With Tenant team-a, and one each that requires a key and a network; in effect."""
-    found = ApiServer(cluster)
+    found = ApiServer(cluster.kubeconfig.parent)
     for name in ("team-a", "strict", "labelled", "nobody"):
         cluster.kubectl("create", "namespace", name)
     cluster.kubectl("create", "rolebinding", "edit", "-n", "team-a", "--clusterrole=sagemaker-gitops-edit", "--user=data-scientist")

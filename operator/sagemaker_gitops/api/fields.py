@@ -159,6 +159,14 @@ GroupName = Annotated[
     str,
     Text(r"[A-Za-z0-9](?:-*[A-Za-z0-9]){0,62}", "must be the name of a model package group: at most 63 letters, digits and hyphens", 63),
 ]
+GroupNamePattern = Annotated[
+    str,
+    Text(
+        r"[A-Za-z0-9](?:-*[A-Za-z0-9]){0,62}-?\*?",
+        "must be the name of a model package group, of which only the end may be *, such as team-a-*",
+        64,
+    ),
+]
 VariantName = Annotated[
     str, Text(r"[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}", "must be the name of a variant: at most 63 letters, digits and hyphens", 63)
 ]

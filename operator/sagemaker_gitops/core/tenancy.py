@@ -48,6 +48,7 @@ class Wanted:
     endpoint_names: Sequence[tuple[str, str]] = ()
     runtimes: Sequence[tuple[str, int]] = ()
     topic_arns: Sequence[tuple[str, str]] = ()
+    groups: Sequence[tuple[str, str]] = ()
     unjudged: Sequence[tuple[str, str]] = ()
 
     def __add__(self, other: Wanted) -> Wanted:
@@ -67,6 +68,7 @@ def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Find
         *_not_allowed(tenant_name, "subnetIds", wanted.subnet_ids, allow.subnet_ids),
         *_not_allowed(tenant_name, "securityGroupIds", wanted.security_group_ids, allow.security_group_ids),
         *_not_allowed(tenant_name, "endpointNames", wanted.endpoint_names, allow.endpoint_names),
+        *(_not_allowed(tenant_name, "modelPackageGroups", wanted.groups, groups) if (groups := allow.model_package_groups) else ()),
         *_foreign_topics(tenant_name, tenant, wanted.topic_arns),
         *(Finding(path, f'"{value}" is not allowed: {UNJUDGED_WORDS}') for path, value in wanted.unjudged),
         *_missing_requirements(tenant_name, tenant, wanted),

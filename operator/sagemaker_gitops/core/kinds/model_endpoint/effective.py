@@ -218,6 +218,7 @@ def wanted_of(spec: ModelEndpointSpec, effective: Effective, models: Mapping[str
         subnet_ids=[("spec.network.subnetIds", value) for value in effective.subnet_ids],
         security_group_ids=[("spec.network.securityGroupIds", value) for value in effective.security_group_ids],
         topic_arns=[*_topics(spec)],
+        groups=[(f"{path}.package.group", container.package.group) for path, container in own if container.package],
     )
     given = spec.overrides.model_dump(by_alias=True, exclude_none=True) if spec.overrides is not None else {}
     return wanted + overridden.wanted_of(given)

@@ -30,6 +30,7 @@ def wanted_of(spec: TrainingRunSpec, effective: Effective) -> Wanted:
         instance_counts=[*_counts(spec)],
         subnet_ids=[("spec.network.subnetIds", value) for value in effective.subnet_ids],
         security_group_ids=[("spec.network.securityGroupIds", value) for value in effective.security_group_ids],
+        groups=[("spec.register.group", spec.register_.group)] if spec.register_ else [],
         runtimes=[*_runtimes(spec, effective)],
     )
     return own + overridden.wanted_of(content_of(spec.overrides)) if spec.overrides is not None else own
