@@ -18,6 +18,7 @@ from policy_fields import LIST, Field, by_subject, fields_of
 from policy_fields import Path as FieldPath
 from sagemaker_gitops.api import secret_names
 from sagemaker_gitops.api.base import quoted
+from sagemaker_gitops.api.fields import IMAGE_FORM
 from sagemaker_gitops.api.kinds import GROUP, KINDS, VERSION, ApiKind
 from sagemaker_gitops.core.tenancy import UNJUDGED_WORDS
 
@@ -64,6 +65,7 @@ _TOPIC_WORDS = (
 _ROLE_OR_TOPIC = f"""!(x[1].contains(':iam:') && {_listed("executionRoleArns")}.exists(p, {MATCHES}))
   && (!x[1].contains(':sns:') || {_TOPIC})"""
 _UNJUDGED = f"""'" is not allowed: {UNJUDGED_WORDS}'"""
+_IMAGES = _pattern("images")
 _GROUP = _pattern("modelPackageGroups")
 # Class of field -> (what makes a value bad, the end of its message, what the rule is about).
 RULES: dict[str, tuple[str, str, str]] = {
@@ -75,7 +77,7 @@ RULES: dict[str, tuple[str, str, str]] = {
         "a place in S3 outside of allow.s3Prefixes",
     ),
     "kms": (*_pattern("kmsKeyArns"), "a key outside of allow.kmsKeyArns"),
-    "images": (*_pattern("images"), "an image outside of allow.images"),
+    "images": (f"{_IMAGES[0]} || !x[1].matches({quoted(f'^(?:{IMAGE_FORM})$')})", _IMAGES[1], "an image outside of allow.images"),
     "instanceTypes": (*_pattern("instanceTypes"), "an instance type outside of allow.instanceTypes"),
     "subnets": (*_pattern("subnetIds"), "a subnet outside of allow.subnetIds"),
     "securityGroups": (*_pattern("securityGroupIds"), "a security group outside of allow.securityGroupIds"),

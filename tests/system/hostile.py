@@ -128,7 +128,11 @@ class Hostile:
     kind: str
     body: str
     namespace: str = "team-a"
-    admissible: bool = False
+
+    @property
+    def inside(self) -> bool:
+        """Whether what it names is the tenant's own: the odd thing about it is something else."""
+        return self.sort in ("annotation", "collision")
 
 
 def hostile() -> list[Hostile]:
@@ -222,4 +226,4 @@ def _collisions() -> Iterator[Hostile]:
     """Names that are one name once they are cut: nothing to refuse, but two objects must never share what they make."""
     for number, ending in enumerate(("1", "2", "1", "2")):
         name = ("team-a-" if number > 1 else "") + "x" * 150 + ending
-        yield Hostile(name, "collision", "TrainingRun", json.dumps(made("TrainingRun", BASES["TrainingRun"], name)), admissible=True)
+        yield Hostile(name, "collision", "TrainingRun", json.dumps(made("TrainingRun", BASES["TrainingRun"], name)))

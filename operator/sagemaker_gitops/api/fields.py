@@ -126,10 +126,11 @@ InstanceTypePattern = Annotated[
     str, Text(r"ml\.(?:\*|[a-z0-9-]{2,20}\.(?:\*|[a-z0-9-]{2,12}))", "must be an instance type, or a family such as ml.m5.*, or ml.*", 40)
 ]
 _IMAGE = r"[a-z0-9][a-z0-9._:-]*(?:/[a-z0-9][a-z0-9._-]*)*"
+IMAGE_FORM = rf"{_IMAGE}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
 ImageUri = Annotated[
     str,
     Text(
-        rf"{_IMAGE}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?",
+        IMAGE_FORM,
         "must be an image such as 123456789012.dkr.ecr.eu-central-1.amazonaws.com/digits:1.0 or one with @sha256:<64 hex digits>",
         255,
     ),

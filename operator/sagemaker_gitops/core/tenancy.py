@@ -5,10 +5,11 @@ Each check is named after what it finds. The same rules stand in the ValidatingA
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
-from sagemaker_gitops.api.fields import duration
+from sagemaker_gitops.api.fields import IMAGE_FORM, duration
 from sagemaker_gitops.api.tenant import TenantSpec, matches
 from sagemaker_gitops.core.errors import Finding
 
@@ -63,7 +64,7 @@ def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Find
         *_not_allowed(tenant_name, "executionRoleArns", wanted.role_arns, allow.execution_role_arns),
         *outside_prefixes(tenant_name, wanted.s3_uris, allow.s3_prefixes),
         *_not_allowed(tenant_name, "kmsKeyArns", wanted.kms_key_arns, allow.kms_key_arns),
-        *_not_allowed(tenant_name, "images", wanted.images, allow.images),
+        *_not_allowed(tenant_name, "images", wanted.images, allow.images, IMAGE_FORM),
         *_not_allowed(tenant_name, "instanceTypes", wanted.instance_types, allow.instance_types),
         *_not_allowed(tenant_name, "subnetIds", wanted.subnet_ids, allow.subnet_ids),
         *_not_allowed(tenant_name, "securityGroupIds", wanted.security_group_ids, allow.security_group_ids),
@@ -76,10 +77,13 @@ def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Find
     )
 
 
-def _not_allowed(tenant: str, field: str, values: Iterable[tuple[str, str]], patterns: Iterable[str] | None) -> Iterator[Finding]:
+def _not_allowed(
+    tenant: str, field: str, values: Iterable[tuple[str, str]], patterns: Iterable[str] | None, form: str = ".*"
+) -> Iterator[Finding]:
+    """`form`: what has another one is not allowed either, whatever it begins with (an image with a second address behind an @)."""
     allowed = tuple(patterns or ())
     for path, value in values:
-        if not matches(allowed, value) or ".." in value:
+        if not matches(allowed, value) or ".." in value or not re.fullmatch(form, value, re.ASCII):
             yield Finding(path, f'"{value}" is not allowed: Tenant {tenant} allows {field} {_listed(allowed)}')
 
 

@@ -11,7 +11,7 @@ from sagemaker_gitops.core import overridden, tenancy
 from sagemaker_gitops.core.tenancy import Wanted
 from tests.unit.core.endpoint_case import TENANT
 
-OWN_KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+OWN_IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/work"
 FOREIGN_ROLE = "arn:aws:iam::123456789012:role/team-b/training"
 CHANNEL = {"ChannelName": "x"}
 
@@ -28,6 +28,8 @@ SMUGGLED: dict[str, dict[str, Any]] = {
     "https-form-of-s3": {"createTrainingJob": _s3_channel("https://s3.eu-central-1.amazonaws.com/team-b-ml/x/")},
     "capitals": {"createTrainingJob": _s3_channel("S3://team-b-ml/x/")},
     "a-list-with-commas": {"glueCreateJob": {"DefaultArguments": {"--extra-py-files": "s3://team-a-ml/a.py,s3://team-b-ml/b.py"}}},
+    "two-images": {"createTrainingJob": {"AlgorithmSpecification": {"TrainingImage": f"{OWN_IMAGE}:1@{OWN_IMAGE}:2"}}},
+    "no-digest": {"createTrainingJob": {"AlgorithmSpecification": {"TrainingImage": f"{OWN_IMAGE}@sha256:abc"}}},
     "debugger-image": {
         "createTrainingJob": {"DebugRuleConfigurations": [{"RuleConfigurationName": "x", "RuleEvaluatorImage": "evil/miner"}]}
     },
@@ -59,6 +61,7 @@ SMUGGLED: dict[str, dict[str, Any]] = {
     },
 }
 HARMLESS: dict[str, dict[str, Any]] = {
+    "image": {"createTrainingJob": {"AlgorithmSpecification": {"TrainingImage": f"{OWN_IMAGE}:1@sha256:{'0' * 64}"}}},
     "isolation": {"createTrainingJob": {"EnableNetworkIsolation": True}},
     "secret-by-arn": {"createTrainingJob": {"Environment": {"DB_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:1:secret:x"}}},
     "web-address": {"createTrainingJob": {"Environment": {"TRACKING": "https://mlflow.example.com/"}}},
