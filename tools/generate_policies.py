@@ -43,7 +43,7 @@ def _listed(field: str) -> str:
 
 def _pattern(field: str) -> tuple[str, str]:
     """Bad values (x is [path, value]) and the end of their message."""
-    return f"!{_listed(field)}.exists(p, {MATCHES}) || x[1].contains('..')", _allows(field)
+    return f"!{_listed(field)}.exists(p, {MATCHES}) || x[1].contains('..') || x[1].contains('*')", _allows(field)
 
 
 def _allows(field: str) -> str:

@@ -5,6 +5,7 @@ tests/system/test_rbac.py holds the operator's role against the audit log: what 
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -64,7 +65,8 @@ def objects() -> list[dict[str, Any]]:
 
 def files() -> dict[str, str]:
     """Path below the repository -> text."""
-    return {"manifests/base/rbac.yaml": HEADER + yaml.safe_dump_all(objects(), sort_keys=False, default_flow_style=None, width=140)}
+    plain = json.loads(json.dumps(objects()))  # no list is the same one twice, or YAML would say so with an alias
+    return {"manifests/base/rbac.yaml": HEADER + yaml.safe_dump_all(plain, sort_keys=False, default_flow_style=None, width=140)}
 
 
 if __name__ == "__main__":

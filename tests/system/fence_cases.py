@@ -15,6 +15,7 @@ from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.core import tenancy
 from sagemaker_gitops.core.errors import InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of
+from sagemaker_gitops.core.kinds.monitor_policy import effective as monitor_policy
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
 from sagemaker_gitops.core.kinds.training_run.wanted import wanted_of
 from sagemaker_gitops.core.tenancy import Bound
@@ -55,7 +56,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "locations": ("s3://team-a-ml/a.jar,s3://team-a-ml/b.jar", "s3://team-a-ml/a.jar,s3://team-b-ml/b.jar"),
     "kms": (KEY, KEY.replace("1234abcd", "bad4abcd")),
     "images": (IMAGE, IMAGE.replace("team-a", "team-a-evil")),
-    "instanceTypes": ("ml.m5.xlarge", "ml.p5.48xlarge"),
+    "instanceTypes": ("ml.m5.xlarge", "ml.c5.18xlarge"),
     "subnets": ("subnet-0a1b2c3d", "subnet-0bad0bad"),
     "securityGroups": ("sg-0a1b2c3d", "sg-0bad0bad"),
     "endpointNames": ("team-a-digits", "team-b-digits"),
@@ -77,12 +78,20 @@ BASES: dict[str, dict[str, Any]] = {
         "train": {"image": IMAGE, "entryPoint": "train.py", "channels": ["raw"], "maxRuntime": "30m"},
     },
     "ModelEndpoint": {"variants": [{"name": "all", "model": {"image": IMAGE, "artifact": "s3://team-a-ml/model.tar.gz"}}]},
+    "MonitorPolicy": {
+        "target": {"endpointRef": {"name": "digits"}},
+        "schedule": {"cron": "30 * * * *", "timeZone": "UTC"},
+        "window": "1h",
+        "baseline": {"s3Uri": "s3://team-a-ml/baselines/"},
+        "checks": [{"name": "inputs", "type": "DataQuality", "drift": {"method": "PSI", "threshold": 0.2}}],
+    },
 }
 _NETWORK = {"subnetIds": ["subnet-0a1b2c3d"], "securityGroupIds": ["sg-0a1b2c3d"]}
 _BATCH = {"model": {"image": IMAGE}, "input": "s3://team-a-ml/in/", "output": "s3://team-a-ml/out/", "contentType": "text/csv"}
 # What has to stand around a field for the schema to take it: beginning of the path -> spec to merge.
 AROUND: dict[str, dict[str, Any]] = {
     "spec.source.s3": {"source": {"configMapRef": None, "s3": {"uri": "", "sha256": _SHA}}},
+    "spec.groundTruth": {"groundTruth": {"s3Uri": "", "idField": "id"}},
     "spec.prepare.glue": {"prepare": {"glue": {"script": "prepare.py"}}},
     "spec.prepare.glue.workers": {"prepare": {"glue": {"script": "prepare.py", "type": "glueetl", "workerType": "G.1X"}}},
     "spec.prepare.processing": {"prepare": {"processing": {"image": IMAGE}}},
@@ -194,7 +203,7 @@ def operator_paths(kind: str, spec: dict[str, Any], bound: Bound = BOUND) -> lis
         if kind == "TrainingRun":
             found = tenancy.findings(bound.name, bound.spec, wanted_of(parsed, effective_of(parsed, bound.spec)))
         else:
-            found = findings_of(parsed, bound, {})
+            found = findings_of(parsed, bound, {}) if kind == "ModelEndpoint" else monitor_policy.findings_of(parsed, bound)
     except ValidationFailed as error:
         return [re.sub(r"\[\d+\]", "[]", path) for path, _ in error.findings]
     except InvalidResource as error:

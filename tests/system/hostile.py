@@ -199,7 +199,9 @@ def _bodies() -> Iterator[tuple[str, dict[str, Any]]]:
     for tags in ({"aws:x": "1"}, {"sagemaker-gitops.dev/namespace": "team-b"}, {"x": "\u202eevil"}, {"x": "y" * 300}):
         yield "tags", made("TrainingRun", run | {"tags": tags})
         yield "tags", made("ModelEndpoint", endpoint | {"tags": tags})
-    for key in ("db_password", "AWS_SECRET_ACCESS_KEY", "api-key", "sagemaker_program", "evil key", "x" * 300):
+    program = made("TrainingRun", run | {"train": run["train"] | {"hyperparameters": {"sagemaker_program": "x"}}})
+    yield "hyperparameters", program
+    for key in ("db_password", "AWS_SECRET_ACCESS_KEY", "api-key", "evil key", "x" * 300):
         yield "hyperparameters", made("TrainingRun", run | {"train": run["train"] | {"hyperparameters": {key: "x"}}})
         yield "environment", made("TrainingRun", run | {"train": run["train"] | {"environment": {key: "x"}}})
 

@@ -83,7 +83,7 @@ def _not_allowed(
     """`form`: what has another one is not allowed either, whatever it begins with (an image with a second address behind an @)."""
     allowed = tuple(patterns or ())
     for path, value in values:
-        if not matches(allowed, value) or ".." in value or not re.fullmatch(form, value, re.ASCII):
+        if not matches(allowed, value) or ".." in value or "*" in value or not re.fullmatch(form, value, re.ASCII):
             yield Finding(path, f'"{value}" is not allowed: Tenant {tenant} allows {field} {_listed(allowed)}')
 
 
