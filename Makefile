@@ -52,8 +52,10 @@ lint: .venv/test ## Format, style, types and layers
 	@.venv/bin/lint-imports --no-cache
 
 .PHONY: generate
-generate: .venv/test ## Rebuild what is generated: crds/, the image table, docs/capabilities.md
+generate: .venv/test ## Rebuild what is generated: crds/, admission policies, roles, the image table, docs/capabilities.md
 	@$(RUN) tools/generate_crds.py
+	@$(RUN) tools/generate_policies.py
+	@$(RUN) tools/generate_rbac.py
 	@$(RUN) tools/generate_images.py
 	@$(RUN) tools/generate_argocd.py
 	@$(RUN) tools/generate_capabilities.py
@@ -64,6 +66,8 @@ generate: .venv/test ## Rebuild what is generated: crds/, the image table, docs/
 verify: .venv/test ## Fail if anything generated is stale, or the lock is
 	@$(UV) lock --check --quiet
 	@$(RUN) tools/generate_crds.py --check
+	@$(RUN) tools/generate_policies.py --check
+	@$(RUN) tools/generate_rbac.py --check
 	@$(RUN) tools/generate_images.py --check
 	@$(RUN) tools/generate_argocd.py --check
 	@$(RUN) tools/generate_capabilities.py --check

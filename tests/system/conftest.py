@@ -20,9 +20,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """API server, local AWS and operator."""
-    with Sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
-        yield Stack(sandbox)
+    """API server, local AWS and operator, under the shipped role; without the admission policies, so that the operator is what refuses."""
+    with Sandbox(tmp_path_factory.mktemp("sandbox"), admission=False) as sandbox:
+        started = Stack(sandbox)
+        yield started
+        forbidden = [f"{event.verb} {event.uri}" for event in started.requests() if event.code == 403]
+    assert forbidden == [], "the operator asked for what its role does not grant"
 
 
 @pytest.fixture

@@ -185,13 +185,13 @@ class Stack:
             assert time.monotonic() < deadline, "the operator goes on calling AWS"
             time.sleep(2.0)
 
+    def requests(self) -> list[AuditEvent]:
+        """Every request of the operator, from the API server's audit log."""
+        return [event for event in read_audit_log(self.sandbox.kubeconfig.parent / "audit.log") if event.user == OPERATOR_USER]
+
     def all_writes(self) -> list[AuditEvent]:
-        """Every write of the operator, from the API server's audit log."""
-        return [
-            event
-            for event in read_audit_log(self.sandbox.kubeconfig.parent / "audit.log")
-            if event.user == OPERATOR_USER and event.verb in ("create", "update", "patch", "delete")
-        ]
+        """Every write of the operator."""
+        return [event for event in self.requests() if event.verb in ("create", "update", "patch", "delete")]
 
     def operator_writes(self, name: str) -> list[AuditEvent]:
         """The operator's writes to one TrainingRun."""

@@ -126,10 +126,11 @@ InstanceTypePattern = Annotated[
     str, Text(r"ml\.(?:\*|[a-z0-9-]{2,20}\.(?:\*|[a-z0-9-]{2,12}))", "must be an instance type, or a family such as ml.m5.*, or ml.*", 40)
 ]
 _IMAGE = r"[a-z0-9][a-z0-9._:-]*(?:/[a-z0-9][a-z0-9._-]*)*"
+IMAGE_FORM = rf"{_IMAGE}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
 ImageUri = Annotated[
     str,
     Text(
-        rf"{_IMAGE}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?",
+        IMAGE_FORM,
         "must be an image such as 123456789012.dkr.ecr.eu-central-1.amazonaws.com/digits:1.0 or one with @sha256:<64 hex digits>",
         255,
     ),
@@ -158,6 +159,14 @@ ObjectName = Annotated[
 GroupName = Annotated[
     str,
     Text(r"[A-Za-z0-9](?:-*[A-Za-z0-9]){0,62}", "must be the name of a model package group: at most 63 letters, digits and hyphens", 63),
+]
+GroupNamePattern = Annotated[
+    str,
+    Text(
+        r"[A-Za-z0-9](?:-*[A-Za-z0-9]){0,62}-?\*?",
+        "must be the name of a model package group, of which only the end may be *, such as team-a-*",
+        64,
+    ),
 ]
 VariantName = Annotated[
     str, Text(r"[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}", "must be the name of a variant: at most 63 letters, digits and hyphens", 63)
@@ -346,6 +355,16 @@ Hyperparameters = Annotated[
 ]
 
 
+def _null_member(value: Any) -> str | None:
+    """Path of the first null: merged last, it would take away what the operator sets, such as the network."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in items:
+        inner = "" if item is None else _null_member(item)
+        if inner is not None:
+            return f"{name}.{inner}" if inner else str(name)
+    return None
+
+
 class FreeForm:
     """A JSON object with AWS's own member names; core validates it against botocore's service model."""
 
@@ -359,6 +378,8 @@ class FreeForm:
             raise problem("must be JSON: texts, finite numbers, booleans, lists and objects (put quotes around dates)") from error
         if size > FREE_FORM_LIMIT:
             raise problem(f"Too long: may not be more than {FREE_FORM_LIMIT} bytes")
+        if (member := _null_member(value)) is not None:
+            raise problem(f"{member} is null: leave the member out, or give it a value")
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -55,6 +55,7 @@ GLUE_RESERVED_ARGUMENTS = (
     "--debug",
     "--mode",
 )  # Glue "Special parameters", and what the operator sets
+GLUE_LOCATIONS = frozenset({"--extra-jars", "--extra-files", "--TempDir", "--spark-event-logs-path"})  # Glue opens them itself
 RESERVED_ARGUMENT_PREFIX = "--sagemaker-gitops-"
 RESERVED_HYPERPARAMETER_PREFIX = "sagemaker_"  # what the training toolkit reads: sagemaker_program and others
 

@@ -14,6 +14,7 @@ from sagemaker_gitops.api.fields import (
     TAG_RULE,
     AccountId,
     ExternalId,
+    GroupNamePattern,
     ImagePattern,
     InstanceType,
     InstanceTypePattern,
@@ -96,6 +97,10 @@ class Allow(Model):
     """Security groups that jobs may have. Example: [sg-0a1b2c3d4e5f60718]."""
     endpoint_names: Annotated[tuple[EndpointNamePattern, ...], Items(50, kind="set")] = ()
     """Endpoints that a ModelEndpoint may name (endpointName), and so adopt; the end may be *. Example: [team-a-*]."""
+    model_package_groups: Annotated[tuple[GroupNamePattern, ...], Items(50, kind="set")] = ()
+    """Groups of the model registry that may be written and served from; the end may be *. Example: [team-a-*]. Left out: every group
+    of the account, of which only models inside the other lists are served; name them where teams share an account.
+    """
 
 
 class Limits(Model):

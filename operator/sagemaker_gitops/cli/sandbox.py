@@ -46,6 +46,7 @@ class Sandbox:
 
     folder: Path
     operator_settings: Mapping[str, str] = field(default_factory=lambda: dict(OPERATOR_SETTINGS))
+    admission: bool = True  # False: without the admission policies, for tests of what the operator refuses by itself
     children: Children = field(init=False)
     aws_url: str = ""
     kubectl_path: str = "kubectl"
@@ -136,8 +137,10 @@ class Sandbox:
     def install(self) -> None:
         self.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
         self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
-        self.kubectl("apply", "-k", str(ROOT / "manifests" / "overlays" / "sandbox"))
         self.kubectl("apply", "-k", str(ROOT / "manifests" / "samples" / "tenant"))
+        self.kubectl("apply", "-k", str(ROOT / "manifests" / "overlays" / "sandbox"))
+        if not self.admission:
+            self.kubectl("delete", "validatingadmissionpolicybindings", "--all")
 
     def start_operator(self) -> None:
         """The operator logs in with rights of its own (manifests/base/rbac.yaml), never as admin."""

@@ -5,12 +5,15 @@ Each check is named after what it finds. The same rules stand in the ValidatingA
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from sagemaker_gitops.api.fields import duration
+from sagemaker_gitops.api.fields import IMAGE_FORM, duration
 from sagemaker_gitops.api.tenant import TenantSpec, matches
 from sagemaker_gitops.core.errors import Finding
+
+UNJUDGED_WORDS = "it names something that no list of a Tenant can allow, so leave it out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,12 @@ class Wanted:
     endpoint_names: Sequence[tuple[str, str]] = ()
     runtimes: Sequence[tuple[str, int]] = ()
     topic_arns: Sequence[tuple[str, str]] = ()
+    groups: Sequence[tuple[str, str]] = ()
+    unjudged: Sequence[tuple[str, str]] = ()
+
+    def __add__(self, other: Wanted) -> Wanted:
+        """What both would use."""
+        return Wanted(*([*getattr(self, field.name), *getattr(other, field.name)] for field in fields(Wanted)))
 
 
 def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Finding, ...]:
@@ -55,21 +64,26 @@ def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Find
         *_not_allowed(tenant_name, "executionRoleArns", wanted.role_arns, allow.execution_role_arns),
         *outside_prefixes(tenant_name, wanted.s3_uris, allow.s3_prefixes),
         *_not_allowed(tenant_name, "kmsKeyArns", wanted.kms_key_arns, allow.kms_key_arns),
-        *_not_allowed(tenant_name, "images", wanted.images, allow.images),
+        *_not_allowed(tenant_name, "images", wanted.images, allow.images, IMAGE_FORM),
         *_not_allowed(tenant_name, "instanceTypes", wanted.instance_types, allow.instance_types),
         *_not_allowed(tenant_name, "subnetIds", wanted.subnet_ids, allow.subnet_ids),
         *_not_allowed(tenant_name, "securityGroupIds", wanted.security_group_ids, allow.security_group_ids),
         *_not_allowed(tenant_name, "endpointNames", wanted.endpoint_names, allow.endpoint_names),
+        *(_not_allowed(tenant_name, "modelPackageGroups", wanted.groups, groups) if (groups := allow.model_package_groups) else ()),
         *_foreign_topics(tenant_name, tenant, wanted.topic_arns),
+        *(Finding(path, f'"{value}" is not allowed: {UNJUDGED_WORDS}') for path, value in wanted.unjudged),
         *_missing_requirements(tenant_name, tenant, wanted),
         *_over_limits(tenant_name, tenant, wanted),
     )
 
 
-def _not_allowed(tenant: str, field: str, values: Iterable[tuple[str, str]], patterns: Iterable[str] | None) -> Iterator[Finding]:
+def _not_allowed(
+    tenant: str, field: str, values: Iterable[tuple[str, str]], patterns: Iterable[str] | None, form: str = ".*"
+) -> Iterator[Finding]:
+    """`form`: what has another one is not allowed either, whatever it begins with (an image with a second address behind an @)."""
     allowed = tuple(patterns or ())
     for path, value in values:
-        if not matches(allowed, value) or ".." in value:
+        if not matches(allowed, value) or ".." in value or "*" in value or not re.fullmatch(form, value, re.ASCII):
             yield Finding(path, f'"{value}" is not allowed: Tenant {tenant} allows {field} {_listed(allowed)}')
 
 

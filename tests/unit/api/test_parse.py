@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from api_cases import Case, accepted, merged, refused
@@ -83,13 +83,11 @@ def test_escaped_template_is_literal() -> None:
     assert read(TrainingRunSpec, case.spec).train.hyperparameters["pattern"] == "${HOME}"
 
 
-def test_nulls_are_kept_in_overrides() -> None:
-    """What is AWS's JSON is not touched."""
-    spec = accepted()[0].spec | {"overrides": {"createTrainingJob": {"Environment": {"A": None}}}}
-    overrides = read(TrainingRunSpec, spec).overrides
-    assert overrides is not None
-    assert overrides.create_training_job is not None
-    assert overrides.create_training_job["Environment"] == {"A": None}
+@pytest.mark.parametrize("members", [{"VpcConfig": None}, {"Environment": {"A": None}}, {"InputDataConfig": [{"ChannelName": None}]}])
+def test_a_null_in_overrides_takes_nothing_away(members: dict[str, Any]) -> None:
+    """Merged last, it would remove what the operator sets: the network, the key."""
+    with pytest.raises(ValidationFailed, match=r"spec\.overrides\.createTrainingJob: .* is null: leave the member out, or give it a value"):
+        read(TrainingRunSpec, accepted()[0].spec | {"overrides": {"createTrainingJob": members}})
 
 
 def test_aws_spelling() -> None:

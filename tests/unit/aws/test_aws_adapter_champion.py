@@ -105,6 +105,19 @@ def test_the_numbers_of_a_registered_champion_are_read_once() -> None:
     assert aws.operations == ["sagemaker:DescribeModelPackage"]
 
 
+@pytest.mark.parametrize(("uri", "reads"), [("s3://team-a/x.json", 1), ("s3://team-a-evil/x.json", 0), ("s3://team-b/x.json", 0)])
+def test_the_statistics_of_a_strangers_package_are_read_inside_the_fence_only(uri: str, reads: int) -> None:
+    """Whoever may register a package says where they lie: that is no reason to open another team's folder."""
+    statistics = {"ModelQuality": {"Statistics": {"S3Uri": uri}}}
+    aws = FakeAws(
+        lambda operation, parameters: (
+            {"ModelPackageArn": ARN, "ModelMetrics": statistics} if operation == "DescribeModelPackage" else refused(Category.NOT_FOUND)
+        )
+    )
+    concluded(aws, Champion("digits/7", ARN))
+    assert sum(operation.startswith("s3:") for operation in aws.operations) == reads
+
+
 @pytest.mark.parametrize(("arn", "gate"), [(ARN, {"reevaluate": True}), ("", {})])
 def test_numbers_that_are_not_needed_or_do_not_exist_are_not_read(arn: str, gate: dict[str, Any]) -> None:
     """A champion that is evaluated again, and one that no registry knows."""

@@ -51,13 +51,14 @@ async def concluding(aws: Aws, scope: Scope, run: Run, progress: Progress, facts
         facts = replace(facts, champion=await _nothing_serves(aws, scope, run, facts.champion))
     recorded = any(not champion.reevaluate for champion in champions(run.spec))
     if isinstance(facts.champion, Champion) and facts.champion.package_arn and recorded:
-        facts = replace(facts, champion=await measured(aws, scope, facts.champion))
+        facts = replace(facts, champion=await measured(aws, scope, run.tenant, facts.champion))
     if run.spec.register_ is None:
         return facts
     trained = progress.succeeded(TRAIN)
     found = await look_up(
         aws,
         scope,
+        run.tenant,
         run.spec.register_.group,
         keys_of(run, progress).package,
         trained.finished if trained else None,

@@ -9,7 +9,7 @@ from typing import Any
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec, Variant
 from sagemaker_gitops.api.model_reference import ModelReference
 from sagemaker_gitops.api.tenant import TenantSpec
-from sagemaker_gitops.core import naming, tenancy
+from sagemaker_gitops.core import naming, overridden, tenancy
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint.facts import ModelFact, Resolved
 from sagemaker_gitops.core.kinds.model_endpoint.modes import mode_findings
@@ -183,33 +183,27 @@ def wanted_of(spec: ModelEndpointSpec, effective: Effective, models: Mapping[str
     paths = {variant.name: f"spec.variants[{index}]" for index, variant in enumerate(spec.variants)}
     references = models_of(spec)
     resolved = {references[name][0]: model for name, model in models.items() if isinstance(model, Resolved)}
-    everything = list(_leaves(spec.overrides.model_dump(by_alias=True, exclude_none=True), "spec.overrides")) if spec.overrides else []
-    overridden = [(path, value) for path, value in everything if isinstance(value, str)]
     own = [(f"{path}{place}", container) for path, model in references.values() for place, container in model.links]
     batch = [("spec.batch.resources", effective.batch)] if effective.batch is not None else []
-    return Wanted(
+    wanted = Wanted(
         role_arns=[("spec.executionRoleArn", effective.role_arn)],
         s3_uris=[
             *((path, uri) for path, _, uri in _registered(resolved) if uri),
             *((f"{path}.artifact", container.artifact) for path, container in own if container.artifact),
             *_async_uris(spec),
             *([("spec.batch.input", spec.batch.input), ("spec.batch.output", spec.batch.output)] if spec.batch is not None else []),
-            *((path, value) for path, value in overridden if value.startswith("s3://")),
         ],
         kms_key_arns=[
             *([("spec.kmsKeyArn", effective.kms_key_arn)] if effective.kms_key_arn else []),
             *(("spec.kmsKeyArn", machines.kms_key_arn) for _, machines in batch if machines.kms_key_arn and not effective.kms_key_arn),
-            *((path, value) for path, value in overridden if path.endswith("KmsKeyId")),
         ],
         images=[
             *((path, image) for path, image, _ in _registered(resolved)),
             *((f"{path}.image", container.image) for path, container in own if container.image),
-            *((path, value) for path, value in overridden if path.endswith(".Image")),
         ],
         instance_types=[
             *((f"{paths[name]}.resources.instanceType", value) for name, value in effective.instance_types.items()),
             *((f"{path}.instanceType", machines.instance_type) for path, machines in batch),
-            *((path, value) for path, value in overridden if path.endswith(".InstanceType")),
         ],
         instance_counts=[
             *(
@@ -219,15 +213,15 @@ def wanted_of(spec: ModelEndpointSpec, effective: Effective, models: Mapping[str
             ),
             *((f"{paths[v.name]}.autoscaling.maxCapacity", v.autoscaling.max_capacity) for v in spec.variants if v.autoscaling),
             *((f"{path}.instanceCount", machines.instance_count) for path, machines in batch),
-            *((path, value) for path, value in everything if path.endswith(".InstanceCount") and isinstance(value, int)),
         ],
         endpoint_names=[("spec.endpointName", spec.endpoint_name)] if spec.endpoint_name else [],
-        subnet_ids=[("spec.network.subnetIds", value) for value in effective.subnet_ids]
-        + [(path, value) for path, value in overridden if ".Subnets[" in path],
-        security_group_ids=[("spec.network.securityGroupIds", value) for value in effective.security_group_ids]
-        + [(path, value) for path, value in overridden if ".SecurityGroupIds[" in path],
-        topic_arns=[*_topics(spec), *((path, value) for path, value in overridden if ":sns:" in value)],
+        subnet_ids=[("spec.network.subnetIds", value) for value in effective.subnet_ids],
+        security_group_ids=[("spec.network.securityGroupIds", value) for value in effective.security_group_ids],
+        topic_arns=[*_topics(spec)],
+        groups=[(f"{path}.package.group", container.package.group) for path, container in own if container.package],
     )
+    given = spec.overrides.model_dump(by_alias=True, exclude_none=True) if spec.overrides is not None else {}
+    return wanted + overridden.wanted_of(given)
 
 
 def _registered(resolved: Mapping[str, Resolved]) -> Iterator[tuple[str, str, str | None]]:
@@ -247,15 +241,3 @@ def _topics(spec: ModelEndpointSpec) -> Iterator[tuple[str, str]]:
     if spec.async_ is not None:
         given = (("successTopicArn", spec.async_.success_topic_arn), ("errorTopicArn", spec.async_.error_topic_arn))
         yield from ((f"spec.async.{name}", arn) for name, arn in given if arn)
-
-
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every single value in a nested one, with its path."""
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _leaves(item, f"{path}.{name}")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _leaves(item, f"{path}[{index}]")
-    else:
-        yield path, value

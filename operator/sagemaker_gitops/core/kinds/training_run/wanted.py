@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from sagemaker_gitops.api.steps import GLUE_LOCATIONS
 from sagemaker_gitops.api.training_run import TrainingRunSpec
+from sagemaker_gitops.core import overridden
 from sagemaker_gitops.core.kinds.training_run.effective import Effective
 from sagemaker_gitops.core.kinds.training_run.run import content_of, input_uris
 from sagemaker_gitops.core.tenancy import Wanted
@@ -14,41 +14,34 @@ from sagemaker_gitops.core.tenancy import Wanted
 
 def wanted_of(spec: TrainingRunSpec, effective: Effective) -> Wanted:
     """Effective values and every place where `overrides` could bring in another one."""
-    everything = list(_leaves(content_of(spec.overrides), "spec.overrides")) if spec.overrides is not None else []
-    overridden = [(path, value) for path, value in everything if isinstance(value, str)]
-    numbers = [(path, value) for path, value in everything if isinstance(value, int | float) and not isinstance(value, bool)]
-    return Wanted(
+    own = Wanted(
         role_arns=[("spec.executionRoleArn", effective.role_arn)],
         s3_uris=[
             *((f"spec.inputs[{index}].s3Uri", uri) for index, uri in enumerate(input_uris(spec).values())),
             *([("spec.source.s3.uri", spec.source.s3.uri)] if spec.source and spec.source.s3 else []),
-            *[(path, value) for path, value in overridden if value.startswith("s3://")],
+            *_glue_locations(spec),
         ],
-        kms_key_arns=[
-            *([("spec.kmsKeyArn", effective.kms_key_arn)] if effective.kms_key_arn else []),
-            *_named(overridden, "KmsKeyId", "VolumeKmsKeyId", "S3KmsKeyId"),
-        ],
+        kms_key_arns=[("spec.kmsKeyArn", effective.kms_key_arn)] if effective.kms_key_arn else [],
         images=[
             ("spec.train", effective.training_image),
             *((f"spec.{step}", image) for step, image in effective.processing_images.items()),
-            *_named(overridden, "TrainingImage", "ImageUri", "Image"),
         ],
-        instance_types=[
-            ("spec.train.resources.instanceType", effective.training_instance_type),
-            *_processing_types(spec, effective),
-            *_named(overridden, "InstanceType"),
-        ],
-        instance_counts=[*_counts(spec), *_whole(numbers, "InstanceCount", "NumberOfWorkers", "MaxCapacity")],
-        subnet_ids=[("spec.network.subnetIds", value) for value in effective.subnet_ids]
-        + [(path, value) for path, value in overridden if ".Subnets[" in path],
-        security_group_ids=[("spec.network.securityGroupIds", value) for value in effective.security_group_ids]
-        + [(path, value) for path, value in overridden if ".SecurityGroupIds[" in path],
-        runtimes=[
-            *_runtimes(spec, effective),
-            *_whole(numbers, "MaxRuntimeInSeconds"),
-            *((path, minutes * 60) for path, minutes in _whole(numbers, "Timeout")),
-        ],
+        instance_types=[("spec.train.resources.instanceType", effective.training_instance_type), *_processing_types(spec, effective)],
+        instance_counts=[*_counts(spec)],
+        subnet_ids=[("spec.network.subnetIds", value) for value in effective.subnet_ids],
+        security_group_ids=[("spec.network.securityGroupIds", value) for value in effective.security_group_ids],
+        groups=[("spec.register.group", spec.register_.group)] if spec.register_ else [],
+        runtimes=[*_runtimes(spec, effective)],
     )
+    return own + overridden.wanted_of(content_of(spec.overrides)) if spec.overrides is not None else own
+
+
+def _glue_locations(spec: TrainingRunSpec) -> Iterator[tuple[str, str]]:
+    """Glue itself opens what its special parameters name (--extra-jars, --TempDir); arguments of the script are the script's."""
+    if spec.prepare and spec.prepare.glue:
+        for key in GLUE_LOCATIONS & spec.prepare.glue.arguments.keys():
+            for part in overridden.s3_locations(spec.prepare.glue.arguments[key]):
+                yield f"spec.prepare.glue.arguments.{key}", part
 
 
 def _counts(spec: TrainingRunSpec) -> Iterator[tuple[str, int]]:
@@ -78,24 +71,3 @@ def _processing_types(spec: TrainingRunSpec, effective: Effective) -> Iterator[t
         if part:
             chosen = part.resources.instance_type if part.resources else None
             yield f"spec.{step}.processing.resources.instanceType", chosen or effective.processing_instance_type
-
-
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every single value in a nested one, with its path."""
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _leaves(item, f"{path}.{name}")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _leaves(item, f"{path}[{index}]")
-    else:
-        yield path, value
-
-
-def _named(values: list[tuple[str, str]], *members: str) -> list[tuple[str, str]]:
-    return [(path, value) for path, value in values if path.rsplit(".", 1)[-1] in members]
-
-
-def _whole(values: list[tuple[str, int | float]], *members: str) -> list[tuple[str, int]]:
-    """Numbers under one of the member names, rounded up: Glue counts capacity in parts."""
-    return [(path, math.ceil(value)) for path, value in values if path.rsplit(".", 1)[-1] in members]
