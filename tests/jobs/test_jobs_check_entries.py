@@ -4,23 +4,36 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+import pytest
+
 import check_config
 import drift
-import pytest
 import quality_metrics
-
 from sagemaker_gitops.api.monitor_policy import Check, Drift
 from sagemaker_gitops.core.kinds.training_run.run import content_of
 
 ENTRIES: list[dict[str, Any]] = [
     {"type": "DataQuality", "drift": {"method": "PSI", "threshold": 0.2, "features": ["amount"]}, "completeness": 0.99},
     {
-        **{"type": "ModelQuality", "problemType": "BinaryClassification", "metrics": ["f1"], "inferenceAttribute": "score"},
-        **{"probabilityAttribute": "p", "probabilityThreshold": 0.4, "groundTruthAttribute": "paid", "positiveLabel": "yes"},
+        "type": "ModelQuality",
+        "problemType": "BinaryClassification",
+        "metrics": ["f1"],
+        "inferenceAttribute": "score",
+        "probabilityAttribute": "p",
+        "probabilityThreshold": 0.4,
+        "groundTruthAttribute": "paid",
+        "positiveLabel": "yes",
     },
     {
-        **{"type": "Bias", "facet": "region", "facetValues": ["north"], "label": "approved", "positiveLabels": ["1"]},
-        **{"groupVariable": "branch", "metrics": ["DPPL", "CDDPL"], "inferenceAttribute": "0", "probabilityThreshold": 0.5},
+        "type": "Bias",
+        "facet": "region",
+        "facetValues": ["north"],
+        "label": "approved",
+        "positiveLabels": ["1"],
+        "groupVariable": "branch",
+        "metrics": ["DPPL", "CDDPL"],
+        "inferenceAttribute": "0",
+        "probabilityThreshold": 0.5,
     },
     {"type": "Bias", "facet": "age", "facetThreshold": 40},
     {"type": "Custom", "entryPoint": "loss.py", "metric": "wql"},
