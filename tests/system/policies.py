@@ -64,7 +64,7 @@ class Policies(Endpoints):
         self.apply(name, pinned(name, 1), dataCapture=CAPTURE)
         return self.in_service(name)
 
-    def policy(self, name: str, *, endpoint: str | None = None, **spec: Any) -> None:
+    def policy(self, name: str, *, endpoint: str | None = None, files: Mapping[str, str] | None = None, **spec: Any) -> None:
         """A policy that is checked by hand unless `spec` has a schedule; a value of None leaves a field out."""
         given: dict[str, Any] = {
             "target": {"endpointRef": {"name": endpoint or name}},
@@ -75,7 +75,7 @@ class Policies(Endpoints):
         made = {field: value for field, value in (given | spec).items() if value is not None}
         metadata = {"name": name, "namespace": self.stack.namespace}
         self.stack.apply(
-            self.stack.code(f"{name}-checks", {"loss.py": "print()\\n"}),
+            self.stack.code(f"{name}-checks", files or {"loss.py": "print()"}),
             {"apiVersion": "sagemaker-gitops.dev/v1alpha1", "kind": "MonitorPolicy", "metadata": metadata, "spec": made},
         )
 
