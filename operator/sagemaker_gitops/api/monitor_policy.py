@@ -103,7 +103,7 @@ class PrepareCheck(Model):
 class Drift(Model):
     """How much a feature may differ from the baseline."""
 
-    method: Literal["PSI", "KS", "ChiSquare", "JensenShannon", "LInfinity"]
+    method: Literal["PSI", "KS", "ChiSquare", "JensenShannon", "NumericDistance"]
     """Measure of the difference. Example: PSI."""
     threshold: Share
     """Largest difference that is no violation. Example: 0.2."""

@@ -55,6 +55,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]
         f"{GROUP}/tenants": (200, EMPTY),
         f"{GROUP}/trainingruns": (200, EMPTY),
         f"{GROUP}/modelendpoints": (200, EMPTY),
+        f"{GROUP}/monitorpolicies": (200, EMPTY),
         "/api/v1/namespaces": (200, EMPTY),
     }
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
