@@ -21,7 +21,10 @@ POLL_SECONDS = 0.3
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One state of an Application. resources: (kind, name) -> (health, message), of those that have a health."""
+    """One state of an Application.
+
+    resources: (kind, name) -> (health, message), of those that have a health. refused: what the last sync says of what it did not apply.
+    """
 
     name: str
     revision: str
@@ -30,6 +33,7 @@ class State:
     operation: str
     message: str
     resources: dict[tuple[str, str], tuple[str, str]]
+    refused: tuple[str, ...] = ()
 
     @property
     def settled(self) -> bool:
@@ -52,6 +56,7 @@ def state_of(body: dict[str, Any]) -> State:
         for item in status.get("resources") or ()
         if item.get("health")
     }
+    synced = (operation.get("syncResult") or {}).get("resources") or ()
     conditions = "; ".join(item.get("message", "") for item in status.get("conditions") or ())
     return State(
         body["metadata"]["name"],
@@ -61,6 +66,7 @@ def state_of(body: dict[str, Any]) -> State:
         operation.get("phase", ""),
         operation.get("message", "") or conditions,
         resources,
+        tuple(item.get("message", "") for item in synced if item.get("status") == "SyncFailed"),
     )
 
 

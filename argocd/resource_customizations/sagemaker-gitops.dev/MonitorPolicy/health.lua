@@ -1,5 +1,5 @@
 -- Argo CD's health of a MonitorPolicy: what the operator says in its conditions, in kstatus' order. Only tables and the base library are there.
--- A breach is a finding about the model: Ready stays, Argo CD shows red until a good check, whatever runs meanwhile.
+-- A breach is a finding about the model: Ready stays, Argo CD shows red until a good check, whatever runs or is missing meanwhile.
 local function said(status, condition)
   local message = condition.reason or condition.type
   if condition.message ~= nil and condition.message ~= "" then
@@ -24,8 +24,12 @@ end
 if is("Stalled", "True") then
   return said("Degraded", conditions.Stalled)
 end
-if is("Breached", "True") then
-  return said("Degraded", { reason = "Breached", message = conditions.Breached.message })
+-- Unless a person has put the policy to rest.
+local resting = { Suspended = true, Paused = true, Released = true }
+local rests = is("Ready", "False") and resting[conditions.Ready.reason]
+if is("Breached", "True") and not rests then
+  local words = is("Ready", "True") and conditions.Ready.message or conditions.Breached.message
+  return said("Degraded", { reason = "Breached", message = words })
 end
 if is("Reconciling", "True") then
   return said("Progressing", conditions.Reconciling)
@@ -34,12 +38,10 @@ end
 if is("Ready", "Unknown") then
   return said("Degraded", conditions.Ready)
 end
-if is("Ready", "True") and is("DataAvailable", "False") then
-  return said("Healthy", { reason = "NoData", message = conditions.DataAvailable.message })
-end
 if is("Ready", "True") then
   return said("Healthy", conditions.Ready)
 end
+-- Neither a breach nor a success: no data, too little, or too late.
 -- Neither ready nor moving nor broken: somebody wants it so, or is waited for.
 if is("Ready", "False") then
   return said("Suspended", conditions.Ready)
