@@ -111,7 +111,9 @@ _SECRETS = (
 )
 
 # The same where AWS cut the beginning of a long command off.
-_ARGUMENTS = re.compile(r"(?:-{1,2}[A-Za-z][\w.-]* [^\s\"]+(?: |(?=\")|$)){3,}")
+_ARGUMENTS = re.compile(r"(?:\.{3}\S* (?:[^\s\"-]\S* )?)?(?:-{1,2}[A-Za-z][\w.-]* [^\s\"]+(?: |(?=\")|$)){3,}")
+# What the toolkit prints of a job's settings before the script begins.
+_SETTINGS = re.compile(r"\b(SM_(?:HPS|HP_\w+|USER_ARGS|TRAINING_ENV))=.*")
 _COMMAND = re.compile(r"(Command \"[^\s\"]+ (?:-m )?[^\s\"]+) [^\"]*(?:\"|$)")
 
 
@@ -135,7 +137,7 @@ def failure_reason(text: str) -> str:
     """What AWS says about a failed job, redacted and without the arguments of the command that failed: SageMaker's toolkit repeats
     every hyperparameter there.
     """
-    return redacted(_ARGUMENTS.sub("... ", _COMMAND.sub(r'\1 ..."', text)))
+    return redacted(_ARGUMENTS.sub("... ", _COMMAND.sub(r'\1 ..."', _SETTINGS.sub(r"\1=...", text))))
 
 
 def failure(service: str, operation: str, code: str, message: str, status: int, request_id: str = "") -> AwsFailure:

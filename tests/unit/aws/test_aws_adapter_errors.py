@@ -221,6 +221,8 @@ def test_the_command_that_failed_is_told_without_its_arguments() -> None:
     )
     assert "hunter2" not in failure_reason('Command "/miniconda3/bin/python -m train --h0 hunter2 and AWS cut the rest')
     assert failure_reason('er1 --h0 hunter2 --h1 hunter2 --n 1", exit code: 1') == 'er1 ... ", exit code: 1'
+    assert failure_reason("...h0 hunter2 --h1 hunter2 --h2 x --n 1") == "..."
+    assert failure_reason('SM_HPS={"h0":"hunter2","n":1}') == "SM_HPS=..."
     assert failure_reason('Command "python -m pip install -r requirements.txt"').startswith('Command "python -m pip')
 
 
