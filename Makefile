@@ -52,10 +52,11 @@ lint: .venv/test ## Format, style, types and layers
 	@.venv/bin/lint-imports --no-cache
 
 .PHONY: generate
-generate: .venv/test ## Rebuild what is generated: crds/, admission policies, roles, the image table, docs/capabilities.md
+generate: .venv/test ## Rebuild what is generated: crds/, admission policies, roles, IAM policies, the image table, docs/capabilities.md
 	@$(RUN) tools/generate_crds.py
 	@$(RUN) tools/generate_policies.py
 	@$(RUN) tools/generate_rbac.py
+	@$(RUN) tools/generate_iam.py
 	@$(RUN) tools/generate_images.py
 	@$(RUN) tools/generate_argocd.py
 	@$(RUN) tools/generate_capabilities.py
@@ -68,6 +69,7 @@ verify: .venv/test ## Fail if anything generated is stale, or the lock is
 	@$(RUN) tools/generate_crds.py --check
 	@$(RUN) tools/generate_policies.py --check
 	@$(RUN) tools/generate_rbac.py --check
+	@$(RUN) tools/generate_iam.py --check
 	@$(RUN) tools/generate_images.py --check
 	@$(RUN) tools/generate_argocd.py --check
 	@$(RUN) tools/generate_capabilities.py --check

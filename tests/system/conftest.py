@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
-from sagemaker_gitops.cli.sandbox import Sandbox
+from sagemaker_gitops.cli.local_account import SEED
+from sagemaker_gitops.cli.sandbox import ROOT, Sandbox
 from tests.system.endpoints import Endpoints
 from tests.system.stack import Stack
 
@@ -18,11 +20,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.system)
 
 
+def least_privilege(stack: Stack) -> None:
+    """The tenant's role may do what docs/iam/tenant.json says and nothing else: every test proves that it is enough."""
+    policy = json.loads((ROOT / "docs/iam/tenant.json").read_text())
+    allowed = [action for statement in policy["Statement"] for action in statement["Action"]]
+    stack.aws.add_role(**SEED["roles"][0], allow=allowed)
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """API server, local AWS and operator, under the shipped role; without the admission policies, so that the operator is what refuses."""
     with Sandbox(tmp_path_factory.mktemp("sandbox"), admission=False) as sandbox:
         started = Stack(sandbox)
+        least_privilege(started)
         yield started
         forbidden = [f"{event.verb} {event.uri}" for event in started.requests() if event.code == 403]
     assert forbidden == [], "the operator asked for what its role does not grant"

@@ -101,12 +101,20 @@ CREDENTIAL_CODES = frozenset(
 _SECRETS = (
     re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"),
     re.compile(
-        r"(?i)[\"']?\b[\w-]*(?:Signature|Credential|Security-Token|secret_access_key|password|passwd|secret|token)[\"']?\s*[=:]\s*"
+        r"(?i)[\"']?\b[\w-]*(?:Signature|Credential|Security-Token|passwd|pwd|password|secret|token|(?:api|access|private|secret)[_-]?key)"
+        r"\\?[\"']?\s*[=:]\s*\\?"
         r"(?:\"[^\"]*\"|'[^']*'|[^\s&\"',;]+)"
     ),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"),
+    re.compile(r"(?<=://)[^\s/:@]*:[^\s/@]*(?=@)"),
     re.compile(r"(?i)\bBearer\s+[A-Za-z0-9._~+/-]+=*"),
 )
+
+# The same where AWS cut the beginning of a long command off.
+_ARGUMENTS = re.compile(r"(?:\.{3}\S* (?:[^\s\"-]\S* )?)?(?:-{1,2}[A-Za-z][\w.-]* [^\s\"]+(?: |(?=\")|$)){3,}")
+# What the toolkit prints of a job's settings before the script begins.
+_SETTINGS = re.compile(r"\b(SM_(?:HPS|HP_\w+|USER_ARGS|TRAINING_ENV))=.*")
+_COMMAND = re.compile(r"(Command \"[^\s\"]+ (?:-m )?[^\s\"]+) [^\"]*(?:\"|$)")
 
 
 def classify(operation: str, code: str, message: str, status: int) -> Category:
@@ -123,6 +131,13 @@ def redacted(text: str) -> str:
     for pattern in _SECRETS:
         line = pattern.sub("[redacted]", line)
     return line if len(line) <= MESSAGE_LIMIT else line[: MESSAGE_LIMIT - 1] + "…"
+
+
+def failure_reason(text: str) -> str:
+    """What AWS says about a failed job, redacted and without the arguments of the command that failed: SageMaker's toolkit repeats
+    every hyperparameter there.
+    """
+    return redacted(_ARGUMENTS.sub("... ", _COMMAND.sub(r'\1 ..."', _SETTINGS.sub(r"\1=...", text))))
 
 
 def failure(service: str, operation: str, code: str, message: str, status: int, request_id: str = "") -> AwsFailure:

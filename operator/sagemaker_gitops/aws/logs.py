@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from sagemaker_gitops.aws.errors import redacted
+from sagemaker_gitops.aws.errors import failure_reason
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.core.errors import AwsFailure, Category
 
@@ -24,7 +24,7 @@ GROUPS = {
 def log_line(text: str) -> str:
     """A log line fit for status: redacted, its indentation kept, because tracebacks need it."""
     expanded = text.expandtabs(4)
-    return expanded[: min(INDENTATION, len(expanded) - len(expanded.lstrip(" ")))] + redacted(expanded)
+    return expanded[: min(INDENTATION, len(expanded) - len(expanded.lstrip(" ")))] + failure_reason(expanded)
 
 
 async def tail(aws: Aws, scope: Scope, job_type: str, name: str, run_id: str = "") -> tuple[str, ...]:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from sagemaker_gitops.aws.errors import CREDENTIAL_CODES, MESSAGE_LIMIT, RULES, classify, failure, mutates, redacted, unanswered
+from sagemaker_gitops.aws.errors import (
+    CREDENTIAL_CODES,
+    MESSAGE_LIMIT,
+    RULES,
+    classify,
+    failure,
+    failure_reason,
+    mutates,
+    redacted,
+    unanswered,
+)
 from sagemaker_gitops.core.errors import Category
 
 # operation, code, message, category: one line for each rule at least, in the words that AWS uses.
@@ -186,6 +196,11 @@ def test_the_failure_keeps_what_support_asks_for() -> None:
         ('{"password": "hunter 2", "user": "u"}', "hunter 2"),
         ("password: hunter2", "hunter2"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----", "MIIEow"),
+        ("postgresql://user:hunter2@db.example.com/x", "hunter2"),
+        ("https://t0ps3cret:@example.com/", "t0ps3cret"),
+        ("api_key: 'hunter2'", "hunter2"),
+        ("privateKey=hunter2", "hunter2"),
+        (r"{\"client_secret\": \"hunter2\"}", "hunter2"),
         ("Authorization: Bearer eyJhbGci.e30.abc-_=", "eyJhbGci"),
     ],
 )
@@ -195,6 +210,20 @@ def test_secrets_are_cut_out(text: str, secret: str) -> None:
     assert "[redacted]" in redacted(text)
     assert secret not in str(failure("s3", "GetObject", "X", text, 400))
     assert secret not in str(unanswered("s3", "GetObject", OSError(text)))
+
+
+def test_the_command_that_failed_is_told_without_its_arguments() -> None:
+    """SageMaker's toolkit ends its FailureReason with every hyperparameter."""
+    command = "/miniconda3/bin/python train.py --h0 hunter2 --n 1"
+    text = f'AlgorithmError: ExecuteUserScriptError:\nErrorMessage "boom"\nCommand "{command}", exit code: 1'
+    assert failure_reason(text) == (
+        'AlgorithmError: ExecuteUserScriptError: ErrorMessage "boom" Command "/miniconda3/bin/python train.py ...", exit code: 1'
+    )
+    assert "hunter2" not in failure_reason('Command "/miniconda3/bin/python -m train --h0 hunter2 and AWS cut the rest')
+    assert failure_reason('er1 --h0 hunter2 --h1 hunter2 --n 1", exit code: 1') == 'er1 ... ", exit code: 1'
+    assert failure_reason("...h0 hunter2 --h1 hunter2 --h2 x --n 1") == "..."
+    assert failure_reason('SM_HPS={"h0":"hunter2","n":1}') == "SM_HPS=..."
+    assert failure_reason('Command "python -m pip install -r requirements.txt"').startswith('Command "python -m pip')
 
 
 def test_only_the_secret_is_cut_out() -> None:

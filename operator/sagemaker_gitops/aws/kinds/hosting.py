@@ -10,6 +10,7 @@ from typing import Any
 
 from sagemaker_gitops.api.model_reference import Container as Link
 from sagemaker_gitops.api.model_reference import ModelReference, Package
+from sagemaker_gitops.aws.errors import failure_reason
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.core import naming
@@ -60,7 +61,7 @@ def _live(answer: Mapping[str, Any]) -> LiveEndpoint:
         config=answer.get("EndpointConfigName", ""),
         last_modified=answer["LastModifiedTime"],
         variants={item["VariantName"]: _variant(item) for item in answer.get("ProductionVariants", ())},
-        reason=answer.get("FailureReason", ""),
+        reason=failure_reason(answer.get("FailureReason", "")),
         pending=(answer.get("PendingDeploymentSummary") or {}).get("EndpointConfigName", ""),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sagemaker_gitops.aws.errors import failure_reason
 from sagemaker_gitops.aws.logs import tail
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.core import naming
@@ -90,7 +91,7 @@ def _training_fact(answer: Mapping[str, Any]) -> JobFact:
             artifacts = answer.get("ModelArtifacts", {}).get("S3ModelArtifacts")
             return Succeeded({"model": artifacts} if artifacts else {}, metrics, "", started, finished)
         case "Failed":
-            reason = answer.get("FailureReason", "")
+            reason = failure_reason(answer.get("FailureReason", ""))
             return Failed(_class_of(reason), reason, (), "", started, finished)
         case "Stopped":
             failure = _SECONDARY.get(secondary, FailureClass.STOPPED)
@@ -109,7 +110,7 @@ def _processing_fact(answer: Mapping[str, Any]) -> JobFact:
         case "Completed":
             return Succeeded({}, {}, "", started, finished)
         case "Failed":
-            reason = answer.get("FailureReason") or answer.get("ExitMessage") or "no reason given"
+            reason = failure_reason(answer.get("FailureReason") or answer.get("ExitMessage") or "no reason given")
             return Failed(_class_of(reason), reason, (), "", started, finished)
         case "Stopped":
             return Failed(FailureClass.STOPPED, "the job was stopped", (), "", started, finished)
@@ -128,7 +129,7 @@ def _transform_fact(answer: Mapping[str, Any]) -> JobFact:
         case "Completed":
             return Succeeded({}, {}, "", started, finished)
         case "Failed":
-            reason = answer.get("FailureReason") or "no reason given"
+            reason = failure_reason(answer.get("FailureReason") or "no reason given")
             return Failed(_class_of(reason), reason, (), "", started, finished)
         case "Stopped":
             return Failed(FailureClass.STOPPED, "the job was stopped", (), "", started, finished)
@@ -168,10 +169,12 @@ def _glue_fact(run: Mapping[str, Any]) -> JobFact:
         case "SUCCEEDED":
             return Succeeded({}, {}, run["Id"], started, finished)
         case "FAILED" | "ERROR" | "EXPIRED":
-            reason = run.get("ErrorMessage") or "no reason given"
+            reason = failure_reason(run.get("ErrorMessage") or "no reason given")
             return Failed(FailureClass.ALGORITHM, reason, (), run["Id"], started, finished)
         case "TIMEOUT":
-            return Failed(FailureClass.MAX_RUNTIME, run.get("ErrorMessage") or "timed out", (), run["Id"], started, finished)
+            return Failed(
+                FailureClass.MAX_RUNTIME, failure_reason(run.get("ErrorMessage") or "timed out"), (), run["Id"], started, finished
+            )
         case "STOPPED":
             return Failed(FailureClass.STOPPED, "the run was stopped", (), run["Id"], started, finished)
         case _:
