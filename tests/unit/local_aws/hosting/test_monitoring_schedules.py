@@ -13,8 +13,6 @@ from service_kit import BUCKET, IMAGE, REGION, ROLE, until
 from test_capture import captured, keys
 
 from local_aws.model import operation_model
-from local_aws.monitoring import expression
-from local_aws.monitoring.schedule import Alert
 
 # Writes what it was given into its output; with `violate` in its environment it reports a violation, as AWS's container does.
 REPORT = """
@@ -245,13 +243,6 @@ def test_violations_ring_the_alert(watch: Watch, endpoint: str) -> None:
         watch.sagemaker.update_monitoring_alert(**changed, EvaluationPeriod=1)
 
 
-def test_an_alert_counts_its_latest_executions() -> None:
-    """Two of three."""
-    now = datetime.now(UTC)
-    good, bad = "Completed", "CompletedWithViolations"
-    assert Alert(2, 3, now, now).states([bad, good, bad, good, good, bad]) == ["OK", "OK", "InAlert", "OK", "OK", "OK"]
-
-
 def test_a_model_quality_job_gets_merged_data(watch: Watch, endpoint: str) -> None:
     """The captured lines that have ground truth, by inference id, beside which it stands."""
     watch.kit.invoke(endpoint, "3,4", InferenceId="id-2")
@@ -390,30 +381,6 @@ def test_an_endpoint_without_capture_cannot_be_watched(watch: Watch) -> None:
         watch.defined(plain, DataQualityJobInput={"BatchTransformInput": batch})
     with pytest.raises(ClientError, match="Could not assume role"):
         watch.defined(plain, RoleArn=ROLE.replace("/jobs", "/untrusted"))
-
-
-@pytest.mark.parametrize(
-    ("text", "hours"),
-    [
-        ("cron(0 * ? * * *)", list(range(24))),
-        ("cron(0 5 ? * * *)", [5]),
-        ("cron(0 17/12 ? * * *)", [5, 17]),
-        ("cron(0 17/5 ? * * *)", [3, 8, 13, 17, 22]),
-        ("cron(0 0/6 ? * * *)", [0, 6, 12, 18]),
-    ],
-)
-def test_expressions_are_due(text: str, hours: list[int]) -> None:
-    """In UTC."""
-    every = expression.parse(text)
-    assert every is not None
-    assert [hour for hour in range(24) if every.due(datetime(2026, 11, 21, hour, tzinfo=UTC))] == hours
-
-
-@pytest.mark.parametrize("text", ["cron(0 24 ? * * *)", "cron(0 0/25 ? * * *)", "cron(0 */2 ? * * *)", "rate(1 hour)", "now"])
-def test_other_expressions_are_none(text: str) -> None:
-    """SageMaker knows fewer than EventBridge."""
-    with pytest.raises(ValueError):
-        expression.parse(text)
 
 
 def test_the_region_is_in_the_arns(watch: Watch, endpoint: str) -> None:

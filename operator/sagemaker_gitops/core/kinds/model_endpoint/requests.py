@@ -16,6 +16,8 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import Container, LiveEndp
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.merge import deep_merge
 
+# Without it AWS captures everything as Base64 (CaptureContentTypeHeader, API Reference). In no name: what serves keeps its own.
+READABLE = {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json", "application/jsonlines"]}
 ROUTING = {"AllAtOnce": "ALL_AT_ONCE", "Canary": "CANARY", "Linear": "LINEAR"}
 
 
@@ -27,8 +29,9 @@ def create_models(serving: Serving) -> tuple[AwsRequest, ...]:
 
 def create_config(serving: Serving) -> AwsRequest:
     """The wanted shares are its initial ones; an endpoint that takes the place of another keeps the live ones."""
+    capture = serving.data_capture()
     optional = {
-        "DataCaptureConfig": serving.data_capture(),
+        "DataCaptureConfig": capture and {**capture, "CaptureContentTypeHeader": READABLE},
         "AsyncInferenceConfig": serving.async_inference(),
         "KmsKeyId": serving.effective.kms_key_arn,
     }

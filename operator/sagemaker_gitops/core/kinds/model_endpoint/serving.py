@@ -18,8 +18,6 @@ from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Bound
 
 CAPTURE_FOLDER = "capture"
-# Without it AWS captures everything as Base64 (CaptureContentTypeHeader, API Reference).
-READABLE = {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json", "application/jsonlines"]}
 NOTHING: Mapping[str, str] = {}
 
 
@@ -73,7 +71,7 @@ class Serving:
         return DEFAULT_WEIGHT if variant.weight is None else variant.weight
 
     def data_capture(self) -> dict[str, Any] | None:
-        """DataCaptureConfig."""
+        """DataCaptureConfig, but for how what is captured is written."""
         capture = self.spec.data_capture
         if capture is None:
             return None
@@ -82,7 +80,6 @@ class Serving:
             "InitialSamplingPercentage": capture.initial_sampling_percentage,
             "DestinationS3Uri": f"{self.effective.artifact_prefix}{self.owner.namespace}/{self.owner.name}/{CAPTURE_FOLDER}/",
             "CaptureOptions": [{"CaptureMode": mode} for mode in capture.capture_modes],
-            "CaptureContentTypeHeader": READABLE,
         }
         return config | ({"KmsKeyId": self.effective.kms_key_arn} if self.effective.kms_key_arn else {})
 
