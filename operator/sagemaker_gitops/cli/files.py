@@ -22,7 +22,7 @@ from sagemaker_gitops.core.resource import GROUP, VERSION, Key
 
 SUFFIXES = (".yaml", ".yml", ".json")
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-READ_KINDS = ("TrainingRun", "ModelEndpoint", "Tenant", "ConfigMap")
+READ_KINDS = (*KINDS, "ConfigMap")
 # The API server's own check of names (apimachinery, validation.IsDNS1123Subdomain).
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
 

@@ -8,7 +8,7 @@ from sagemaker_gitops.api.kinds import KINDS
 from sagemaker_gitops.aws.kinds.training_run import request_findings
 from sagemaker_gitops.cli.errors import FINDINGS, CommandError
 from sagemaker_gitops.cli.files import load, of_kind
-from sagemaker_gitops.cli.offline import examine, lint_endpoint, lint_tenant, unserved
+from sagemaker_gitops.cli.offline import examine, lint_endpoint, lint_policy, lint_tenant, unserved
 from sagemaker_gitops.cli.output import add_output, show
 from sagemaker_gitops.cli.progress import say
 from sagemaker_gitops.core.errors import Finding
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     rows = [_row(manifest.origin, str(manifest.key), finding) for manifest in manifests if (finding := unserved(manifest))]
     checked = sum(len(of_kind(manifests, kind)) for kind in KINDS) + len(rows)
     if not checked:
-        raise CommandError("there is no TrainingRun, no ModelEndpoint and no Tenant in what was given")
+        raise CommandError(f"there is no {', no '.join(list(KINDS)[:-1])} and no {list(KINDS)[-1]} in what was given")
     for manifest in of_kind(manifests, "Tenant"):
         rows += [_row(manifest.origin, str(manifest.key), finding) for finding in lint_tenant(manifest)]
     for manifest in of_kind(manifests, "TrainingRun"):
@@ -35,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
         rows += [_row(manifest.origin, str(manifest.key), finding) for finding in findings]
     for manifest in of_kind(manifests, "ModelEndpoint"):
         rows += [_row(manifest.origin, str(manifest.key), finding) for finding in lint_endpoint(manifest, manifests)]
+    for manifest in of_kind(manifests, "MonitorPolicy"):
+        rows += [_row(manifest.origin, str(manifest.key), finding) for finding in lint_policy(manifest, manifests)]
     show(options.output, rows, "\n".join(f"{row['file']}: {row['object']}: {row['path']}: {row['message']}" for row in rows))
     say(f"{checked} checked, {len(rows)} to mend")
     return FINDINGS if rows else 0

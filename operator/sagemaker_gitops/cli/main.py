@@ -17,11 +17,12 @@ from sagemaker_gitops.cli.errors import USAGE, CommandError
 COMMANDS = {
     "run": "run the operator",
     "lint": "check manifests without a cluster and without AWS",
-    "render": "print the exact AWS requests of a TrainingRun",
+    "render": "print the exact AWS requests of TrainingRuns and ModelEndpoints",
     "plan": "what would be called if the manifests were applied, compared with the cluster",
     "graph": "the steps of a TrainingRun, and from there to the endpoints that serve it, as text or Mermaid",
     "logs": "the log of a TrainingRun's step",
     "unpark": "bring back a ModelEndpoint that is parked",
+    "check": "ask a MonitorPolicy for a check now",
     "compare": "runs side by side: parameters, metrics, inputs, model",
     "invoke": "ask a ModelEndpoint, or one variant of it",
     "promote": "pin a variant to a model version, in the YAML file",

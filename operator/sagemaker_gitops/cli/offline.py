@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sagemaker_gitops.api.kinds import KINDS
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
+from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
@@ -24,6 +25,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import Asked, BatchJob, Mo
 from sagemaker_gitops.core.kinds.model_endpoint.preview import preview, standing_for
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
 from sagemaker_gitops.core.kinds.model_endpoint.transform import create_transform_job, job_of
+from sagemaker_gitops.core.kinds.monitor_policy.effective import findings_of as policy_findings
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
 from sagemaker_gitops.core.kinds.training_run.facts import InputVersion, Source
 from sagemaker_gitops.core.kinds.training_run.run import Run, entry_points, input_uris
@@ -131,6 +133,23 @@ def lint_endpoint(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[F
     except InvalidResource as error:
         return findings + error.findings
     return findings if findings or spec.batch is None else job_findings(*_batch(manifest, spec, bound[0]))
+
+
+def lint_policy(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[Finding, ...]:
+    """Frame, parse and fence of one MonitorPolicy; what the endpoint and its captured data would say is left open."""
+    findings = frame_findings(manifest)
+    if manifest.spec is None:
+        return findings
+    try:
+        spec = read(MonitorPolicySpec, manifest.spec)
+    except ValidationFailed as error:
+        return findings + tuple(Finding(path, message) for path, message in error.findings)
+    given = [tenant for tenant in map(_tenant, of_kind(everything, "Tenant")) if tenant]
+    bound = [tenant for tenant in given if manifest.namespace in (tenant.spec.namespaces or ())]
+    try:
+        return findings + (policy_findings(spec, bound[0]) if len(bound) == 1 else ())
+    except InvalidResource as error:
+        return findings + error.findings
 
 
 def endpoint_requests(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[tuple[str, AwsRequest], ...] | None:

@@ -7,14 +7,12 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
-
-from sagemaker_gitops.cli.cluster import TIMEOUT, Cluster, connect
+from sagemaker_gitops.cli.annotate import annotate
+from sagemaker_gitops.cli.cluster import connect
 from sagemaker_gitops.cli.errors import FINDINGS, USAGE, CommandError
 from sagemaker_gitops.cli.output import add_output, show
 from sagemaker_gitops.core.conditions import timestamp
 from sagemaker_gitops.core.resource import UNPARK, Key
-from sagemaker_gitops.kube.resources import RESOURCES
 
 KIND = "ModelEndpoint"
 
@@ -45,21 +43,7 @@ async def _ask(options: argparse.Namespace) -> dict[str, Any]:
             raise CommandError(f"there is no ModelEndpoint {key.name} in namespace {key.namespace} (-n names another)", USAGE)
         parking = found.status.get("parking") or {}
         if "since" in parking:
-            await _annotate(cluster, key, timestamp(datetime.now(UTC)))
+            await annotate(cluster, key, UNPARK, timestamp(datetime.now(UTC)))
         return {"object": str(key), "phase": found.status.get("phase", ""), "requested": "since" in parking}
     finally:
         await cluster.session.close()
-
-
-async def _annotate(cluster: Cluster, key: Key, value: str) -> None:
-    """The only write of this command: one annotation."""
-    url = f"{cluster.server.rstrip('/')}{RESOURCES[KIND].path(key)}"
-    patch = {"metadata": {"annotations": {UNPARK: value}}}
-    try:
-        async with cluster.session.patch(
-            url, json=patch, headers={"Content-Type": "application/merge-patch+json"}, timeout=TIMEOUT
-        ) as response:
-            if response.status != 200:
-                raise CommandError(f"the API server at {cluster.server} refuses to annotate {key}: {(await response.text())[:300]}")
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise CommandError(f"the API server at {cluster.server} does not answer: {type(error).__name__}: {error}") from error

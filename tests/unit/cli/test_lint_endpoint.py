@@ -43,6 +43,17 @@ spec:
     splitType: Line
     schedule: {cron: "0 2 * * *", timeZone: Europe/Zurich}
 """
+POLICY = """
+apiVersion: sagemaker-gitops.dev/v1alpha1
+kind: MonitorPolicy
+metadata: {name: fees, namespace: team-a}
+spec:
+  target: {endpointRef: {name: fees}}
+  schedule: {cron: '30 * * * *', timeZone: Europe/Zurich}
+  window: 1h
+  groundTruth: {s3Uri: s3://team-a-ml/actuals/, idField: eventId, maxDelay: 2h}
+  checks: [{name: inputs, type: DataQuality, completeness: 0.99}]
+"""
 RUN = """
 apiVersion: sagemaker-gitops.dev/v1alpha1
 kind: TrainingRun
@@ -96,6 +107,22 @@ def test_a_good_endpoint_lints_clean(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_mistake_in_an_endpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
     """The schema's words, the rules' and the fence's."""
     assert _lint(tmp_path, text) == 1
+    assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("", ""),
+        ("s3://team-a-ml/actuals/ s3://elsewhere/actuals/", "spec.groundTruth.s3Uri"),
+        ("DataQuality DataQualitee", "spec.checks[0].type"),
+        ("'30_*_*_*_*' '30_*_*'", "spec.schedule.cron"),
+    ],
+)
+def test_a_mistake_in_a_policy_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, words: str) -> None:
+    """The schema's words and the fence's; one that is right has none."""
+    old, _, new = (part.replace("_", " ") for part in change.partition(" "))
+    assert _lint(tmp_path, POLICY.replace(old, new) if old else POLICY) == (1 if words else 0), capsys.readouterr().out
     assert words in capsys.readouterr().out
 
 

@@ -87,7 +87,7 @@ def test_a_mistake_is_named_with_its_path(tmp_path: Path, capsys: pytest.Capture
         ("apiVersion: v1\nkind: List\nitems: {a: 1}\n", "items of a List must be a list"),
         ("apiVersion: v1\nkind: List\nitems: [1]\n", "no Kubernetes object"),
         ("kind: Pod\n", "apiVersion is required"),
-        ("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n", "there is no TrainingRun, no ModelEndpoint and no Tenant"),
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n", "there is no TrainingRun, no ModelEndpoint, no MonitorPolicy and no Tenant"),
         (RUN.replace("{name: digits, namespace: team-a}", "digits"), "metadata must be an object"),
         (RUN.replace("name: digits,", ""), "metadata.name: Required value"),
         (RUN.replace("name: digits", "name: 2026"), "metadata.name must be a string: put quotes around it"),

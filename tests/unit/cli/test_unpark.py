@@ -1,4 +1,4 @@
-"""`unpark` writes one annotation, of an object that is parked and of no other."""
+"""`unpark` and `check` write one annotation each, of an object that is there; unpark only of one that is parked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sagemaker_gitops.cli import unpark
+from sagemaker_gitops.cli import check, unpark
 from sagemaker_gitops.cli.main import main
 from sagemaker_gitops.core.resource import Key, Snapshot
 
@@ -33,11 +33,12 @@ class _Cluster:
 def annotated(monkeypatch: pytest.MonkeyPatch) -> list[Key]:
     found: list[Key] = []
 
-    async def annotate(cluster: Any, key: Key, value: str) -> None:
+    async def annotate(cluster: Any, key: Key, annotation: str, value: str) -> None:
         found.append(key)
-        assert value.endswith("Z")
+        assert (annotation.partition("/")[2], value[-1]) == ("unpark-requested-at" if key.kind == "ModelEndpoint" else "check-now", "Z")
 
-    monkeypatch.setattr(unpark, "_annotate", annotate)
+    for command in (unpark, check):
+        monkeypatch.setattr(command, "annotate", annotate)
     return found
 
 
@@ -69,3 +70,13 @@ def test_a_name_that_is_not_there_is_a_usage_error(
     """With the namespace that was looked in."""
     assert _unpark(monkeypatch, None, "-n", "team-b") == 2
     assert "no ModelEndpoint digits in namespace team-b" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("status", "code"), [({}, 0), (None, 2)])
+def test_a_check_is_asked_of_a_policy_that_is_there(
+    monkeypatch: pytest.MonkeyPatch, annotated: list[Key], status: dict[str, Any] | None, code: int
+) -> None:
+    """Whatever its phase: what a check means then is the operator's to say."""
+    monkeypatch.setattr(check, "connect", lambda context: _Cluster(status))
+    assert main(["check", "fees", "-n", "team-b"]) == code
+    assert annotated == ([Key("MonitorPolicy", "team-b", "fees")] if code == 0 else [])
