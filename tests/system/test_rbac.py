@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from sagemaker_gitops.cli.sandbox import ROOT
-from tests.system.endpoints import Endpoints, pinned, serves
+from sagemaker_gitops.cli.sandbox import OPERATOR_SETTINGS, ROOT, Sandbox
+from tests.system.conftest import least_privilege
+from tests.system.endpoints import pinned, serves
+from tests.system.policies import Policies, stand_in
 from tests.system.stack import Stack
 
 OBJECTS: list[dict[str, Any]] = [*yaml.safe_load_all((ROOT / "manifests/base/rbac.yaml").read_text())]
@@ -17,6 +19,7 @@ Grant = tuple[str, str, str]
 # Quorum reads after a conflict or a gap in a watch (runtime/intake.py, runtime/reconciler.py), which a quiet run need not have.
 AFTER_TROUBLE: set[Grant] = {
     ("sagemaker-gitops.dev", "trainingruns", "get"),
+    ("sagemaker-gitops.dev", "monitorpolicies", "get"),
     ("sagemaker-gitops.dev", "tenants", "get"),
     ("", "namespaces", "get"),
 }
@@ -38,8 +41,19 @@ def _granted(role: str) -> set[Grant]:
     }
 
 
-def test_every_grant_is_used_and_nothing_else(stack: Stack, endpoints: Endpoints) -> None:
-    """A run and an endpoint from their creation to their deletion, and the audit log against the rules."""
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A sandbox with the admission policies, the tenant's role as docs/iam has it, and the stand-in for jobs/monitoring."""
+    settings = OPERATOR_SETTINGS | {"SAGEMAKER_GITOPS_MONITORING_CODE": str(stand_in(tmp_path_factory.mktemp("job")))}
+    with Sandbox(tmp_path_factory.mktemp("sandbox"), settings) as sandbox:
+        started = Stack(sandbox)
+        least_privilege(started)
+        yield started
+
+
+def test_every_grant_is_used_and_nothing_else(stack: Stack) -> None:
+    """A run, an endpoint and a monitor from their creation to their deletion, and the audit log against the rules."""
+    endpoints = Policies(stack)
     stack.run("exact")
     stack.ended("exact")
     endpoints.register("exact", serves(1))
@@ -49,11 +63,18 @@ def test_every_grant_is_used_and_nothing_else(stack: Stack, endpoints: Endpoints
     endpoints.apply("exact", pinned("exact", 1), smokeTest=smoke, deletionPolicy="Delete")
     endpoints.in_service("exact")
     endpoints.delete("exact")
+    endpoints.captured("watched", 0.25)
+    endpoints.policy("watched")
+    endpoints.until_policy("watched", lambda status: status.get("phase") == "Scheduled")
+    endpoints.ask_times("watched")
+    assert endpoints.check("watched")["state"] == "Succeeded"
+    endpoints.delete_policy("watched")
     stack.delete("exact")
     stack.sandbox.restart_operator()  # a watch is logged when it ends
     used = {(event.group, "/".join(filter(None, (event.resource, event.subresource))), event.verb) for event in stack.requests()}
     granted = _granted("operator")
     assert used - granted == set()
+    assert [event.uri for event in stack.requests() if event.code == 403] == []
     assert granted - used <= AFTER_TROUBLE
 
 
