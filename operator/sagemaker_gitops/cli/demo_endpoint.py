@@ -39,7 +39,7 @@ def serve(sandbox: Sandbox, ledger: Ledger) -> dict[str, Any]:
     """Apply, approve, ask, shift the shares, ask again. CommandError when anything is not as promised."""
     with doing("kubectl apply -k manifests/samples/digits-endpoint"):
         sandbox.kubectl("apply", "-k", str(SAMPLE))
-        until(sandbox, lambda status: _ready(status).get("reason") == "AwaitingApproval")
+        until(sandbox, lambda status: ready_of(status).get("reason") == "AwaitingApproval")
     say(f"    {ready(sandbox).get('message')}")
     with doing("both versions approved in the registry"):
         approve(sandbox)
@@ -108,10 +108,11 @@ def status_of(sandbox: Sandbox) -> dict[str, Any]:
 
 def ready(sandbox: Sandbox) -> dict[str, Any]:
     """The Ready condition as it is now."""
-    return _ready(status_of(sandbox))
+    return ready_of(status_of(sandbox))
 
 
-def _ready(status: dict[str, Any]) -> dict[str, Any]:
+def ready_of(status: dict[str, Any]) -> dict[str, Any]:
+    """The Ready condition of a status."""
     return next((dict(item) for item in status.get("conditions", ()) if item["type"] == "Ready"), {})
 
 
@@ -124,4 +125,4 @@ def until(sandbox: Sandbox, holds: Callable[[dict[str, Any]], bool], kind: str =
         if status.get("observedGeneration") == found["metadata"]["generation"] and holds(status):
             return status
         time.sleep(0.2)
-    raise CommandError(f"{kind} {name} did not get there within {SECONDS:.0f} s: {_ready(status) or status}")
+    raise CommandError(f"{kind} {name} did not get there within {SECONDS:.0f} s: {ready_of(status) or status}")

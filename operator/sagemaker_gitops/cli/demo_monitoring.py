@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sagemaker_gitops.cli.demo_endpoint import approve, until
+from sagemaker_gitops.cli.demo_endpoint import approve, ready_of, until
 from sagemaker_gitops.cli.errors import CommandError
 from sagemaker_gitops.cli.ledger import Ledger
 from sagemaker_gitops.cli.local_account import BUCKET, client
@@ -103,9 +103,9 @@ class Loop:
         asked = run["provenance"]["retrain"]
         say(f"    {asked['metric']} {asked['value']} > {asked['threshold']}: {run['metric']}, {self._gate(run)}")
         with doing("it waits for a person"):
-            waiting = self._policy(lambda status: "awaits approval" in (status.get("episode") or {}).get("message", ""))
-        say(f"    {waiting['episode']['message']}")
-        if self._endpoint()["live"] != "1":
+            waiting = until(self.sandbox, lambda status: ready_of(status).get("reason") == "AwaitingApproval", name=NAME)
+        say(f"    {ready_of(waiting)['message']}")
+        if waiting["live"] != "1":
             raise CommandError("a version that nobody approved serves")
         with doing("approved and rolled out"):
             approve(self.sandbox, NAME)
