@@ -26,6 +26,8 @@ def test_the_loop_closes(tmp_path: Path) -> None:
         good, *bad, better = loop.losses
         assert better < good < THRESHOLD < min(bad)
         assert len(bad) == 3
+        loop.picture(tmp_path / "fees.png")
+        assert (tmp_path / "fees.png").read_bytes().startswith(b"\x89PNG")
         status = sandbox.get("monitorpolicy", "fees")["status"]
         assert condition(status, "Breached")["status"] == "False"
         assert status["retrains"] == "1/3"

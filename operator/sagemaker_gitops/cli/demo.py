@@ -46,13 +46,13 @@ def run(options: argparse.Namespace) -> int:
         _show(sandbox, first, ledger, options.output)
         say("3. The same again, in every way that clusters know: nothing new may be created")
         created = _repeat(sandbox, ledger)
-        say("4. A new hyperparameter: one training, and no second preparation of the data")
-        created |= _edit(sandbox, ledger)
         loop = Loop(sandbox, ledger)
-        say("5. A forecast: trained, approved, served, watched by a MonitorPolicy; then the world changes its pace")
+        say("4. A forecast: trained, approved, served, watched by a MonitorPolicy; then the world changes its pace")
         loop.serve()
         with loop.drifting():
-            say("6. Meanwhile both models behind one endpoint: approval, split, and shares that cost nothing to change")
+            say("5. Meanwhile a new hyperparameter of the digits: one training, and no second preparation of the data")
+            created |= _edit(sandbox, ledger)
+            say("6. Both models behind one endpoint: approval, split, and shares that cost nothing to change")
             served = serve(sandbox, ledger)
             say("7. A canary that an alarm stops, then one that goes through; a client asks all the while")
             served |= roll_out(sandbox, lambda trees: _retrain(sandbox, trees))
@@ -60,6 +60,10 @@ def run(options: argparse.Namespace) -> int:
         loop.retrain()
         say("  What the loop created at AWS:")
         watched = {"losses": loop.losses, "created": loop.created()}
+        picture = sandbox.folder / "fees.png"
+        loop.picture(picture)
+        if options.folder:
+            say(f"    threshold, loss and retrain as a picture: {picture}")
         table = sandbox.kubectl("get", "tr,mep,mp", "-n", NAMESPACE).rstrip()
     shown = {
         "metric": first["status"]["metric"],
@@ -161,7 +165,7 @@ def _expect(sandbox: Sandbox, ledger: Ledger, what: str, work: Callable[[], obje
     before = ledger.position()
     work()
     _follow(sandbox, tell=False)
-    created = ledger.created(before)
+    created = ledger.created(before, NAME)
     shown = ", ".join(f"{count} {operation}" for operation, count in sorted(created.items())) or "0 created"
     say(f"    {what:<38} {shown}")
     if created != wanted:

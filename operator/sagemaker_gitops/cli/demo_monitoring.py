@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from sagemaker_gitops.cli.demo_endpoint import approve, ready_of, until
@@ -30,6 +31,8 @@ HELD_OUT, DRIFTED, AFTER = REAL - LAST, REAL + 22, WHOLE - LAST  # where the fir
 THRESHOLD, RATE = 0.35, 0.5  # of the sample's alarm
 PERIOD = 61.0  # an alarm counts the worst of a period once; the shortest one is a minute
 CAPTURE_SECONDS = 60.0
+METRICS = "SageMakerGitOps"
+COLORS = {"/threshold": "#1f77b4", "/mean_weighted_quantile_loss": "#ff7f0e", "/retrain": "#2ca02c"}
 # The sample checks hourly; here an hour is a minute, and a person asks.
 QUICK = {"spec": {"schedule": None, "window": "1m"}}
 CREATED: Final = Counter(
@@ -125,6 +128,24 @@ class Loop:
         if created != CREATED:
             raise CommandError(f"the loop created {dict(created)}, {dict(CREATED)} is what it takes")
         return created
+
+    def picture(self, file: Path) -> None:
+        """What CloudWatch was told, as a PNG: threshold blue, loss orange, retrains green."""
+        cloudwatch = client(self.sandbox.aws_url, "cloudwatch")
+        told = cloudwatch.list_metrics(Namespace=METRICS)["Metrics"]
+        lines = [
+            [
+                METRICS,
+                item["MetricName"],
+                *(word for pair in item["Dimensions"] for word in (pair["Name"], pair["Value"])),
+                {"color": color},
+            ]
+            for ending, color in COLORS.items()
+            for item in told
+            if item["MetricName"].endswith(ending) and (ending != "/threshold" or len(item["Dimensions"]) == 1)
+        ]
+        widget = {"metrics": lines, "period": 60, "stat": "Maximum", "start": "-PT15M", "title": "fees", "width": 900, "height": 400}
+        file.write_bytes(cloudwatch.get_metric_widget_image(MetricWidget=json.dumps(widget))["MetricWidgetImage"])
 
     def ask(self, first: int) -> None:
         """FORECASTS requests from the origin `first` on, as an application makes them, what truly followed, and both as captured."""
