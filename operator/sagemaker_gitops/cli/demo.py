@@ -1,4 +1,4 @@
-"""`demo`: from an empty machine to a trained, gated and registered model, then proof that nothing is ever done twice."""
+"""`demo`: from an empty machine to a trained, gated and registered model, proof that nothing is ever done twice, and the whole loop."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_gitops.cli.demo_endpoint import serve
+from sagemaker_gitops.cli.demo_monitoring import Loop
 from sagemaker_gitops.cli.demo_rollout import roll_out
 from sagemaker_gitops.cli.errors import CommandError
 from sagemaker_gitops.cli.ledger import Ledger
@@ -45,16 +46,34 @@ def run(options: argparse.Namespace) -> int:
         _show(sandbox, first, ledger, options.output)
         say("3. The same again, in every way that clusters know: nothing new may be created")
         created = _repeat(sandbox, ledger)
-        say("4. A new hyperparameter: one training, and no second preparation of the data")
-        created |= _edit(sandbox, ledger)
-        say("5. Both models behind one endpoint: approval, split, and shares that cost nothing to change")
-        served = serve(sandbox, ledger)
-        say("6. A canary that an alarm stops, then one that goes through; a client asks all the while")
-        served |= roll_out(sandbox, lambda trees: _retrain(sandbox, trees))
-        table = sandbox.kubectl("get", "tr,mep", "-n", NAMESPACE).rstrip()
-    shown = {"metric": first["status"]["metric"], "model": first["status"]["model"], "created": created, "served": served}
+        loop = Loop(sandbox, ledger)
+        say("4. A forecast: trained, approved, served, watched by a MonitorPolicy; then the world changes its pace")
+        loop.serve()
+        with loop.drifting():
+            say("5. Meanwhile a new hyperparameter of the digits: one training, and no second preparation of the data")
+            created |= _edit(sandbox, ledger)
+            say("6. Both models behind one endpoint: approval, split, and shares that cost nothing to change")
+            served = serve(sandbox, ledger)
+            say("7. A canary that an alarm stops, then one that goes through; a client asks all the while")
+            served |= roll_out(sandbox, lambda trees: _retrain(sandbox, trees))
+        say("8. Three breaches in a row: one retrain, a better model, a person's approval, a check that passes")
+        loop.retrain()
+        say("  What the loop created at AWS:")
+        watched = {"losses": loop.losses, "created": loop.created()}
+        picture = sandbox.folder / "fees.png"
+        loop.picture(picture)
+        if options.folder:
+            say(f"    threshold, loss and retrain as a picture: {picture}")
+        table = sandbox.kubectl("get", "tr,mep,mp", "-n", NAMESPACE).rstrip()
+    shown = {
+        "metric": first["status"]["metric"],
+        "model": first["status"]["model"],
+        "created": created,
+        "served": served,
+        "watched": watched,
+    }
     show(options.output, shown, table)
-    say("\nAll of it held. To go on: `make sandbox` keeps one running; manifests/samples/digits is what was applied.")
+    say("\nAll of it held. To go on: `make sandbox` keeps one running; manifests/samples has what was applied.")
     return 0
 
 
@@ -146,7 +165,7 @@ def _expect(sandbox: Sandbox, ledger: Ledger, what: str, work: Callable[[], obje
     before = ledger.position()
     work()
     _follow(sandbox, tell=False)
-    created = ledger.created(before)
+    created = ledger.created(before, NAME)
     shown = ", ".join(f"{count} {operation}" for operation, count in sorted(created.items())) or "0 created"
     say(f"    {what:<38} {shown}")
     if created != wanted:

@@ -39,7 +39,7 @@ def serve(sandbox: Sandbox, ledger: Ledger) -> dict[str, Any]:
     """Apply, approve, ask, shift the shares, ask again. CommandError when anything is not as promised."""
     with doing("kubectl apply -k manifests/samples/digits-endpoint"):
         sandbox.kubectl("apply", "-k", str(SAMPLE))
-        until(sandbox, lambda status: _ready(status).get("reason") == "AwaitingApproval")
+        until(sandbox, lambda status: ready_of(status).get("reason") == "AwaitingApproval")
     say(f"    {ready(sandbox).get('message')}")
     with doing("both versions approved in the registry"):
         approve(sandbox)
@@ -55,7 +55,7 @@ def serve(sandbox: Sandbox, ledger: Ledger) -> dict[str, Any]:
         until(sandbox, lambda status: {item.get("liveWeight") for item in status.get("variants", ())} == {"0.5"})
     after = _ask(sandbox, images)
     say(f"    50 : 50 - {after}")
-    created = ledger.created(position)
+    created = ledger.created(position, NAME)
     if created:
         raise CommandError(f"a change of weights created {dict(created)}")
     for answers in (before, after):
@@ -88,10 +88,10 @@ def _ask(sandbox: Sandbox, images: list[tuple[int, str]]) -> Answers:
     return Answers(right / len(images), split)
 
 
-def approve(sandbox: Sandbox) -> None:
+def approve(sandbox: Sandbox, group: str = GROUP) -> None:
     """What somebody with the right to do so does in the registry; the operator never approves for anybody."""
     sagemaker = client(sandbox.aws_url, "sagemaker")
-    for package in sagemaker.list_model_packages(ModelPackageGroupName=GROUP)["ModelPackageSummaryList"]:
+    for package in sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]:
         sagemaker.update_model_package(ModelPackageArn=package["ModelPackageArn"], ModelApprovalStatus="Approved")
 
 
@@ -108,20 +108,21 @@ def status_of(sandbox: Sandbox) -> dict[str, Any]:
 
 def ready(sandbox: Sandbox) -> dict[str, Any]:
     """The Ready condition as it is now."""
-    return _ready(status_of(sandbox))
+    return ready_of(status_of(sandbox))
 
 
-def _ready(status: dict[str, Any]) -> dict[str, Any]:
+def ready_of(status: dict[str, Any]) -> dict[str, Any]:
+    """The Ready condition of a status."""
     return next((dict(item) for item in status.get("conditions", ()) if item["type"] == "Ready"), {})
 
 
-def until(sandbox: Sandbox, holds: Callable[[dict[str, Any]], bool]) -> None:
-    """Until the status is about the newest spec and `holds`; CommandError after SECONDS."""
+def until(sandbox: Sandbox, holds: Callable[[dict[str, Any]], bool], kind: str = "modelendpoint", name: str = NAME) -> dict[str, Any]:
+    """The status, once it is about the newest spec and `holds`; CommandError after SECONDS."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
-        found = sandbox.get("modelendpoint", NAME)
-        status = found.get("status", {})
+        found = sandbox.get(kind, name)
+        status: dict[str, Any] = found.get("status", {})
         if status.get("observedGeneration") == found["metadata"]["generation"] and holds(status):
-            return
+            return status
         time.sleep(0.2)
-    raise CommandError(f"the endpoint did not get there within {SECONDS:.0f} s: {ready(sandbox)}")
+    raise CommandError(f"{kind} {name} did not get there within {SECONDS:.0f} s: {ready_of(status) or status}")

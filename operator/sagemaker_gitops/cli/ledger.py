@@ -22,11 +22,12 @@ class Ledger:
         entries = self._get("ledger", {})["entries"]
         return int(entries[-1]["sequence"]) if entries else 0
 
-    def created(self, since: int = 0) -> Counter[str]:
-        """Accepted creating calls of the role, by service:Operation."""
+    def created(self, since: int = 0, name: str | None = None) -> Counter[str]:
+        """Accepted creating calls of the role, by service:Operation; with `name` those for objects of that name."""
         wanted = {"creating": "true", "accepted": "true", "since": str(since)}
         entries = self._get("ledger", wanted)["entries"]
-        return Counter(f"{entry['service']}:{entry['operation']}" for entry in entries if entry["role"] == self.role)
+        mine = [entry for entry in entries if entry["role"] == self.role and name in (None, entry["sessionTags"].get("name"))]
+        return Counter(f"{entry['service']}:{entry['operation']}" for entry in mine)
 
     def calls(self, since: int = 0) -> Counter[str]:
         """Every call of the role, by service:Operation."""
