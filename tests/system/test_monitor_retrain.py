@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 
@@ -85,6 +86,7 @@ def test_a_breach_brings_one_retrain_and_a_better_model_ends_it(policies: Polici
             schedule={"cron": "* * * * *", "timeZone": "Europe/Zurich"},
             window="1m",
             alarms=[ALARM],
+            dashboard=True,
             onBreach={"retrain": {"trainingRunRef": {"name": name}, "cooldown": "10m", "requireNewData": True}},
         )
         breached = policies.until_policy(name, lambda status: bool(status.get("retrain")), 240)
@@ -109,7 +111,14 @@ def test_a_breach_brings_one_retrain_and_a_better_model_ends_it(policies: Polici
     assert {"Name": "ModelVersion", "Value": f"{name}/2"} in alarm["Dimensions"]
     metrics = {item["MetricName"] for item in cloudwatch.list_metrics(Namespace="SageMakerGitOps")["Metrics"]}
     assert metrics == {"loss/wql", "high/threshold", "high/retrain"}
+    (shown,) = cloudwatch.list_dashboards(DashboardNamePrefix=f"team-a-{name}-monitor-")["DashboardEntries"]
+    lines = json.loads(cloudwatch.get_dashboard(DashboardName=shown["DashboardName"])["DashboardBody"])["widgets"][0]["properties"][
+        "metrics"
+    ]
+    assert {line[-1]["label"] for line in lines} >= {"threshold", f"wql of {name}/1", f"wql of {name}/2", f"retrain for {name}/1"}
+    assert stack.aws.picture(shown["DashboardName"]).startswith(b"\x89PNG")
     policies.delete_policy(name)
     assert cloudwatch.describe_alarms(AlarmNamePrefix=f"team-a-{name}-alarm-")["MetricAlarms"] == []
+    assert cloudwatch.list_dashboards(DashboardNamePrefix=f"team-a-{name}-monitor-")["DashboardEntries"] == []
     policies.stack.quiet()
     assert stack.status(name)["model"] == f"{name}/2"

@@ -318,6 +318,12 @@ class MonitorPolicySpec(Model):
             lambda spec: spec.on_breach is None or bool(spec.alarms),
             ".alarms",
         ),
+        Rule(
+            "!has(self.dashboard) || !self.dashboard || has(self.alarms)",
+            "is needed by dashboard: it has one widget for each",
+            lambda spec: not spec.dashboard or bool(spec.alarms),
+            ".alarms",
+        ),
     )
 
     checks = (_unknown_checks,)
@@ -344,6 +350,8 @@ class MonitorPolicySpec(Model):
     """When a number is bad for long enough. Example: [{name: loss-too-high, check: loss, operator: ">", threshold: {initial: 0.24}}]."""
     on_breach: OnBreach | None = None
     """What happens when an alarm goes off. Example: {retrain: {trainingRunRef: {name: fees}}}. Left out: it is told."""
+    dashboard: Flag | None = None
+    """true: a CloudWatch dashboard with the threshold, the number and the retrains of every alarm. Example: true. Left out: none."""
     min_sample_size: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = None
     """Fewest records that a number is computed from; below, it is no value. Example: 20. Left out: 30."""
     resources: Resources | None = None

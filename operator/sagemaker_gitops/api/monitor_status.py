@@ -226,6 +226,8 @@ class MonitorPolicyStatus(Status):
     """The alarms. Example: [{name: loss-too-high, state: OK, threshold: "0.24"}]."""
     cloud_watch_alarms: Digest | None = None
     """Identity of the alarms that CloudWatch was last told. Example: k5tq3vwx2a."""
+    dashboard: Digest | None = None
+    """Identity of the dashboard that CloudWatch was last told. Example: k5tq3vwx2a."""
     episode: Episode | None = None
     """Present from a breach until the first good check of a newer model. Example: {id: k5tq3vwx2a, alarm: loss-too-high}."""
     last_episode: Word | None = None

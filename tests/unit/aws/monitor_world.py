@@ -87,6 +87,7 @@ class MemoryAws:
     trained: dict[str, tuple[datetime, dict[str, str]]] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
     alarms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    dashboards: dict[str, dict[str, Any]] = field(default_factory=dict)
     approval: str = "Approved"
     raw: str = "v1"
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -151,6 +152,19 @@ class MemoryAws:
     def _DeleteAlarms(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         for name in given["AlarmNames"]:
             del self.alarms[name]
+        return {}
+
+    def _PutDashboard(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self.dashboards[given["DashboardName"]] = json.loads(given["DashboardBody"])
+        return {"DashboardValidationMessages": []}
+
+    def _ListDashboards(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        found = [name for name in self.dashboards if name.startswith(given["DashboardNamePrefix"])]
+        return {"DashboardEntries": [{"DashboardName": name} for name in found]}
+
+    def _DeleteDashboards(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        for name in given["DashboardNames"]:
+            del self.dashboards[name]
         return {}
 
     def _DescribeAlarms(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802

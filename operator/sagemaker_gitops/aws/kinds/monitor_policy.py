@@ -32,6 +32,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.alarms import delete_alarm
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm
 from sagemaker_gitops.core.kinds.monitor_policy.checks import absent_scripts
 from sagemaker_gitops.core.kinds.monitor_policy.cloudwatch import out_of_line
+from sagemaker_gitops.core.kinds.monitor_policy.dashboard import dashboard_name, delete_dashboard
 from sagemaker_gitops.core.kinds.monitor_policy.effective import findings_of
 from sagemaker_gitops.core.kinds.monitor_policy.facts import (
     Due,
@@ -62,7 +63,7 @@ from sagemaker_gitops.core.tenancy import Binding, Bound
 
 REPORT_LIMIT = 4 * 1024 * 1024  # bytes
 CREATE, STOP = "CreateProcessingJob", "StopProcessingJob"
-GONE_IS_DONE = (STOP, "DeleteAlarms")
+GONE_IS_DONE = (STOP, "DeleteAlarms", "DeleteDashboards")
 REFUSALS = (Category.BLOCKED, Category.TERMINAL)
 
 
@@ -104,9 +105,11 @@ class MonitorPolicyKind:
         if isinstance(resource, Deleting):
             lost = "effective" not in snapshot.status
             made = plan_deletion(snapshot, resource.policy, facts.leftovers, self.settings, now, lost=lost)
-            if facts.alarms:
+            shown = (delete_dashboard(name) for name in facts.dashboards)
+            gone = (*map(delete_alarm, sorted(facts.alarms or ())), *shown)
+            if gone:
                 waits = made.requeue if isinstance(made.requeue, After) else After(self.settings.absence_interval)
-                made = replace(made, actions=(*made.actions, *map(delete_alarm, sorted(facts.alarms))), requeue=waits, finalizer=True)
+                made = replace(made, actions=(*made.actions, *gone), requeue=waits, finalizer=True)
         else:
             made = plan(self._pass(snapshot, resource, facts, now))
         self._remember(snapshot.key, made)
@@ -307,7 +310,16 @@ class MonitorPolicyKind:
             found[name] = Leftover(type_, (await self._fact(scope, owner, name))[0], moment(running.get("attemptedAt")))
         found |= await find_running_of(type_, self.aws, scope, self.settings.install, owner, found)
         told = "effective" in snapshot.status and not snapshot.status.get("cloudWatchAlarms")
-        return PolicyFacts(bound, leftovers=found, alarms={} if told else await self._alarms(scope, owner))
+        alarms = {} if told else await self._alarms(scope, owner)
+        return PolicyFacts(bound, leftovers=found, alarms=alarms, dashboards=await self._dashboards(scope, snapshot))
+
+    async def _dashboards(self, scope: Scope, snapshot: Snapshot) -> tuple[str, ...]:
+        """The policy's dashboard, if it has been asked for and is still there."""
+        if not (snapshot.status.get("dashboard") or snapshot.spec.get("dashboard")):
+            return ()
+        name = dashboard_name(self.settings.install, snapshot.key)
+        answer = await self.aws.call(scope, "cloudwatch", "ListDashboards", {"DashboardNamePrefix": name})
+        return tuple(item["DashboardName"] for item in answer.get("DashboardEntries", ()) if item["DashboardName"] == name)
 
 
 def _dated(due: Due, tags: Mapping[str, str]) -> Due:

@@ -164,3 +164,4 @@ class PolicyFacts:
     retrains: RetrainSight | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     alarms: Mapping[str, LiveAlarm] | None = None
+    dashboards: tuple[str, ...] = ()

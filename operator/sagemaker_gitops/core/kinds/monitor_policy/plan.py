@@ -10,10 +10,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, assert_never
 
+from sagemaker_gitops.core.actions import Action
 from sagemaker_gitops.core.conditions import bounded, reconciling, stalled, suspended, timestamp
 from sagemaker_gitops.core.kinds.monitor_policy.alarms import judged
 from sagemaker_gitops.core.kinds.monitor_policy.checks import CHECKS
 from sagemaker_gitops.core.kinds.monitor_policy.cloudwatch import in_line
+from sagemaker_gitops.core.kinds.monitor_policy.dashboard import dashboard
 from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, NotReady, Planned, Unfit, Watched, Window
 from sagemaker_gitops.core.kinds.monitor_policy.outcome import columns, ended, failed, nothing_captured, refused, summary
 from sagemaker_gitops.core.kinds.monitor_policy.publish import put_metric_data
@@ -59,12 +61,15 @@ def plan(here: Pass) -> Plan:
 
 
 def _waiting(here: Pass, fields: Mapping[str, Any]) -> Plan:
-    """No check is due: an open breach is followed up, and CloudWatch's alarms are brought in line."""
+    """No check is due: an open breach is followed up, and CloudWatch's alarms and dashboard are brought in line."""
     episode = pursued(here)
     made = decide(here, episode) if episode is not None else Decision({})
     whole = {**fields, **made.fields}
-    actions, told = in_line(here)
-    whole |= told
+    actions = list[Action]()
+    for bring in (in_line, dashboard):
+        calls, told = bring(here)
+        actions += calls
+        whole |= told
     if here.facts.retrains is not None and episode is not None:
         whole["retrains"] = retrains_cell(here, made.fields.get("episode") or episode)
     phase, conditions = summary(here, whole)
