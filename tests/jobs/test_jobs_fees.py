@@ -197,11 +197,21 @@ def invocation(number: int, minutes: float, encoding: str = "BASE64", horizon: i
 
 @pytest.mark.capability("G7", "G8")
 def test_the_window_is_collected_and_measured(world: World, policy: MonitorPolicySpec) -> None:
-    """Joined by id, point by point; a forecast whose horizon is not whole waits; what is outside the window is left out."""
+    """Joined by id, point by point; a forecast whose horizon is not whole waits; other windows and variants are left out."""
     assert policy.prepare is not None
     assert base64.b64decode(invocation(1, 1.0)["captureData"]["endpointOutput"]["data"])
     world.capture([invocation(1, 1.0), invocation(2, 2.0, "JSON"), invocation(3, 3.0), invocation(4, 61.0), invocation(1, 1.0)])
-    points = [("id-1", 1, 10.0), ("id-1", 2, 10.0), ("id-2", 2, 10.0), ("id-2", 1, 10.0), ("id-2", 1, 14.0), ("id-3", 1, 9.0)]
+    world.capture([invocation(5, 5.0)], variant="green")
+    points = [
+        ("id-5", 1, 99.0),
+        ("id-5", 2, 99.0),
+        ("id-1", 1, 10.0),
+        ("id-1", 2, 10.0),
+        ("id-2", 2, 10.0),
+        ("id-2", 1, 10.0),
+        ("id-2", 1, 14.0),
+        ("id-3", 1, 9.0),
+    ]
     world.put("groundtruth/1.jsonl", [{"eventId": key, "step": step, "value": value} for key, step, value in points])
     world.put(f"source/{policy.prepare.entry_point}", (FEES / policy.prepare.entry_point).read_text())
     world.config |= {

@@ -18,8 +18,11 @@ from typing import Any
 def main() -> None:
     config = json.loads(Path(os.environ["MONITOR_CONFIG"]).read_text("utf-8"))
     actuals = actuals_of(Path(os.environ["MONITOR_GROUND_TRUTH"]), config["groundTruth"]["idField"])
-    capture = lines_below(Path(os.environ["MONITOR_CAPTURE"]))
-    found = {record["eventId"]: record for record in (record_of(line, actuals) for line in capture) if wanted(record, config)}
+    found = {}
+    for folder in sorted(item for item in Path(os.environ["MONITOR_CAPTURE"]).iterdir() if item.is_dir()):
+        if config["target"]["variant"] in (None, folder.name):  # capture is laid out by variant
+            records = (record_of(line, folder.name, actuals) for line in lines_below(folder))
+            found.update({record["eventId"]: record for record in records if wanted(record, config)})
     Path(os.environ["MONITOR_OUTPUT"]).write_text("".join(json.dumps(record) + "\n" for record in found.values()), "utf-8")
     print(f"collected={len(found)}; with_truth={sum(record['groundTruth'] is not None for record in found.values())};")
 
@@ -45,7 +48,7 @@ def actuals_of(folder: Path, id_field: str) -> dict[str, dict[int, float]]:
     return found
 
 
-def record_of(line: dict[str, Any], actuals: dict[str, dict[int, float]]) -> dict[str, Any]:
+def record_of(line: dict[str, Any], variant: str, actuals: dict[str, dict[int, float]]) -> dict[str, Any]:
     """A record of the contract of a check (docs/decisions/0011). What it says of the input is what can drift: level and last value."""
     event, sides = line["eventMetadata"], line["captureData"]
     answer = payload(sides["endpointOutput"])
@@ -57,7 +60,7 @@ def record_of(line: dict[str, Any], actuals: dict[str, dict[int, float]]) -> dic
     return {
         "eventId": event["eventId"],
         "inferenceId": event.get("inferenceId"),
-        "variant": event.get("variantName"),
+        "variant": variant,
         "time": event["inferenceTime"],
         "input": {"level": sum(target) / len(target), "last": target[-1]},
         "output": answer,

@@ -19,6 +19,8 @@ from sagemaker_gitops.cli.progress import doing, say
 from sagemaker_gitops.cli.sandbox import NAMESPACE, Sandbox
 
 ALARM, METRIC_NAMESPACE, METRIC = "digits-complaints", "digits", "Complaints"
+# An alarm over ten seconds sees nothing of a metric that is stored by the minute.
+COMPLAINT = {"MetricName": METRIC, "Value": 1.0, "StorageResolution": 1}
 ROLLOUT = {"type": "Canary", "size": "50%", "waitInterval": "20s", "alarms": [ALARM]}
 FAILED = "failed"
 BETWEEN_REQUESTS, BETWEEN_COMPLAINTS, ALARM_SECONDS = 0.05, 1.0, 90.0
@@ -76,7 +78,7 @@ def _complaining(sandbox: Sandbox) -> Iterator[None]:
     def complain() -> None:
         while not over.wait(BETWEEN_COMPLAINTS):
             if status_of(sandbox).get("phase") == "Updating":
-                cloudwatch.put_metric_data(Namespace=METRIC_NAMESPACE, MetricData=[{"MetricName": METRIC, "Value": 1.0}])
+                cloudwatch.put_metric_data(Namespace=METRIC_NAMESPACE, MetricData=[COMPLAINT])
 
     with _thread(complain, over):
         yield
