@@ -31,7 +31,7 @@ sandbox: .venv/demo ## Keep a sandbox (Kubernetes API server, local AWS, operato
 .PHONY: test
 test: .venv/test ## Every test: unit, scenarios, properties, contracts, simulation, and the system on the real control plane
 	@$(RUN) -m local_cluster build --controller-manager > /dev/null
-	@$(RUN) -m pytest -q -n 2 tests --ignore=tests/system --ignore=tests/gitops
+	@$(RUN) -m pytest -q -n 2 --dist worksteal tests --ignore=tests/system --ignore=tests/gitops
 	@$(RUN) -m pytest -q -n 2 --dist loadfile tests/system
 
 .PHONY: test-gitops
@@ -41,7 +41,7 @@ test-gitops: .venv/test ## A real Argo CD, driven by commits (REST=600: ten minu
 
 .PHONY: unit
 unit: .venv/test ## The quick tests: no control plane, no local AWS, no training (under 60 s)
-	@$(RUN) -m pytest -q -n 2 tests/unit tests/scenarios tests/properties --ignore=tests/unit/local_aws -m "not system"
+	@$(RUN) -m pytest -q -n 2 --dist worksteal tests/unit tests/scenarios tests/properties --ignore=tests/unit/local_aws -m "not system"
 
 .PHONY: lint
 lint: .venv/test ## Format, style, types and layers
