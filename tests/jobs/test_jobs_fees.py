@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import yaml
+from jobs_loading import load
 from monitoring_world import World, captured, moment, side
 
 import backtest
@@ -51,8 +52,6 @@ def policy() -> MonitorPolicySpec:
 @pytest.fixture(scope="module")
 def fees() -> ModuleType:
     """manifests/samples/fees/upload.py."""
-    from conftest import load
-
     return load("manifests/samples/fees/upload.py")
 
 

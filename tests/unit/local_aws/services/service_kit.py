@@ -33,7 +33,7 @@ SEED = {
 _TERMINAL = {"Completed", "Failed", "Stopped", "SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT"}
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
     """Wait for a condition; AssertionError naming `what` at the deadline."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
