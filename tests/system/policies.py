@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,23 @@ class Policies(Endpoints):
             time.sleep(0.1)
 
     def ask_times(self, name: str, times: int = 3) -> None:
-        """Traffic, and the time that its capture takes to arrive."""
-        for _ in range(times):
-            self.ask(name)
-        time.sleep(1.0)
+        """Traffic, until all of it is captured; what is answered before a new model counts is waited out."""
+        found = self.stack.sandbox.kubectl("get", "mp", name, "-n", self.stack.namespace, "-o", "json", "--ignore-not-found")
+        since = (json.loads(found or "{}").get("status") or {}).get("modelSince") or "1970-01-01T00:00:00Z"
+        time.sleep(max(0.0, (datetime.fromisoformat(since) - datetime.now(UTC)).total_seconds()))
+        self.identified(name, [uuid.uuid4().hex for _ in range(times)])
+
+    def identified(self, name: str, events: Sequence[str]) -> None:
+        """One request for each inference id, until all of them are captured."""
+        runtime, s3, endpoint = self.stack.client("sagemaker-runtime"), self.stack.client("s3"), self.status(name)["endpointName"]
+        for event in events:
+            runtime.invoke_endpoint(EndpointName=endpoint, ContentType="text/csv", Body=b"1", InferenceId=event)
+        captured, deadline = b"", time.monotonic() + 60
+        while not all(event.encode() in captured for event in events):
+            assert time.monotonic() < deadline, f"{name}: not captured"
+            time.sleep(0.2)
+            found = s3.list_objects_v2(Bucket="team-a-ml", Prefix=f"artifacts/team-a/{name}/capture/").get("Contents", ())
+            captured = b"".join(s3.get_object(Bucket="team-a-ml", Key=item["Key"])["Body"].read() for item in found)
 
     def check(self, name: str, nonce: str | None = None) -> dict[str, Any]:
         """Ask for a check now; what it found."""

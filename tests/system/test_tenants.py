@@ -149,7 +149,7 @@ def test_network_kms_and_tags_reach_every_request(fenced: Stack) -> None:
 def test_runs_too_many_wait_and_show_their_place(fenced: Stack) -> None:
     """limits.maxConcurrentRuns: the others are Queued with their position, and start as places become free."""
     _bind(fenced, limits={"maxConcurrentRuns": 1, "maxRuntime": "24h"})
-    fenced.run("first", files={"train.py": "import time\ntime.sleep(4)\n" + TRAIN})
+    fenced.run("first", files={"train.py": "import time\ntime.sleep(12)\n" + TRAIN})
     fenced.wait_for_call("first", "CreateTrainingJob")
     for number, name in enumerate(("second", "third"), 1):
         fenced.run(name)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ REAL, WHOLE = 309, 609  # points of the series: as measured, and with what came 
 LAST = HORIZON + STRIDE * (FORECASTS - 1)
 HELD_OUT, DRIFTED, AFTER = REAL - LAST, REAL + 22, WHOLE - LAST  # where the first request of a period stands
 THRESHOLD, RATE = 0.35, 0.5  # of the sample's alarm
-PERIOD = 61.0  # an alarm counts the worst of a period once; the shortest one is a minute
+PERIOD = timedelta(seconds=61)  # an alarm counts the worst of a period once; the shortest one is a minute
 CAPTURE_SECONDS = 60.0
 METRICS = "SageMakerGitOps"
 COLORS = {"/threshold": "#1f77b4", "/mean_weighted_quantile_loss": "#ff7f0e", "/retrain": "#2ca02c"}
@@ -46,6 +47,10 @@ CREATED: Final = Counter(
         "sagemaker:CreateEndpoint": 1,
     }
 )
+
+
+def _wait_until(moment: datetime) -> None:
+    time.sleep(max(0.0, (moment - datetime.now(UTC)).total_seconds()))
 
 
 @dataclass(slots=True)
@@ -81,11 +86,10 @@ class Loop:
         def drift() -> None:
             try:
                 for number in range(3):
-                    began = time.monotonic()
+                    if found:
+                        _wait_until(datetime.fromisoformat(found[-1]["lastCheck"]["moment"]) + PERIOD)
                     self.ask(DRIFTED + number)
                     found.append(self.check())
-                    if number < 2:
-                        time.sleep(max(0.0, PERIOD - (time.monotonic() - began)))
             except Exception as error:  # told where the thread is joined
                 failed.append(error)
 
