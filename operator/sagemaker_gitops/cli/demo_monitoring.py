@@ -232,6 +232,7 @@ class Loop:
             objects = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", ())
             text = b"".join(s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in objects)
             if all(f'"{event}"'.encode() in text for event in events):
+                time.sleep(1.0)  # inferenceTime is in whole seconds, and a window ends before its last one
                 return
             time.sleep(0.3)
         raise CommandError(f"the endpoint captured nothing of {events[0]} within {CAPTURE_SECONDS:.0f} s")
