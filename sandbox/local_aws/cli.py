@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Final, NoReturn
 
 from local_aws import images
@@ -68,9 +69,7 @@ def _serve(options: argparse.Namespace) -> NoReturn:
     # Whoever starts this may have a profile or keys of a real account: neither we nor a job may see them.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+    stopped = stop_signal()
     if options.die_with_parent:
         _die_with_parent()
     if options.images:
@@ -82,12 +81,24 @@ def _serve(options: argparse.Namespace) -> NoReturn:
     if options.ready_file:
         _write_atomically(options.ready_file, server.url)
     print(server.url, flush=True)
-    stopped.wait()
+    stopped.get()
     _exit_soon(_STOP_SECONDS)
     server.stop()
     sys.stdout.flush()
     # A server thread may sit in a 20 second SQS poll, and the interpreter would wait for it.
     os._exit(0)
+
+
+def stop_signal() -> SimpleQueue[int]:
+    """Takes the number of each SIGTERM and SIGINT from now on.
+
+    Not a threading.Event: its `set` takes the lock that an interrupted `wait` may hold, and the process would hang.
+    SimpleQueue.put is documented as reentrant.
+    """
+    stop: SimpleQueue[int] = SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: stop.put(number))
+    return stop
 
 
 def _exit_soon(seconds: float) -> None:

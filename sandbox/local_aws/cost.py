@@ -6,7 +6,9 @@ money twice; they are not a bill. Source: the public SageMaker and Glue price pa
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -48,8 +50,17 @@ class CostMeter:
     """Adds up charges; thread safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._charges: list[Charge] = []
+
+    @contextlib.contextmanager
+    def moving(self) -> Iterator[None]:
+        """While what runs becomes a charge, or both are read: nothing is counted twice or not at all.
+
+        Taken before the lock of what runs, never with that held.
+        """
+        with self._lock:
+            yield
 
     def instances(self, kind: str, name: str, instance_type: str, count: int, seconds: float) -> None:
         """Charge `count` instances for billable `seconds`."""

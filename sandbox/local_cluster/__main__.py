@@ -12,9 +12,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from local_cluster.argocd import ArgoCd, ArgoCdError
@@ -88,11 +88,11 @@ def _parser() -> argparse.ArgumentParser:
 def _up(options: argparse.Namespace) -> int:
     if options.detach:
         return _up_detached(options)
-    stop = _on_signal()
+    stop = stop_signal()
     with LocalCluster.start(options.folder, options.controller_manager, options.keep) as cluster:
         _announce(cluster.instance, options.ready_file)
         try:
-            while not stop.wait(HEALTH_INTERVAL):
+            while not _stopped(stop, HEALTH_INTERVAL):
                 if not cluster.has_guard():
                     say("stopped by `down`")
                     return 0
@@ -185,7 +185,7 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _argocd(options: argparse.Namespace) -> int:
-    stop = _on_signal()
+    stop = stop_signal()
     kubectl = find_binaries().path(Program.KUBECTL)
     with ArgoCd.start(options.argocd_folder, options.folder, kubectl, options.settings) as argocd:
         ready = {"repositories": {name: argocd.repository(name) for name in options.repository}}
@@ -193,7 +193,7 @@ def _argocd(options: argparse.Namespace) -> int:
         if options.ready_file:
             _write(options.ready_file, ready)
         try:
-            while not stop.wait(HEALTH_INTERVAL):
+            while not _stopped(stop, HEALTH_INTERVAL):
                 argocd.require_running()
         finally:
             if options.ready_file:
@@ -220,12 +220,25 @@ def _write(ready_file: Path, content: Mapping[str, Any]) -> None:
     staging.replace(ready_file)
 
 
-def _on_signal() -> threading.Event:
-    """Set by SIGTERM and Ctrl-C."""
-    stop = threading.Event()
+def stop_signal() -> SimpleQueue[int]:
+    """Takes the number of each SIGTERM and SIGINT from now on.
+
+    Not a threading.Event: its `set` takes the lock that an interrupted `wait` may hold, and the process would hang.
+    SimpleQueue.put is documented as reentrant.
+    """
+    stop: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda number, _: stop.put(number))
     return stop
+
+
+def _stopped(stop: SimpleQueue[int], seconds: float) -> bool:
+    """Whether a signal came within `seconds`."""
+    try:
+        stop.get(timeout=seconds)
+    except Empty:
+        return False
+    return True
 
 
 def _describe(instance: Instance) -> None:

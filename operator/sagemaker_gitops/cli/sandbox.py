@@ -12,10 +12,10 @@ import shlex
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
@@ -238,9 +238,7 @@ def _up(options: argparse.Namespace) -> int:
     state = options.folder / "sandbox.json"
     if _owner(state):
         raise CommandError(f"a sandbox runs in {options.folder} already: `sagemaker-gitops sandbox status`, or choose another --folder")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_signal()
     say("Starting the sandbox")
     with Sandbox(options.folder) as sandbox:
         told = {"pid": os.getpid(), "account": ACCOUNT, "kubectl": sandbox.kubectl_path, "environment": dict(sandbox.environment())}
@@ -248,12 +246,33 @@ def _up(options: argparse.Namespace) -> int:
         _tell(told, options.output)
         _say_how_to_go_on()
         try:
-            while not stop.wait(1.0):
+            while not _stopped(stop, 1.0):
                 for child in sandbox.children.running:
                     child.require_running()
         finally:
             state.unlink(missing_ok=True)
     return 0
+
+
+def stop_signal() -> SimpleQueue[int]:
+    """Takes the number of each SIGTERM and SIGINT from now on.
+
+    Not a threading.Event: its `set` takes the lock that an interrupted `wait` may hold, and the process would hang.
+    SimpleQueue.put is documented as reentrant.
+    """
+    stop: SimpleQueue[int] = SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: stop.put(number))
+    return stop
+
+
+def _stopped(stop: SimpleQueue[int], seconds: float) -> bool:
+    """Whether a signal came within `seconds`."""
+    try:
+        stop.get(timeout=seconds)
+    except Empty:
+        return False
+    return True
 
 
 def _say_how_to_go_on() -> None:

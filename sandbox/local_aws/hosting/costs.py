@@ -19,13 +19,13 @@ class LiveCost:
 
     def report(self) -> dict[str, Any]:
         """As `CostMeter.report`, with one charge per running variant since it was last charged."""
-        report = self._settled.report()
-        running = [
-            _charge(name, instance_type, count, seconds)
-            for endpoint in self._endpoints()
-            for fleet in endpoint.fleets()
-            for name, instance_type, count, seconds in fleet.accrued()
-        ]
+        # Before the meter's lock: an endpoint's own lock may be held by what charges.
+        fleets = [fleet for endpoint in self._endpoints() for fleet in endpoint.fleets()]
+        with self._settled.moving():
+            report = self._settled.report()
+            running = [
+                _charge(name, instance_type, count, seconds) for fleet in fleets for name, instance_type, count, seconds in fleet.accrued()
+            ]
         return {
             "totalUsd": round(report["totalUsd"] + sum(charge.usd for charge in running), 6),
             "unitSeconds": round(report["unitSeconds"] + sum(charge.unit_seconds for charge in running), 3),

@@ -125,13 +125,14 @@ class Fleet:
 
     def _charge(self, variant: Variant) -> None:
         now = self._services.world.clock.time()
-        with self._lock:
-            since = self._paid_until.get(variant.name)
-            if since is None or variant.instance_type is None:
-                return
-            self._paid_until[variant.name] = now
-        name = f"{self._endpoint}/{variant.name}"
-        self._services.cost.instances("endpoint", name, variant.instance_type, variant.current.count, now - since)
+        with self._services.cost.moving():
+            with self._lock:
+                since = self._paid_until.get(variant.name)
+                if since is None or variant.instance_type is None:
+                    return
+                self._paid_until[variant.name] = now
+            name = f"{self._endpoint}/{variant.name}"
+            self._services.cost.instances("endpoint", name, variant.instance_type, variant.current.count, now - since)
 
     def _reserve(self, variant: Variant, count: int) -> None:
         if variant.instance_type is None:

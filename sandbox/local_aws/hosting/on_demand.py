@@ -104,10 +104,11 @@ class OnDemand:
             _log.warning("provisioned containers of %s do not start: %s", self._name, error.reason)
 
     def _charge(self) -> None:
-        with self._lock:
-            seconds, self._unpaid = self._unpaid, 0.0
-        if seconds:
-            self._services.cost.instances("endpoint", self._name, self._unit(), 1, seconds)
+        with self._services.cost.moving():
+            with self._lock:
+                seconds, self._unpaid = self._unpaid, 0.0
+            if seconds:
+                self._services.cost.instances("endpoint", self._name, self._unit(), 1, seconds)
 
     def _look_in(self, seconds: float) -> None:
         """With the lock held: one timer for all requests, since most of them are followed by another."""

@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 from hosting_kit import NAMED, HostingKit, only_variant
 from service_kit import until
 
+from local_aws.cost import CostMeter
+
 CONFIG = {"MemorySizeInMB": 2048, "MaxConcurrency": 2}
 # The process writes its id when it loads the model; a request waits for the file `gate`.
 TOLD = """
@@ -132,6 +134,26 @@ def test_requests_are_paid_for_not_hours(kit: HostingKit) -> None:
     fall_asleep(kit)
     until(lambda: len(charged()) == 1, "the settled charge")
     assert charged()[0]["usd"] == pytest.approx(charged()[0]["unit_seconds"] * 2 * 0.00002)
+
+
+def test_a_report_never_loses_what_is_just_being_settled(kit: HostingKit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests' time is in the report once, also while a variant goes to sleep."""
+    name = kit.serving(serverless(kit))
+    kit.invoke(name)
+    reports: list[dict[str, Any]] = []
+    reader = threading.Thread(target=lambda: reports.append(kit.world.cost.report()))
+    charge = CostMeter.instances
+
+    def read_meanwhile(meter: CostMeter, *arguments: Any) -> None:
+        if not reader.ident:
+            reader.start()
+            reader.join(0.5)
+        charge(meter, *arguments)
+
+    monkeypatch.setattr(CostMeter, "instances", read_meanwhile)
+    fall_asleep(kit)
+    until(lambda: bool(reports), "the report")
+    assert len([each for each in reports[0]["charges"] if each["name"].startswith(name) and each["unit_seconds"] > 0]) == 1
 
 
 def test_a_model_that_does_not_start_fails_the_creation(kit: HostingKit) -> None:
