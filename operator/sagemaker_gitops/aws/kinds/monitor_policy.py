@@ -28,11 +28,11 @@ from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.core import conditions, naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome, UploadSource
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
-from sagemaker_gitops.core.kinds.model_endpoint.alarms import delete_alarm
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm
 from sagemaker_gitops.core.kinds.monitor_policy.checks import absent_scripts
 from sagemaker_gitops.core.kinds.monitor_policy.cloudwatch import out_of_line
-from sagemaker_gitops.core.kinds.monitor_policy.dashboard import dashboard_name, delete_dashboard
+from sagemaker_gitops.core.kinds.monitor_policy.dashboard import dashboard_name
+from sagemaker_gitops.core.kinds.monitor_policy.deletion import plan_deletion
 from sagemaker_gitops.core.kinds.monitor_policy.effective import findings_of
 from sagemaker_gitops.core.kinds.monitor_policy.facts import (
     Due,
@@ -53,11 +53,10 @@ from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, obstacle, pu
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, Recorded, watched_of
 from sagemaker_gitops.core.kinds.monitor_policy.target import target_of
 from sagemaker_gitops.core.kinds.monitor_policy.windows import due_of
-from sagemaker_gitops.core.kinds.training_run.deletion import plan_deletion
 from sagemaker_gitops.core.kinds.training_run.facts import Absent, Foreign, JobFact, JobType, Leftover, Source, Succeeded
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.kinds.training_run.status import moment
-from sagemaker_gitops.core.plan import After, OnEvent, Plan
+from sagemaker_gitops.core.plan import OnEvent, Plan
 from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.core.tenancy import Binding, Bound
 
@@ -103,13 +102,7 @@ class MonitorPolicyKind:
 
     def plan(self, snapshot: Snapshot, resource: MonitorPolicySpec | Deleting, facts: PolicyFacts, now: datetime) -> Plan:
         if isinstance(resource, Deleting):
-            lost = "effective" not in snapshot.status
-            made = plan_deletion(snapshot, resource.policy, facts.leftovers, self.settings, now, lost=lost)
-            shown = (delete_dashboard(name) for name in facts.dashboards)
-            gone = (*map(delete_alarm, sorted(facts.alarms or ())), *shown)
-            if gone:
-                waits = made.requeue if isinstance(made.requeue, After) else After(self.settings.absence_interval)
-                made = replace(made, actions=(*made.actions, *gone), requeue=waits, finalizer=True)
+            made = plan_deletion(snapshot, resource.policy, facts, self.settings, now)
         else:
             made = plan(self._pass(snapshot, resource, facts, now))
         self._remember(snapshot.key, made)

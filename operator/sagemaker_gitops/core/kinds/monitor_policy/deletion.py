@@ -1,0 +1,28 @@
+"""Deleting a MonitorPolicy: stop the check that runs and take away the alarms and the dashboard, prove that nothing is left, let go.
+
+Reports and metrics are history and stay. What stops a job and how long is waited is as for a TrainingRun.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from sagemaker_gitops.core.kinds.model_endpoint.alarms import delete_alarm
+from sagemaker_gitops.core.kinds.monitor_policy.dashboard import delete_dashboard
+from sagemaker_gitops.core.kinds.monitor_policy.facts import PolicyFacts
+from sagemaker_gitops.core.kinds.training_run.deletion import plan_deletion as plan_jobs_deletion
+from sagemaker_gitops.core.kinds.training_run.settings import Settings
+from sagemaker_gitops.core.plan import After, Plan
+from sagemaker_gitops.core.resource import Snapshot
+
+
+def plan_deletion(snapshot: Snapshot, policy: str | None, facts: PolicyFacts, settings: Settings, now: datetime) -> Plan:
+    """`facts.alarms` and `facts.dashboards` are those that AWS still has and that are ours."""
+    lost = "effective" not in snapshot.status
+    made = plan_jobs_deletion(snapshot, policy, facts.leftovers, settings, now, lost=lost)
+    shown = (*map(delete_alarm, sorted(facts.alarms or ())), *map(delete_dashboard, facts.dashboards))
+    if not shown:
+        return made
+    waits = made.requeue if isinstance(made.requeue, After) else After(settings.absence_interval)
+    return replace(made, actions=(*made.actions, *shown), requeue=waits, finalizer=True)
