@@ -6,6 +6,9 @@ The oracles are never the operator's own log.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 import uuid
 from collections import Counter
@@ -21,6 +24,7 @@ from sagemaker_gitops.cli.sandbox import NAMESPACE, Sandbox
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker-gitops-team-a"
 OPERATOR_USER = "operator"
+AS_OPERATOR = {"AWS_ACCESS_KEY_ID": "LOCALOPERATOR", "SAGEMAKER_GITOPS_INSTALL_ID": "sandbox"}
 ANNOTATION = "sagemaker-gitops.dev"
 SKLEARN = {"name": "sklearn", "version": "1.2-1"}
 # What the operator asks of endpoints that serve, by interval and for ever: other tests of the session leave some.
@@ -156,6 +160,12 @@ class Stack:
     def reran(self, name: str, nonce: str) -> None:
         """Until the rerun that the annotation asks for has succeeded."""
         self.until(name, lambda status: status.get("phase") == "Succeeded" and status.get("lastHandledRerun") == nonce)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What a person of the sandbox types after `sagemaker-gitops`; with the operator's names and credentials, as `plan` needs them."""
+        environment = {**os.environ, **self.sandbox.environment(), **AS_OPERATOR}
+        argv = [sys.executable, "-m", "sagemaker_gitops", *arguments]
+        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
     def created_by(self, work: Callable[[], object]) -> Counter[str]:
         """Accepted creating calls of the tenant's role while `work` ran."""

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -292,11 +289,6 @@ def window_around(open_: bool) -> dict[str, Any]:
     return {"days": ["Mon-Sun"], "from": f"{begin:%H:%M}", "to": f"{end:%H:%M}", "timeZone": "UTC"}
 
 
-def unpark(endpoints: Endpoints, name: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sagemaker_gitops", "unpark", name, "-n", endpoints.stack.namespace]
-    return subprocess.run(command, env={**os.environ, **endpoints.stack.sandbox.environment()}, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.capability("A7", "F14")
 def test_outside_its_window_an_endpoint_is_parked_and_unpark_brings_it_back(endpoints: Endpoints) -> None:
     """aws-controllers-k8s/community#1635: the endpoint goes, config and models stay, and nothing but the endpoint is made again."""
@@ -318,14 +310,14 @@ def test_outside_its_window_an_endpoint_is_parked_and_unpark_brings_it_back(endp
     assert set(later) <= {"ListModelPackages"}  # the watch of approvals: one call a group and interval, whoever serves of it
 
     def wake() -> None:
-        assert unpark(endpoints, "windowed").returncode == 0
+        assert endpoints.stack.command("unpark", "windowed", "-n", endpoints.stack.namespace).returncode == 0
         endpoints.in_service("windowed")
 
     assert endpoints.stack.created_by(wake) == Counter({"sagemaker:CreateEndpoint": 1})
     status = endpoints.status("windowed")
     assert (status["liveConfig"], endpoints.ask("windowed")) == (served["liveConfig"], "5")
     assert status["parking"]["awakeUntil"]
-    assert unpark(endpoints, "windowed").returncode == 1
+    assert endpoints.stack.command("unpark", "windowed", "-n", endpoints.stack.namespace).returncode == 1
     endpoints.apply("windowed", variant("windowed"), deletionPolicy="Delete", activeWindow=window_around(False))
     endpoints.delete("windowed")
 
@@ -349,7 +341,7 @@ def test_an_endpoint_that_nobody_asks_is_parked_and_one_that_is_asked_is_not(end
     endpoints.register("idle", serves(2))
     endpoints.stack.quiet()
     assert endpoints.status("idle")["phase"] == "Parked"
-    assert unpark(endpoints, "idle").returncode == 0
+    assert endpoints.stack.command("unpark", "idle", "-n", endpoints.stack.namespace).returncode == 0
     endpoints.in_service("idle", "2")
 
 
@@ -372,6 +364,6 @@ def test_a_scaled_endpoint_is_deregistered_before_it_is_parked_and_again_scaled_
     calls = endpoints.stack.calls_for("rests")
     assert calls.index("DeregisterScalableTarget") < calls.index("DeleteEndpoint")
     assert targets() == 0
-    assert unpark(endpoints, "rests").returncode == 0
+    assert endpoints.stack.command("unpark", "rests", "-n", endpoints.stack.namespace).returncode == 0
     endpoints.in_service("rests")
     eventually(lambda: targets() == 1, "it was not registered again")

@@ -5,23 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from sagemaker_gitops.cli.annotate import annotate
-from sagemaker_gitops.cli.cluster import connect
-from sagemaker_gitops.cli.errors import USAGE, CommandError
-from sagemaker_gitops.cli.output import add_output, show
+from sagemaker_gitops.cli.annotate import add_object_arguments, annotate, asked_of
+from sagemaker_gitops.cli.output import show
 from sagemaker_gitops.core.conditions import timestamp
-from sagemaker_gitops.core.resource import CHECK_NOW, Key
+from sagemaker_gitops.core.resource import CHECK_NOW
 
 KIND = "MonitorPolicy"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="the MonitorPolicy")
-    parser.add_argument("-n", "--namespace", default="", help="default: the context's")
-    parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
-    add_output(parser)
+add_arguments = partial(add_object_arguments, kind=KIND)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,13 +24,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _ask(options: argparse.Namespace) -> dict[str, Any]:
-    cluster = connect(options.context)
-    try:
-        key = Key(KIND, options.namespace or cluster.namespace, options.name)
-        if await cluster.get(key) is None:
-            raise CommandError(f"there is no MonitorPolicy {key.name} in namespace {key.namespace} (-n names another)", USAGE)
+    async with asked_of(options, KIND) as (cluster, found):
         nonce = timestamp(datetime.now(UTC))
-        await annotate(cluster, key, CHECK_NOW, nonce)
-        return {"object": str(key), "checkNow": nonce}
-    finally:
-        await cluster.session.close()
+        await annotate(cluster, found.key, CHECK_NOW, nonce)
+        return {"object": str(found.key), "checkNow": nonce}

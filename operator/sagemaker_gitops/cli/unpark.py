@@ -5,23 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from sagemaker_gitops.cli.annotate import annotate
-from sagemaker_gitops.cli.cluster import connect
-from sagemaker_gitops.cli.errors import FINDINGS, USAGE, CommandError
-from sagemaker_gitops.cli.output import add_output, show
+from sagemaker_gitops.cli.annotate import add_object_arguments, annotate, asked_of
+from sagemaker_gitops.cli.errors import FINDINGS
+from sagemaker_gitops.cli.output import show
 from sagemaker_gitops.core.conditions import timestamp
-from sagemaker_gitops.core.resource import UNPARK, Key
+from sagemaker_gitops.core.resource import UNPARK
 
 KIND = "ModelEndpoint"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="the ModelEndpoint")
-    parser.add_argument("-n", "--namespace", default="", help="default: the context's")
-    parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
-    add_output(parser)
+add_arguments = partial(add_object_arguments, kind=KIND)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,15 +29,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _ask(options: argparse.Namespace) -> dict[str, Any]:
-    cluster = connect(options.context)
-    try:
-        key = Key(KIND, options.namespace or cluster.namespace, options.name)
-        found = await cluster.get(key)
-        if found is None:
-            raise CommandError(f"there is no ModelEndpoint {key.name} in namespace {key.namespace} (-n names another)", USAGE)
-        parking = found.status.get("parking") or {}
-        if "since" in parking:
-            await annotate(cluster, key, UNPARK, timestamp(datetime.now(UTC)))
-        return {"object": str(key), "phase": found.status.get("phase", ""), "requested": "since" in parking}
-    finally:
-        await cluster.session.close()
+    async with asked_of(options, KIND) as (cluster, found):
+        parked = "since" in (found.status.get("parking") or {})
+        if parked:
+            await annotate(cluster, found.key, UNPARK, timestamp(datetime.now(UTC)))
+        return {"object": str(found.key), "phase": found.status.get("phase", ""), "requested": parked}

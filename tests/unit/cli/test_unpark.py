@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sagemaker_gitops.cli import check, unpark
+from sagemaker_gitops.cli import annotate, check, unpark
 from sagemaker_gitops.cli.main import main
 from sagemaker_gitops.core.resource import Key, Snapshot
 
@@ -33,17 +33,17 @@ class _Cluster:
 def annotated(monkeypatch: pytest.MonkeyPatch) -> list[Key]:
     found: list[Key] = []
 
-    async def annotate(cluster: Any, key: Key, annotation: str, value: str) -> None:
+    async def note(cluster: Any, key: Key, annotation: str, value: str) -> None:
         found.append(key)
         assert (annotation.partition("/")[2], value[-1]) == ("unpark-requested-at" if key.kind == "ModelEndpoint" else "check-now", "Z")
 
     for command in (unpark, check):
-        monkeypatch.setattr(command, "annotate", annotate)
+        monkeypatch.setattr(command, "annotate", note)
     return found
 
 
 def _unpark(monkeypatch: pytest.MonkeyPatch, status: dict[str, Any] | None, *arguments: str) -> int:
-    monkeypatch.setattr(unpark, "connect", lambda context: _Cluster(status))
+    monkeypatch.setattr(annotate, "connect", lambda context: _Cluster(status))
     return main(["unpark", "digits", *arguments])
 
 
@@ -77,6 +77,6 @@ def test_a_check_is_asked_of_a_policy_that_is_there(
     monkeypatch: pytest.MonkeyPatch, annotated: list[Key], status: dict[str, Any] | None, code: int
 ) -> None:
     """Whatever its phase: what a check means then is the operator's to say."""
-    monkeypatch.setattr(check, "connect", lambda context: _Cluster(status))
+    monkeypatch.setattr(annotate, "connect", lambda context: _Cluster(status))
     assert main(["check", "fees", "-n", "team-b"]) == code
     assert annotated == ([Key("MonitorPolicy", "team-b", "fees")] if code == 0 else [])
