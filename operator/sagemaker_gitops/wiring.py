@@ -1,4 +1,4 @@
-"""Which AWS adapters serve which kinds: the registry of the running operator. A new kind adds its line in `wire`.
+"""Which AWS adapters serve which kinds: the registry of the running operator. A new kind adds its line in `Kinds`, `kinds_of` and `wire`.
 
 Knows AWS and the runtime, not kopf; the command line hands it to the shell.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from sagemaker_gitops.aws.kinds.bindings import binding_of, tenant_of
 from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.aws.kinds.monitor_code import job_code
 from sagemaker_gitops.aws.kinds.monitor_policy import MonitorPolicyKind
-from sagemaker_gitops.aws.kinds.references import ConfigMap
+from sagemaker_gitops.aws.kinds.references import ConfigMap, References
 from sagemaker_gitops.aws.kinds.slots import Slots
 from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind, scope_of
 from sagemaker_gitops.aws.limits import START_RATES, UNLIMITED, Limits
@@ -31,6 +32,7 @@ from sagemaker_gitops.core.kinds.training_run.status import recorded_active
 from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.core.tenancy import Bound
 from sagemaker_gitops.runtime.assembly import Context, Wiring
+from sagemaker_gitops.runtime.ports import Kind
 from sagemaker_gitops.runtime.queue import Priority
 from sagemaker_gitops.runtime.reconciler import Enqueue
 from sagemaker_gitops.runtime.store import Store, any_of
@@ -132,17 +134,37 @@ def monitor_policy_references(snapshot: Snapshot) -> set[Key]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Every kind that something is done for at AWS; a new one adds its line here and in `kinds_of`."""
+
+    runs: TrainingRunKind
+    endpoints: ModelEndpointKind
+    policies: MonitorPolicyKind
+
+    def by_name(self) -> dict[str, Kind]:
+        return {self.runs.name: self.runs, self.endpoints.name: self.endpoints, self.policies.name: self.policies}
+
+
+def kinds_of(aws: Clients, references: References, settings: Settings) -> Kinds:
+    """The kinds of the operator, and of the commands that look with its eyes."""
+    plan_settings = PlanSettings(
+        settings.install_id, settings.absence_interval, settings.glue_quarantine, settings.create_quarantine, settings.prices
+    )
+    return Kinds(
+        TrainingRunKind(aws, references, plan_settings, Slots(references.enqueue, references.exists)),
+        ModelEndpointKind(aws, references, plan_settings),
+        MonitorPolicyKind(aws, references, plan_settings, job_code(settings.monitoring_code)),
+    )
+
+
 def wire(context: Context) -> Wiring:
     """Every kind with its adapters, and the two ways in which AWS wakes them."""
     settings = context.settings
     clients = clients_of(settings, context)
     references = StoreReferences(context)
-    plan_settings = PlanSettings(
-        settings.install_id, settings.absence_interval, settings.glue_quarantine, settings.create_quarantine, settings.prices
-    )
-    kind = TrainingRunKind(clients, references, plan_settings, Slots(references.enqueue, references.exists))
-    endpoints = ModelEndpointKind(clients, references, plan_settings)
-    policies = MonitorPolicyKind(clients, references, plan_settings, job_code(settings.monitoring_code))
+    kinds = kinds_of(clients, references, settings)
+    kind, endpoints, policies = kinds.runs, kinds.endpoints, kinds.policies
 
     def owners_of(aws_name: str) -> set[Key]:
         run = kind.owner_of(aws_name)
@@ -164,7 +186,7 @@ def wire(context: Context) -> Wiring:
         clients.close()
 
     return Wiring(
-        kinds={kind.name: kind, endpoints.name: endpoints, policies.name: policies},
+        kinds=kinds.by_name(),
         references={
             kind.name: training_run_references,
             endpoints.name: model_endpoint_references,

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 from local_cluster.audit import read_audit_log
 from sagemaker_gitops.cli.kubectl_yaml import documents
 from tests.system.stack import OPERATOR_USER, Stack
 from tests.unit.cli.test_kubectl_yaml import READINGS
-
-
-def _command(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        **stack.sandbox.environment(),
-        "AWS_ACCESS_KEY_ID": "LOCALOPERATOR",
-        "SAGEMAKER_GITOPS_INSTALL_ID": "sandbox",
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "sagemaker_gitops", *arguments], env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
 
 
 def test_plan_tells_what_an_edit_would_call_and_calls_nothing(stack: Stack, tmp_path: Path) -> None:
@@ -33,12 +19,12 @@ def test_plan_tells_what_an_edit_would_call_and_calls_nothing(stack: Stack, tmp_
     path = tmp_path / "run.json"
     path.write_text(json.dumps(manifest))
     planned: list[subprocess.CompletedProcess[str]] = []
-    created = stack.created_by(lambda: planned.append(_command(stack, "plan", str(path))))
+    created = stack.created_by(lambda: planned.append(stack.command("plan", str(path))))
     assert "would call nothing" in planned[0].stdout, planned[0].stderr
     manifest["spec"]["train"]["hyperparameters"] = {"depth": 3}
     path.write_text(json.dumps(manifest))
     writes = len(stack.operator_writes("planned"))
-    created += stack.created_by(lambda: planned.append(_command(stack, "plan", str(path))))
+    created += stack.created_by(lambda: planned.append(stack.command("plan", str(path))))
     assert "would call sagemaker:CreateTrainingJob" in planned[1].stdout, planned[1].stderr
     assert "train     would run" in planned[1].stdout
     assert "+    depth: 3" in planned[1].stdout
@@ -53,7 +39,7 @@ def test_plan_of_something_that_aws_already_has_reuses_it(stack: Stack, tmp_path
     stack.delete("reused")
     path = tmp_path / "run.json"
     path.write_text(json.dumps(manifest))
-    done = _command(stack, "plan", "-o", "json", str(path))
+    done = stack.command("plan", "-o", "json", str(path))
     planned = json.loads(done.stdout)[0]
     assert planned["calls"] == []
     assert planned["steps"][0]["state"] == "Succeeded"
@@ -64,20 +50,20 @@ def test_logs_prints_what_the_script_wrote(stack: Stack) -> None:
     """The step's log, from CloudWatch Logs."""
     stack.run("logged", files={"train.py": "print('a line of the script')\n"})
     stack.ended("logged")
-    done = _command(stack, "logs", "-f", "logged", "-n", "team-a")
+    done = stack.command("logs", "-f", "logged", "-n", "team-a")
     assert "a line of the script" in done.stdout, done.stderr
-    assert _command(stack, "logs", "absent", "-n", "team-a").stderr.startswith("error: there is no TrainingRun absent")
+    assert stack.command("logs", "absent", "-n", "team-a").stderr.startswith("error: there is no TrainingRun absent")
 
 
 def test_logs_as_json_is_one_object_a_line(stack: Stack) -> None:
     """For programs, also while the log still grows."""
     stack.run("logged-json", files={"train.py": "print('first')\nprint('second')\n"})
     stack.ended("logged-json")
-    done = _command(stack, "logs", "logged-json", "-n", "team-a", "--step", "train", "-o", "json")
+    done = stack.command("logs", "logged-json", "-n", "team-a", "--step", "train", "-o", "json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [item["line"] for item in lines if item["line"] in ("first", "second")] == ["first", "second"]
     assert {item["step"] for item in lines} == {"train"}
-    assert "steps with one: train" in _command(stack, "logs", "logged-json", "-n", "team-a", "--step", "prepare").stderr
+    assert "steps with one: train" in stack.command("logs", "logged-json", "-n", "team-a", "--step", "prepare").stderr
 
 
 def test_no_command_that_looks_writes_to_the_cluster(stack: Stack, tmp_path: Path) -> None:
@@ -86,7 +72,7 @@ def test_no_command_that_looks_writes_to_the_cluster(stack: Stack, tmp_path: Pat
     stack.ended("unwritten")
     path = tmp_path / "run.json"
     path.write_text(json.dumps({**manifest, "metadata": {"name": "not-there", "namespace": "team-a"}}))
-    created = stack.created_by(lambda: _command(stack, "plan", str(path)))
+    created = stack.created_by(lambda: stack.command("plan", str(path)))
     audit = read_audit_log(stack.sandbox.kubeconfig.parent / "audit.log")
     assert not created
     assert not [event for event in audit if event.name == "not-there" and event.is_write]

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from os import environ
 from pathlib import Path
 
 from tests.system.endpoints import Endpoints, pinned, serves
 from tests.system.stack import Stack
 from tests.system.test_champion import Challenge
 
-# plan asks as the operator does: by its names, with its credentials.
-AS_OPERATOR = {"AWS_ACCESS_KEY_ID": "LOCALOPERATOR", "SAGEMAKER_GITOPS_INSTALL_ID": "sandbox"}
 FILE = """\
 apiVersion: sagemaker-gitops.dev/v1alpha1
 kind: ModelEndpoint
@@ -24,16 +19,9 @@ spec:
 """
 
 
-def _command(stack: Stack, *arguments: str) -> str:
-    """What a person of the sandbox types; its stdout."""
-    done = subprocess.run(
-        [sys.executable, "-m", "sagemaker_gitops", *arguments],
-        env={**environ, **stack.sandbox.environment(), **AS_OPERATOR},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def _told(stack: Stack, *arguments: str) -> str:
+    """The stdout of a command that succeeds."""
+    done = stack.command(*arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -49,12 +37,12 @@ def test_from_a_run_to_the_pin_of_the_next_version(stack: Stack, tmp_path: Path)
     assert run.run(0.9)[0]["model"] == "typed/2"
     writes = len(stack.operator_writes("typed"))
 
-    newer, older = json.loads(_command(stack, "compare", "typed", "-n", stack.namespace, "-o", "json"))
+    newer, older = json.loads(_told(stack, "compare", "typed", "-n", stack.namespace, "-o", "json"))
     assert (newer["model"], newer["parameters"], newer["championModel"]) == ("typed/2", {"accuracy": "0.9"}, "typed/1")
     assert (older["model"], older["parameters"]) == ("typed/1", {"accuracy": "0.8"})
     assert newer["inputs"] == older["inputs"]
 
-    assert "+    - {name: all, model: {package: {group: typed, version: 2}}} # the pin" in _command(
+    assert "+    - {name: all, model: {package: {group: typed, version: 2}}} # the pin" in _told(
         stack, "promote", "typed", "-n", stack.namespace, "--file", str(path)
     )
     assert path.read_text() == FILE.replace("version: 1", "version: 2")
@@ -62,12 +50,12 @@ def test_from_a_run_to_the_pin_of_the_next_version(stack: Stack, tmp_path: Path)
 
     stack.sandbox.kubectl("apply", "-n", stack.namespace, "-f", str(path))
     run.endpoints.in_service("typed", "2")
-    answer = json.loads(_command(stack, "invoke", "typed", "-n", stack.namespace, "--variant", "all", "--data", "1", "-o", "json"))
+    answer = json.loads(_told(stack, "invoke", "typed", "-n", stack.namespace, "--variant", "all", "--data", "1", "-o", "json"))
     assert (answer["variant"], answer["body"].strip()) == ("all", "0.9")
 
     live = tmp_path / "live.json"
     live.write_text(stack.sandbox.kubectl("get", "tr,mep", "typed", "-n", stack.namespace, "-o", "json"))
-    drawn = _command(stack, "graph", str(live))
+    drawn = _told(stack, "graph", str(live))
     assert "variant all: typed/2, 100%  <- group.team-a.typed" in drawn
     assert "ModelEndpoint typed [InService]" in drawn
 
@@ -81,7 +69,7 @@ def test_plan_tells_what_an_edit_of_an_endpoint_would_call(stack: Stack, tmp_pat
     endpoints.in_service("foreseen", "1")
 
     def planned(*given: str) -> list[str]:
-        calls: list[str] = json.loads(_command(stack, "plan", "-o", "json", "-n", stack.namespace, *given))[0]["calls"]
+        calls: list[str] = json.loads(_told(stack, "plan", "-o", "json", "-n", stack.namespace, *given))[0]["calls"]
         return [call.partition(" ")[0].removeprefix("sagemaker:") for call in calls]
 
     def edited(**changes: object) -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from sagemaker_gitops.cli.sandbox import OPERATOR_SETTINGS, Sandbox
+from sagemaker_gitops.core.resource import CHECK_NOW
 from tests.system.endpoints import pinned
 from tests.system.policies import CAPTURE, Policies, answers, stand_in
 from tests.system.stack import Stack, condition
@@ -55,6 +58,31 @@ def test_a_policy_waits_for_its_endpoint_and_checks_what_it_captured(policies: P
     assert condition(status, "DataAvailable")["status"] == "True"
     job = policies.stack.client("sagemaker").describe_processing_job(ProcessingJobName=last["jobName"])
     assert job["AppSpecification"]["ImageUri"].startswith("492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-scikit-learn:")
+
+
+@pytest.mark.capability("G1")
+def test_plan_tells_what_a_check_would_call(policies: Policies) -> None:
+    """The job that a check asked for would start, and nothing at rest; nothing of it is done."""
+    policies.captured("told", 0.25)
+    policies.policy("told")
+    policies.until_policy("told", lambda status: status.get("phase") == "Scheduled")
+    policies.ask_times("told")
+    live = json.loads(policies.stack.sandbox.kubectl("get", "mp", "told", "-n", policies.stack.namespace, "-o", "json"))
+
+    def planned(*given: str) -> list[dict[str, Any]]:
+        done = policies.stack.command("plan", "-o", "json", "-n", policies.stack.namespace, *given)
+        found: list[dict[str, Any]] = json.loads(done.stdout)
+        return found
+
+    live["metadata"]["annotations"][CHECK_NOW] = "foreseen"
+    edited = policies.stack.sandbox.folder / "told.json"
+    edited.write_text(json.dumps(live))
+    answers_: list[list[dict[str, Any]]] = []
+    made = policies.stack.created_by(lambda: answers_.extend([planned("mp/told"), planned(str(edited))]))
+    assert not made
+    (at_rest,), (asked,) = answers_
+    assert (at_rest["phase"], at_rest["calls"]) == ("Scheduled", [])
+    assert [call.partition(" ")[0] for call in asked["calls"]] == ["sagemaker:CreateProcessingJob"]
 
 
 @pytest.mark.capability("G1")

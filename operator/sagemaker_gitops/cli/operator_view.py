@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sagemaker_gitops.aws.clients import Clients
-from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.aws.kinds.references import References
-from sagemaker_gitops.aws.kinds.slots import Slots
-from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind
 from sagemaker_gitops.aws.limits import START_RATES, Limits
 from sagemaker_gitops.cli.errors import USAGE, CommandError
 from sagemaker_gitops.config import ConfigError, Settings
-from sagemaker_gitops.core.kinds.training_run.settings import Settings as PlanSettings
 from sagemaker_gitops.runtime.clock import SystemClock
 from sagemaker_gitops.runtime.ports import Kind
+from sagemaker_gitops.wiring import kinds_of
 
 
 class Uncounted:
@@ -39,9 +36,5 @@ def clients(install: str) -> tuple[Clients, Settings]:
 
 def kinds(aws: Clients, settings: Settings, references: References) -> Mapping[str, Kind]:
     """The operator's kinds by name, looking before they say that something would be created."""
-    plan_settings = PlanSettings(
-        settings.install_id, settings.absence_interval, settings.glue_quarantine, settings.create_quarantine, settings.prices
-    )
-    runs = TrainingRunKind(aws, references, plan_settings, Slots(references.enqueue, references.exists))
-    made = (replace(runs, optimistic=False), ModelEndpointKind(aws, references, plan_settings))
-    return {kind.name: kind for kind in made}
+    made = kinds_of(aws, references, settings)
+    return replace(made, runs=replace(made.runs, optimistic=False)).by_name()

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from sagemaker_gitops.api.kinds import KINDS
 from sagemaker_gitops.cli.main import main
+from sagemaker_gitops.cli.plan import PLANNED
 
 GROUP = "/apis/sagemaker-gitops.dev/v1alpha1"
 RUNS = f"{GROUP}/namespaces/team-a/trainingruns"
@@ -86,6 +88,18 @@ def test_plan_finds_an_object_by_its_name(cluster: Server, capsys: pytest.Captur
     out = capsys.readouterr().out
     assert out.startswith("TrainingRun/team-a/broken\n")
     assert "spec.train.hyperparameters: keys must start with a letter" in out
+
+
+@pytest.mark.parametrize("kind", PLANNED)
+def test_plan_knows_every_kind(cluster: Server, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    """An invalid object of each is answered with its findings."""
+    metadata = {**INVALID["metadata"], "name": "odd"}
+    path = f"{GROUP}/namespaces/team-a/{KINDS[kind].plural}/odd"
+    cluster.bodies[path] = (200, {**INVALID, "kind": kind, "metadata": metadata, "spec": {"surprise": 1}})
+    assert main(["plan", f"{kind.lower()}/odd"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(f"{kind}/team-a/odd\n")
+    assert "spec.surprise" in out
 
 
 @pytest.mark.parametrize("name", ["absent", "Not_A_Name"])
