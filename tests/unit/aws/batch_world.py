@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from sagemaker_gitops.api.endpoint_status import ModelEndpointStatus
@@ -15,12 +14,12 @@ from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.aws.kinds.references import ConfigMap
 from sagemaker_gitops.aws.port import Scope
 from sagemaker_gitops.aws.requests import validate
-from sagemaker_gitops.core.actions import AwsRequest, Outcome
 from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import Plan
-from sagemaker_gitops.core.resource import FINALIZER, RERUN, Key, Snapshot
+from sagemaker_gitops.core.resource import RERUN, Key, Snapshot
 from sagemaker_gitops.core.tenancy import Bound
+from tests.unit.aws.passes import Passes
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
 KEY = Key("ModelEndpoint", "team-a", "digits")
@@ -53,10 +52,6 @@ TENANT = Bound(
         },
     ),
 )
-
-
-class Crash(BaseException):
-    """The process ends here."""
 
 
 def failure(category: Category, code: str, operation: str, message: str = "no") -> AwsFailure:
@@ -194,8 +189,11 @@ class OneTenant:
         """Nobody waits."""
 
 
-class World:
+class World(Passes):
     """`batch` is completed by input, output and, without variants, a model."""
+
+    said = ModelEndpointStatus
+    aws: MemoryAws
 
     def __init__(self, *, variants: Any = None, batch: Mapping[str, Any] | None = None, **spec: Any) -> None:
         self.aws = MemoryAws()
@@ -216,9 +214,6 @@ class World:
     def at(self, moment: datetime) -> None:
         self.aws.now = moment
 
-    def later(self, **by: float) -> None:
-        self.aws.now += timedelta(**by)
-
     def edit(self, *, variants: Any = None, annotations: Mapping[str, str] | None = None, **batch: Any) -> None:
         """Another generation; a value of None removes a field of batch."""
         made = {name: value for name, value in (dict(self.snapshot.spec["batch"]) | batch).items() if value is not None}
@@ -234,39 +229,6 @@ class World:
     def rerun(self, nonce: str) -> None:
         self.snapshot = replace(self.snapshot, annotations={RERUN: nonce})
 
-    def wipe(self) -> None:
-        """What a restore from a backup without status does; with another process, as after such a restore."""
-        self.snapshot = replace(self.snapshot, status={})
-        self.restart()
-
-    def delete(self) -> None:
-        self.snapshot = replace(self.snapshot, deleting=True)
-
-    def turn(self, *, crash_before: str = "", crash_after: str = "") -> Plan:
-        """One pass, as the reconciler makes it: the intent is written before the first call."""
-        return asyncio.run(self._turn(crash_before, crash_after))
-
-    async def _turn(self, crash_before: str, crash_after: str) -> Plan:
-        snapshot = self.snapshot
-        resource = self.kind.parse(snapshot)
-        facts = await self.kind.observe(snapshot, resource, self.aws.now)
-        made = self.kind.plan(snapshot, resource, facts, self.aws.now)
-        read(ModelEndpointStatus, made.status)
-        finalizers = (FINALIZER,) if made.finalizer else ()
-        if made.creates:
-            self.snapshot = replace(snapshot, status=made.status, finalizers=finalizers)
-        for action in made.actions:
-            assert isinstance(action, AwsRequest)
-            if action.operation == crash_before:
-                raise Crash
-            outcome = await self.kind.execute(self.snapshot, resource, action)
-            if action.operation == crash_after:
-                raise Crash
-            if outcome is Outcome.EXISTS:
-                return made
-        self.snapshot = replace(self.snapshot, status=made.status, finalizers=finalizers)
-        return made
-
     def settle(self, turns: int = 4) -> Plan:
         """Passes until nothing is called any more."""
         for _ in range(turns):
@@ -274,9 +236,6 @@ class World:
             if not made.actions:
                 break
         return made
-
-    def conditions(self) -> dict[str, str]:
-        return {item["type"]: f"{item['status']} {item['reason']}" for item in self.snapshot.status.get("conditions", ())}
 
 
 def variants(version: int = 7) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,12 +15,13 @@ from sagemaker_gitops.aws.kinds.monitor_policy import MonitorPolicyKind
 from sagemaker_gitops.aws.kinds.references import ConfigMap
 from sagemaker_gitops.aws.port import Scope
 from sagemaker_gitops.aws.requests import validate
-from sagemaker_gitops.core.actions import AwsRequest, Outcome, UploadSource
+from sagemaker_gitops.core.actions import UploadSource
 from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import Plan
-from sagemaker_gitops.core.resource import CHECK_NOW, FINALIZER, Key, Snapshot
+from sagemaker_gitops.core.resource import CHECK_NOW, Key, Snapshot
 from sagemaker_gitops.core.tenancy import Bound
+from tests.unit.aws.passes import Passes, operations
 
 START = datetime(2026, 11, 21, 10, 10, tzinfo=UTC)
 KEY = Key("MonitorPolicy", "team-a", "fees")
@@ -57,10 +57,6 @@ TENANT_SPEC: dict[str, Any] = {
     },
 }
 CODE = {"check.py": b"print('checks')\n"}
-
-
-class Crash(BaseException):
-    """The process ends here."""
 
 
 def failure(category: Category, code: str, operation: str, message: str = "no") -> AwsFailure:
@@ -260,8 +256,11 @@ class Objects:
         self.woken.append(key)
 
 
-class World:
+class World(Passes):
     """A policy over an endpoint that serves fees/1; what a test does not say is SPEC."""
+
+    said = MonitorPolicyStatus
+    aws: MemoryAws
 
     def __init__(self, tenant: Mapping[str, Any] | None = None, **spec: Any) -> None:
         self.aws = MemoryAws()
@@ -297,9 +296,6 @@ class World:
     def at(self, hour: int, minute: int = 0, day: int = 21) -> None:
         self.aws.now = datetime(2026, 11, day, hour, minute, tzinfo=UTC)
 
-    def later(self, **by: float) -> None:
-        self.aws.now += timedelta(**by)
-
     def edit(self, **spec: Any) -> None:
         """Another generation; a value of None removes a field."""
         made = {name: value for name, value in (dict(self.snapshot.spec) | spec).items() if value is not None}
@@ -307,39 +303,6 @@ class World:
 
     def check_now(self, nonce: str) -> None:
         self.snapshot = replace(self.snapshot, annotations={CHECK_NOW: nonce})
-
-    def wipe(self) -> None:
-        """What a restore from a backup without status does; with another process, as after such a restore."""
-        self.snapshot = replace(self.snapshot, status={})
-        self.restart()
-
-    def delete(self) -> None:
-        self.snapshot = replace(self.snapshot, deleting=True)
-
-    def turn(self, *, crash_before: str = "", crash_after: str = "") -> Plan:
-        """One pass, as the reconciler makes it: the intent is written before the first call."""
-        return asyncio.run(self._turn(crash_before, crash_after))
-
-    async def _turn(self, crash_before: str, crash_after: str) -> Plan:
-        snapshot = self.snapshot
-        resource = self.kind.parse(snapshot)
-        facts = await self.kind.observe(snapshot, resource, self.aws.now)
-        made = self.kind.plan(snapshot, resource, facts, self.aws.now)
-        read(MonitorPolicyStatus, made.status)
-        finalizers = (FINALIZER,) if made.finalizer else ()
-        if made.creates:
-            self.snapshot = replace(snapshot, status=made.status, finalizers=finalizers)
-        for action in made.actions:
-            operation = action.operation if isinstance(action, AwsRequest) else "UploadSource"
-            if operation == crash_before:
-                raise Crash
-            outcome = await self.kind.execute(self.snapshot, resource, action)
-            if operation == crash_after:
-                raise Crash
-            if outcome is Outcome.EXISTS:
-                return made
-        self.snapshot = replace(self.snapshot, status=made.status, finalizers=finalizers)
-        return made
 
     def checked(self, found: Mapping[str, Any] | None = None, *, reason: str = "") -> dict[str, Any]:
         """A check that is due now runs to its end; what is said of it."""
@@ -350,15 +313,8 @@ class World:
         self.turn()
         return dict(self.status["lastCheck"])
 
-    def conditions(self) -> dict[str, str]:
-        return {item["type"]: f"{item['status']} {item['reason']}" for item in self.status["conditions"]}
-
     def message(self, kind: str = "Ready") -> str:
         return str(next(item["message"] for item in self.status["conditions"] if item["type"] == kind))
-
-
-def operations(made: Plan) -> list[str]:
-    return [action.operation if isinstance(action, AwsRequest) else "UploadSource" for action in made.actions]
 
 
 def uploaded(made: Plan, name: str) -> Any:

@@ -11,7 +11,8 @@ import pytest
 
 from sagemaker_gitops.core.errors import Category
 from sagemaker_gitops.core.plan import After
-from tests.unit.aws.batch_world import NIGHTLY, Crash, World, ended, failure, model, serving, variants
+from tests.unit.aws.batch_world import NIGHTLY, World, ended, failure, model, serving, variants
+from tests.unit.aws.passes import Crash
 
 TWO = datetime(2026, 11, 22, 2, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -10,7 +10,8 @@ import pytest
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.plan import After
-from tests.unit.aws.monitor_world import Crash, World, failure, operations, report, uploaded
+from tests.unit.aws.monitor_world import World, failure, report, uploaded
+from tests.unit.aws.passes import Crash, operations
 
 
 def started(**spec: Any) -> World:

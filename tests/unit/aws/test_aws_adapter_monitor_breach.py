@@ -11,7 +11,8 @@ from sagemaker_gitops.core.kinds.training_run.retrain import retrain_of
 from sagemaker_gitops.core.naming import digest
 from sagemaker_gitops.core.plan import After
 from sagemaker_gitops.core.resource import Key, Snapshot
-from tests.unit.aws.monitor_world import World, operations, report
+from tests.unit.aws.monitor_world import World, report
+from tests.unit.aws.passes import operations
 
 RUN = Key("TrainingRun", "team-a", "fees")
 ALARM: dict[str, Any] = {

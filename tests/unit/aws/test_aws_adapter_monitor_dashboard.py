@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sagemaker_gitops.core.errors import InvalidResource
-from tests.unit.aws.monitor_world import operations
+from tests.unit.aws.passes import operations
 from tests.unit.aws.test_aws_adapter_monitor_breach import Loop
 
 BLUE, ORANGE, GREEN = "#1f77b4", "#ff7f0e", "#2ca02c"
