@@ -1,4 +1,4 @@
-"""A TrainingRun of some files as the operator would see it, without a cluster and without AWS.
+"""Objects of some files as the operator would see them, without a cluster and without AWS.
 
 What only S3 knows, the versions of the inputs, is left open: names that depend on them are provisional.
 """
@@ -12,7 +12,7 @@ from datetime import datetime
 from sagemaker_gitops.api.kinds import KINDS
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
-from sagemaker_gitops.api.parse import ValidationFailed, read
+from sagemaker_gitops.api.parse import M, ValidationFailed, read
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.aws.kinds.batch import request_findings as job_findings
@@ -55,36 +55,55 @@ class Offline:
 
 def examine(manifest: Manifest, everything: Sequence[Manifest]) -> Offline:
     """Frame, parse, fence and source of one TrainingRun among the manifests it came with."""
-    findings = frame_findings(manifest)
-    try:
-        spec = read(TrainingRunSpec, manifest.spec) if manifest.spec is not None else None
-    except ValidationFailed as error:
-        findings += tuple(Finding(path, message) for path, message in error.findings)
-        spec = None
+    spec, findings = _parsed(TrainingRunSpec, manifest)
     if spec is None:
         return Offline(findings)
     files, notes = _files(manifest, spec, everything)
     findings += _absent_files(spec, files) if files is not None else ()
-    given = [tenant for tenant in map(_tenant, of_kind(everything, "Tenant")) if tenant]
-    tenants = [tenant for tenant in given if manifest.namespace in (tenant.spec.namespaces or ())]
-    if len(tenants) != 1:
-        return Offline(findings, (*notes, f"{_unbound(manifest, tenants, given)}: limits and requests are not checked"))
+    tenant = _bound(manifest, everything)
+    if tenant is None:
+        return Offline(findings, (*notes, f"{_unbound(manifest, everything)}: limits and requests are not checked"))
     try:
-        effective = effective_of(spec, tenants[0].spec)
+        effective = effective_of(spec, tenant.spec)
     except InvalidResource as error:
         return Offline((*findings, *error.findings), notes)
-    findings += tenancy.findings(tenants[0].name, tenants[0].spec, wanted_of(spec, effective))
+    findings += tenancy.findings(tenant.name, tenant.spec, wanted_of(spec, effective))
     inputs = {name: InputVersion(uri, UNRESOLVED, 0, 0) for name, uri in input_uris(spec).items()}
-    run = Run(INSTALL, manifest.key, spec, tenants[0], effective, Source(files or {}), inputs)
+    run = Run(INSTALL, manifest.key, spec, tenant, effective, Source(files or {}), inputs)
     return Offline(findings, notes, None if findings else run)
 
 
-def _unbound(manifest: Manifest, tenants: Sequence[Bound], given: Sequence[Bound]) -> str:
+def _parsed(model: type[M], manifest: Manifest) -> tuple[M | None, tuple[Finding, ...]]:
+    """The spec, None while it does not parse, and what is wrong with it and with its frame."""
+    findings = frame_findings(manifest)
+    try:
+        return (read(model, manifest.spec) if manifest.spec is not None else None), findings
+    except ValidationFailed as error:
+        return None, findings + tuple(Finding(path, message) for path, message in error.findings)
+
+
+def _tenants(everything: Sequence[Manifest]) -> list[Bound]:
+    read_ = ((manifest, *_parsed(TenantSpec, manifest)) for manifest in of_kind(everything, "Tenant"))
+    return [Bound(manifest.name, spec) for manifest, spec, findings in read_ if spec is not None and not findings]
+
+
+def _naming(manifest: Manifest, everything: Sequence[Manifest]) -> list[Bound]:
+    return [tenant for tenant in _tenants(everything) if manifest.namespace in (tenant.spec.namespaces or ())]
+
+
+def _bound(manifest: Manifest, everything: Sequence[Manifest]) -> Bound | None:
+    """The one Tenant among the manifests that names this one's namespace; None when there is none or more than one."""
+    found = _naming(manifest, everything)
+    return found[0] if len(found) == 1 else None
+
+
+def _unbound(manifest: Manifest, everything: Sequence[Manifest]) -> str:
+    tenants = _naming(manifest, everything)
     if tenants:
         return f"more than one Tenant names its namespace ({', '.join(tenant.name for tenant in tenants)})"
     if not manifest.namespace:
         return "metadata.namespace is left out, and a Tenant is found by it"
-    if selecting := [tenant.name for tenant in given if tenant.spec.namespace_selector]:
+    if selecting := [tenant.name for tenant in _tenants(everything) if tenant.spec.namespace_selector]:
         return f"only the cluster knows whether Tenant {', '.join(selecting)} selects namespace {manifest.namespace}"
     return f"no Tenant among the files names namespace {manifest.namespace}"
 
@@ -106,64 +125,45 @@ def unserved(manifest: Manifest) -> Finding | None:
 
 
 def lint_tenant(manifest: Manifest) -> tuple[Finding, ...]:
-    findings = frame_findings(manifest)
-    try:
-        if manifest.spec is not None:
-            read(TenantSpec, manifest.spec)
-    except ValidationFailed as error:
-        findings += tuple(Finding(path, message) for path, message in error.findings)
-    return findings
+    return _parsed(TenantSpec, manifest)[1]
 
 
 def lint_endpoint(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[Finding, ...]:
     """Frame, parse and fence of one ModelEndpoint; what the registry would say is left open."""
-    findings = frame_findings(manifest)
-    if manifest.spec is None:
+    spec, findings = _parsed(ModelEndpointSpec, manifest)
+    tenant = _bound(manifest, everything)
+    if spec is None or tenant is None:
         return findings
     try:
-        spec = read(ModelEndpointSpec, manifest.spec)
-    except ValidationFailed as error:
-        return findings + tuple(Finding(path, message) for path, message in error.findings)
-    given = [tenant for tenant in map(_tenant, of_kind(everything, "Tenant")) if tenant]
-    bound = [tenant for tenant in given if manifest.namespace in (tenant.spec.namespaces or ())]
-    if len(bound) != 1:
-        return findings
-    try:
-        findings += _absent_payload(manifest, spec, everything) + findings_of(spec, bound[0], {})
+        findings += _absent_payload(manifest, spec, everything) + findings_of(spec, tenant, {})
     except InvalidResource as error:
         return findings + error.findings
-    return findings if findings or spec.batch is None else job_findings(*_batch(manifest, spec, bound[0]))
+    return findings if findings or spec.batch is None else job_findings(*_batch(manifest, spec, tenant))
 
 
 def lint_policy(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[Finding, ...]:
     """Frame, parse and fence of one MonitorPolicy; what the endpoint and its captured data would say is left open."""
-    findings = frame_findings(manifest)
-    if manifest.spec is None:
+    spec, findings = _parsed(MonitorPolicySpec, manifest)
+    tenant = _bound(manifest, everything)
+    if spec is None or tenant is None:
         return findings
     try:
-        spec = read(MonitorPolicySpec, manifest.spec)
-    except ValidationFailed as error:
-        return findings + tuple(Finding(path, message) for path, message in error.findings)
-    given = [tenant for tenant in map(_tenant, of_kind(everything, "Tenant")) if tenant]
-    bound = [tenant for tenant in given if manifest.namespace in (tenant.spec.namespaces or ())]
-    try:
-        return findings + (policy_findings(spec, bound[0]) if len(bound) == 1 else ())
+        return findings + policy_findings(spec, tenant)
     except InvalidResource as error:
         return findings + error.findings
 
 
 def endpoint_requests(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[tuple[str, AwsRequest], ...] | None:
     """(step, request) of a ModelEndpoint that lints clean; None when its Tenant is not among the manifests."""
-    given = [tenant for tenant in map(_tenant, of_kind(everything, "Tenant")) if tenant]
-    bound = [tenant for tenant in given if manifest.namespace in (tenant.spec.namespaces or ())]
-    if len(bound) != 1:
+    tenant = _bound(manifest, everything)
+    if tenant is None:
         return None
     spec = read(ModelEndpointSpec, manifest.spec)
     models: dict[str, ModelFact] = {name: standing_for(model) for name, (_, model) in models_of(spec).items()}
-    facts = ModelEndpointFacts(bound[0], models=models)
+    facts = ModelEndpointFacts(tenant, models=models)
     snapshot = Snapshot(manifest.key, "", "", 0, spec=dict(manifest.spec or {}))
     served = preview(build_serving(Pass(snapshot, spec, facts, Settings(INSTALL), datetime.min))) if spec.variants else ()
-    return (*served, *((("batch", create_transform_job(*_batch(manifest, spec, bound[0]))),) if spec.batch is not None else ()))
+    return (*served, *((("batch", create_transform_job(*_batch(manifest, spec, tenant))),) if spec.batch is not None else ()))
 
 
 def _batch(manifest: Manifest, spec: ModelEndpointSpec, tenant: Bound) -> tuple[Pass, BatchJob]:
@@ -184,10 +184,6 @@ def _absent_payload(manifest: Manifest, spec: ModelEndpointSpec, everything: Seq
     held = ", ".join(sorted(found[0].files)[:10]) or "nothing"
     path = "spec.smokeTest.payload.configMapRef.key"
     return (Finding(path, f"ConfigMap {wanted.name} has no {wanted.key}, it holds {held}"),)
-
-
-def _tenant(manifest: Manifest) -> Bound | None:
-    return None if lint_tenant(manifest) else Bound(manifest.name, read(TenantSpec, manifest.spec))
 
 
 def _files(manifest: Manifest, spec: TrainingRunSpec, everything: Sequence[Manifest]) -> tuple[dict[str, bytes] | None, tuple[str, ...]]:
