@@ -29,10 +29,19 @@ sandbox: .venv/demo ## Keep a sandbox (Kubernetes API server, local AWS, operato
 	@$(RUN) -m sagemaker_gitops sandbox up
 
 .PHONY: test
-test: .venv/test ## Every test: unit, scenarios, properties, contracts, simulation, and the system on the real control plane
+test: .venv/test ## Unit, scenarios, properties, contracts, simulation, and the system on the real control plane (under 20 minutes)
 	@$(RUN) -m local_cluster build --controller-manager > /dev/null
-	@$(RUN) -m pytest -q -n 2 --dist worksteal tests --ignore=tests/system --ignore=tests/gitops
-	@$(RUN) -m pytest -q -n 2 --dist loadfile tests/system
+	@$(RUN) -m pytest -q -n 2 --dist worksteal -m "not long" tests --ignore=tests/system --ignore=tests/gitops
+	@$(RUN) -m pytest -q -n 2 --dist loadfile -m "not long" tests/system
+
+.PHONY: test-long
+test-long: .venv/test ## The system tests of minutes: every hostile resource, the whole monitoring loops (about ten minutes)
+	@$(RUN) -m local_cluster build --controller-manager > /dev/null
+	@$(RUN) -m pytest -q -n 2 --dist loadfile -m long tests/system
+
+.PHONY: simulate
+simulate: .venv/test ## Random schedules of faults against the unmodified reconciler (SCHEDULES=50000: about 20 minutes)
+	@SCHEDULES=$(or $(SCHEDULES),50000) $(RUN) -m pytest -q -n 2 tests/simulation/test_random_schedules.py
 
 .PHONY: test-gitops
 test-gitops: .venv/test ## A real Argo CD, driven by commits (REST=600: ten minutes in which nobody may write)

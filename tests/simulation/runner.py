@@ -29,7 +29,7 @@ TURNS: Sequence[str] = tuple(name for name in NAMES for _ in range(3 if name.sta
 
 def schedules() -> int:
     """How many random schedules a test session runs; SCHEDULES in the environment overrides it."""
-    return int(os.environ.get("SCHEDULES", "9000"))
+    return int(os.environ.get("SCHEDULES", "4000"))
 
 
 def of_seed(seed: int) -> tuple[Scenario, Schedule]:

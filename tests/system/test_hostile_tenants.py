@@ -20,7 +20,7 @@ from tests.system.fence_cases import BASES, TENANT
 from tests.system.hostile import FOREIGN, Hostile, hostile
 from tests.system.stack import ROLE
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 SETTLED = 300.0
 
 

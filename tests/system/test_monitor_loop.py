@@ -14,6 +14,7 @@ from tests.system.stack import Stack, condition
 
 
 @pytest.mark.capability("G1", "G7", "G8", "G9", "G11", "G12", "G13", "G15", "G19")
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_loop_closes(tmp_path: Path) -> None:
     """As the demo has it, which asserts each step; then: exactly the calls that it takes, and a restart that adds none."""

@@ -67,6 +67,7 @@ def training_jobs(policies: Policies, name: str) -> list[str]:
 
 
 @pytest.mark.capability("G11", "G12", "G13", "G15", "G19")
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_breach_brings_one_retrain_and_a_better_model_ends_it(policies: Policies) -> None:
     """2 of 2 bad checks by the clock; one training job with the trigger in its provenance; a person approves; the ratchet moves once."""

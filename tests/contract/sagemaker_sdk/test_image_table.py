@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
-from sagemaker.core import image_uris
+from sagemaker.core import common_utils, image_uris
 
 from sagemaker_gitops.core.images import image_uri, images_table
 
 REGIONS = ("eu-central-1", "cn-north-1")
+
+
+@pytest.fixture(autouse=True)
+def _regions_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK reads botocore's whole table of endpoints at every lookup."""
+    monkeypatch.setattr(common_utils, "_botocore_resolver", cache(common_utils._botocore_resolver))
 
 
 def _cases() -> list[tuple[str, str, str]]:
