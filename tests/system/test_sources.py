@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import io
-import tarfile
-import uuid
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.system.stack import SKLEARN, TRAIN, Stack, condition
 
 
-def _archive(stack: Stack, files: dict[str, str]) -> dict[str, Any]:
-    """A packed source in S3, as CI would put it there."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, text in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(text.encode())
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    key = f"sources/{uuid.uuid4().hex[:8]}.tar.gz"
-    stack.client("s3").put_object(Bucket="team-a-ml", Key=key, Body=packed.getvalue())
-    return {"uri": f"s3://team-a-ml/{key}", "sha256": hashlib.sha256(packed.getvalue()).hexdigest()}
+def _archive(stack: Stack, files: dict[str, str], folder: Path) -> dict[str, Any]:
+    """A packed source in S3, as CI puts it there."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    done = stack.command("package", str(folder), "--to", "s3://team-a-ml/sources/")
+    assert done.returncode == 0, done.stderr
+    made: dict[str, Any] = yaml.safe_load(done.stdout)["source"]["s3"]
+    return made
 
 
 @pytest.mark.capability("C1", "E1")
@@ -67,20 +63,20 @@ def test_binary_data_of_a_config_map_reaches_the_job(stack: Stack) -> None:
     assert stack.ended("binary")["phase"] == "Succeeded"
 
 
-def test_an_s3_archive_with_folders_runs_when_its_digest_is_right(stack: Stack) -> None:
+def test_an_s3_archive_with_folders_runs_when_its_digest_is_right(stack: Stack, tmp_path: Path) -> None:
     """Folders, which a ConfigMap cannot have, work; provenance names the digest of the files."""
     train = {"framework": SKLEARN, "entryPoint": "src/train.py", "channels": ["raw"]}
     files = {"src/train.py": "from helper import value\n" + TRAIN + "assert value == 1\n", "src/helper.py": "value = 1\n"}
-    stack.apply(stack.manifest("packed", source={"s3": _archive(stack, files)}, train=train))
+    stack.apply(stack.manifest("packed", source={"s3": _archive(stack, files, tmp_path)}, train=train))
     status = stack.ended("packed")
     assert status["phase"] == "Succeeded", status
     assert len(status["provenance"]["sourceDigest"]) == 64
 
 
 @pytest.mark.capability("E12")
-def test_an_s3_archive_with_another_digest_is_refused(stack: Stack) -> None:
+def test_an_s3_archive_with_another_digest_is_refused(stack: Stack, tmp_path: Path) -> None:
     """Not what git says: Stalled with both digests, and no job."""
-    source = _archive(stack, {"train.py": TRAIN})
+    source = _archive(stack, {"train.py": TRAIN}, tmp_path)
     stack.apply(stack.manifest("tampered", source={"s3": source | {"sha256": "0" * 64}}))
     status = stack.ended("tampered")
     message = condition(status, "Stalled")["message"]

@@ -1,4 +1,4 @@
-"""`unpark` and `check` write one annotation each, of an object that is there; unpark only of one that is parked."""
+"""`unpark`, `check` and `retry` write one annotation each, of an object that is there; two of them only where it helps."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sagemaker_gitops.cli import annotate, check, unpark
+from sagemaker_gitops.cli import annotate, check, retry, unpark
 from sagemaker_gitops.cli.main import main
-from sagemaker_gitops.core.resource import Key, Snapshot
+from sagemaker_gitops.core.resource import RECONCILE_REQUESTED_AT, RERUN, Key, Snapshot
 
 PARKED = {"phase": "Parked", "parking": {"since": "2026-11-21T19:00:00Z", "reason": "Idle"}}
 
@@ -80,3 +80,30 @@ def test_a_check_is_asked_of_a_policy_that_is_there(
     monkeypatch.setattr(annotate, "connect", lambda context: _Cluster(status))
     assert main(["check", "fees", "-n", "team-b"]) == code
     assert annotated == ([Key("MonitorPolicy", "team-b", "fees")] if code == 0 else [])
+
+
+def _stalled(phase: str, status: str = "True") -> dict[str, Any]:
+    return {"phase": phase, "conditions": [{"type": "Stalled", "status": status}]}
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted"),
+    [
+        (_stalled("Failed"), RERUN),
+        (_stalled("Stopped"), RERUN),
+        (_stalled("Invalid"), RECONCILE_REQUESTED_AT),
+        (_stalled("Succeeded", "False"), None),
+        ({}, None),
+    ],
+)
+def test_a_stalled_run_is_tried_again(monkeypatch: pytest.MonkeyPatch, status: dict[str, Any], wanted: str | None) -> None:
+    """Paid for again only where a job has ended badly; what has not stalled is left alone."""
+    written: list[tuple[Key, str]] = []
+
+    async def note(cluster: Any, key: Key, annotation: str, value: str) -> None:
+        written.append((key, annotation))
+
+    monkeypatch.setattr(retry, "annotate", note)
+    monkeypatch.setattr(annotate, "connect", lambda context: _Cluster(status))
+    assert main(["retry", "digits"]) == (0 if wanted else 1)
+    assert written == ([(Key("TrainingRun", "team-a", "digits"), wanted)] if wanted else [])
