@@ -7,39 +7,44 @@ import sys
 
 import pytest
 
-# A signal at every line of Python that `get` runs; a wait made of Python's own locks hangs in one of them.
+# A signal at every line of Python that the wait runs, and one later: what is made of Python's own locks hangs in one of them.
 SCRIPT = """
-import os, signal, sys
+import os, signal, sys, threading
 from {module} import stop_signal
 
-stop = stop_signal()
+{prepare}
 
 def line(frame, event, argument):
     os.kill(os.getpid(), signal.SIGTERM)
     return line
 
+threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+print("waits", flush=True)
 sys.settrace(line)
-try:
-    stop.{wait}()
-finally:
-    sys.settrace(None)
+stop.{wait}()
+sys.settrace(None)
 """
 
 
-def ended(module: str, prepare: str = "", wait: str = "get", timeout: float = 60) -> int:
-    script = SCRIPT.format(module=module, wait=wait).replace("stop = stop_signal()", prepare or "stop = stop_signal()")
-    script += "\nprint('ended')\n"
-    signalled = f"import os, signal, threading\nthreading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()\n{script}"
-    return subprocess.run([sys.executable, "-c", signalled], check=False, timeout=timeout, capture_output=True).returncode
+def ended(module: str, prepare: str, wait: str, seconds: float) -> int:
+    """The exit code; TimeoutExpired when the wait has not ended in `seconds`."""
+    script = SCRIPT.format(module=module, prepare=prepare, wait=wait)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"waits\n"
+        try:
+            return child.wait(seconds)
+        finally:
+            child.kill()
 
 
 @pytest.mark.parametrize("module", ["local_aws.cli", "local_cluster.__main__", "sagemaker_gitops.cli.sandbox"])
 def test_a_signal_at_any_moment_ends_the_wait(module: str) -> None:
-    assert ended(module) == 0
+    assert ended(module, "stop = stop_signal()", "get", 60) == 0
 
 
 def test_the_same_with_an_event_hangs() -> None:
     """What this test would not see is not tested: threading.Event, the usual way, never ends."""
-    event = "import threading\nstop = threading.Event()\nsignal.signal(signal.SIGTERM, lambda *_: stop.set())"
+    event = "stop = threading.Event()\nsignal.signal(signal.SIGTERM, lambda *_: stop.set())"
     with pytest.raises(subprocess.TimeoutExpired):
-        ended("local_aws.cli", event, "wait", timeout=4)
+        ended("local_aws.cli", event, "wait", 3)
