@@ -9,7 +9,7 @@ import pytest
 import check_config
 import drift
 import quality_metrics
-from sagemaker_gitops.api.monitor_policy import Check, Drift
+from sagemaker_gitops.api.monitor_check import Check, Drift
 from sagemaker_gitops.core.kinds.training_run.run import content_of
 
 ENTRIES: list[dict[str, Any]] = [

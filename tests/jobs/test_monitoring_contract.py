@@ -10,7 +10,7 @@ from monitoring_world import World
 from check_config import parse
 from drift import METHODS
 from quality_metrics import METRICS
-from sagemaker_gitops.api.monitor_policy import Check, Drift
+from sagemaker_gitops.api.monitor_check import Check, Drift
 from sagemaker_gitops.core.kinds.training_run.run import content_of
 
 

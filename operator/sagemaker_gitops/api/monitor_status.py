@@ -202,6 +202,10 @@ class MonitorPolicyStatus(Status):
     """When another model was seen to take the place of the one before: nothing older is checked as its own. Example:
     "2026-11-21T10:12:00Z".
     """
+    baseline: Uri | None = None
+    """The baseline that the model's checks are compared with, where baseline.trainingRunRef finds it. Example:
+    s3://team-a-ml/artifacts/team-a/fees/evaluate/k5tq3vwx2a/baseline.json.
+    """
     metric: Column | None = None
     """What the last check found, for kubectl get. Example: loss=0.31."""
     schedule: Cell | None = None

@@ -134,7 +134,9 @@ class MemoryAws:
         return {}
 
     def _ListProcessingJobs(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
-        found = [name for name, job in self.jobs.items() if job["ProcessingJobStatus"] == given["StatusEquals"]]
+        wanted = given.get("StatusEquals")
+        newest = sorted(self.jobs.items(), key=lambda item: item[1]["CreationTime"], reverse=True)
+        found = [name for name, job in newest if wanted in (None, job["ProcessingJobStatus"])]
         return {"ProcessingJobSummaries": [{"ProcessingJobName": name} for name in found if given["NameContains"] in name]}
 
     def _PutMetricData(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802

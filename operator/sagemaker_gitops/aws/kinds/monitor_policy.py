@@ -215,7 +215,7 @@ class MonitorPolicyKind:
         watched = here.facts.target
         assert isinstance(watched, Watched), "a check is due only for what is watched"
         root = await capture_root(self.aws, scope, watched)
-        baseline = await baseline_of(self.aws, scope, here.spec, watched) if not isinstance(root, NotReady) else None
+        baseline = await baseline_of(self.aws, scope, here, watched) if not isinstance(root, NotReady) else None
         if isinstance(root, NotReady):
             return replace(here.facts, target=root)
         if isinstance(baseline, NotReady):

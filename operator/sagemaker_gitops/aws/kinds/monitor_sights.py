@@ -12,10 +12,14 @@ from typing import Any
 
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
 from sagemaker_gitops.aws import storage
+from sagemaker_gitops.aws.kinds.hosting import tags_of
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.errors import AwsFailure, Category
+from sagemaker_gitops.core.kinds.monitor_policy.baseline import forbidden, is_pinned, recorded_baseline
 from sagemaker_gitops.core.kinds.monitor_policy.facts import NotReady, Place, Watched, Window
+from sagemaker_gitops.core.kinds.monitor_policy.requests import BASELINE
+from sagemaker_gitops.core.kinds.monitor_policy.situation import STEP, Pass
 
 BASELINE_FILE = "baseline.json"
 BASELINE_PARTS = ("statistics.json", "constraints.json")
@@ -60,13 +64,16 @@ def _hours(window: Window) -> Iterator[str]:
         hour += HOUR
 
 
-async def baseline_of(aws: Aws, scope: Scope, spec: MonitorPolicySpec, watched: Watched) -> Place | NotReady | None:
+async def baseline_of(aws: Aws, scope: Scope, here: Pass, watched: Watched) -> Place | NotReady | None:
     """Where the baseline is, with the identity of its content; None when the spec names none."""
-    if spec.baseline is None:
+    if here.spec.baseline is None:
         return None
-    uri = spec.baseline.s3_uri or await _of_package(aws, scope, watched)
+    pinned = (recorded_baseline(here) or await _of_last_check(aws, scope, here)) if is_pinned(here) else ""
+    uri = here.spec.baseline.s3_uri or pinned or await _of_package(aws, scope, watched)
     if isinstance(uri, NotReady):
         return uri
+    if refusal := forbidden(here, uri):
+        return NotReady(refusal)
     if not uri.endswith("/"):
         etag = await storage.etag_of(aws, scope, uri)
         return Place(uri, etag) if etag else NotReady(f"baseline {uri} does not exist")
@@ -74,6 +81,22 @@ async def baseline_of(aws: Aws, scope: Scope, spec: MonitorPolicySpec, watched: 
     if etags[0] is None and None in etags[1:]:
         return NotReady(f"{uri} holds neither {BASELINE_FILE} nor {' and '.join(BASELINE_PARTS)}")
     return Place(uri, naming.content_key(etags))
+
+
+async def _of_last_check(aws: Aws, scope: Scope, here: Pass) -> str:
+    """The baseline of the newest of this policy's checks of which AWS knows; empty before the first."""
+    owner = here.snapshot.key
+    request = {"NameContains": f"{naming.readable(owner)}-{STEP}-", "SortBy": "CreationTime", "SortOrder": "Descending", "MaxResults": 20}
+    listed = await aws.call(scope, "sagemaker", "ListProcessingJobs", request)
+    for name in (str(item["ProcessingJobName"]) for item in listed.get("ProcessingJobSummaries", ())):
+        if not naming.owned_by((await tags_of(aws, scope, "processing-job", name))[1], here.settings.install, owner):
+            continue
+        job = await aws.call(scope, "sagemaker", "DescribeProcessingJob", {"ProcessingJobName": name})
+        used = (item["S3Input"]["S3Uri"] for item in job.get("ProcessingInputs", ()) if item.get("InputName") == BASELINE)
+        found = next(used, "")
+        if found and not forbidden(here, found):
+            return str(found)
+    return ""
 
 
 async def _of_package(aws: Aws, scope: Scope, watched: Watched) -> str | NotReady:

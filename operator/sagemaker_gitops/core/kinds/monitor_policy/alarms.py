@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sagemaker_gitops.api.monitor_policy import Alarm, Check
+from sagemaker_gitops.api.monitor_check import Check
+from sagemaker_gitops.api.monitor_policy import Alarm
 from sagemaker_gitops.core.conditions import timestamp
 from sagemaker_gitops.core.kinds.monitor_policy.report import about
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, kept

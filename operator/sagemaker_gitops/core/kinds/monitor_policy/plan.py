@@ -13,6 +13,7 @@ from typing import Any, assert_never
 from sagemaker_gitops.core.actions import Action
 from sagemaker_gitops.core.conditions import bounded, reconciling, stalled, suspended, timestamp
 from sagemaker_gitops.core.kinds.monitor_policy.alarms import judged
+from sagemaker_gitops.core.kinds.monitor_policy.baseline import used_baseline
 from sagemaker_gitops.core.kinds.monitor_policy.checks import CHECKS
 from sagemaker_gitops.core.kinds.monitor_policy.cloudwatch import in_line
 from sagemaker_gitops.core.kinds.monitor_policy.dashboard import dashboard
@@ -126,7 +127,7 @@ def _again(here: Pass, heard: Fields, entry: Fields) -> Plan:
 
 def _due(here: Pass, planned: Planned) -> Plan:
     """A check is to be made, unless AWS has its job already."""
-    heard = _heard(here) | _heeded(here, planned.due)
+    heard = _heard(here) | _heeded(here, planned.due) | {"baseline": used_baseline(here, planned)}
     entry = as_entry(planned.due, planned.watched, IN_PROGRESS) | ({"message": MISSED} if planned.due.missed else {})
     found = here.facts.found
     if here.facts.refusal is not None:
@@ -140,7 +141,7 @@ def _due(here: Pass, planned: Planned) -> Plan:
 
 
 def _with(heard: Mapping[str, Any], made: Plan) -> Plan:
-    status = kept({**made.status, **{name: value for name, value in heard.items() if name.startswith("last")}})
+    status = kept({**made.status, **{name: value for name, value in heard.items() if name.startswith("last") or name == "baseline"}})
     return replace(made, status=status)
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sagemaker_gitops.api.monitor_policy import Check
+from sagemaker_gitops.api.monitor_check import Check
 from sagemaker_gitops.api.monitor_status import METRIC_LIMIT, VIOLATION_LIMIT
 from sagemaker_gitops.core.conditions import bounded
 from sagemaker_gitops.core.kinds.monitor_policy.situation import AVAILABLE, NO_DATA, kept
