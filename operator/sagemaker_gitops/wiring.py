@@ -131,7 +131,16 @@ def monitor_policy_references(snapshot: Snapshot) -> set[Key]:
     asked = (((snapshot.spec.get("onBreach") or {}).get("retrain") or {}).get("trainingRunRef") or {}).get("name")
     if isinstance(asked, str):
         found.add(Key("TrainingRun", snapshot.key.namespace, asked))
-    return found
+    return found | _followed(snapshot)
+
+
+def _followed(snapshot: Snapshot) -> set[Key]:
+    """What schedule.after of a MonitorPolicy names."""
+    after = (snapshot.spec.get("schedule") or {}).get("after") or {}
+    places = (("TrainingRun", after.get("trainingRunRef")), ("MonitorPolicy", after.get("monitorPolicyRef")))
+    named = (*places, ("ModelEndpoint", (after.get("batchOf") or {}).get("endpointRef")))
+    found = ((kind, (reference or {}).get("name")) for kind, reference in named)
+    return {Key(kind, snapshot.key.namespace, name) for kind, name in found if isinstance(name, str)}
 
 
 @dataclass(frozen=True, slots=True)

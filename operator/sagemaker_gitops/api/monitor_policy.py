@@ -19,14 +19,13 @@ from sagemaker_gitops.api.fields import (
     MetricName,
     Name,
     Number,
-    ObjectName,
     S3Prefix,
     S3Uri,
     VariantName,
     duration_type,
 )
 from sagemaker_gitops.api.monitor_check import Check
-from sagemaker_gitops.api.schedule import Schedule
+from sagemaker_gitops.api.monitor_schedule import CheckSchedule, TrainingRunRef
 from sagemaker_gitops.api.steps import Resources
 from sagemaker_gitops.api.training_run import DeletionPolicy, EndpointRef, Source
 
@@ -42,13 +41,6 @@ DEFAULT_MAX_WITHOUT_IMPROVEMENT = 3
 Window = Annotated[int, duration_type(60, 31 * DAY)]
 Cooldown = Annotated[int, duration_type(0, 31 * DAY)]
 MaxDelay = Annotated[int, duration_type(0, 31 * DAY)]
-
-
-class TrainingRunRef(Model):
-    """A TrainingRun of this namespace."""
-
-    name: ObjectName
-    """Name of the TrainingRun. Example: fees."""
 
 
 class Target(Model):
@@ -230,12 +222,14 @@ class MonitorPolicySpec(Model):
 
     target: Target
     """What is watched. Example: {endpointRef: {name: fees}, variant: blue}."""
-    schedule: Schedule | None = None
-    """When it is checked. Of moments that were missed, the newest is made up for. Example: {cron: "30 * * * *", timeZone: Europe/Zurich}.
-    Left out: only when the annotation sagemaker-gitops.dev/check-now asks for it.
+    schedule: CheckSchedule | None = None
+    """When it is checked. Example: {cron: "30 * * * *", timeZone: Europe/Zurich}. Left out: only when the annotation
+    sagemaker-gitops.dev/check-now asks for it.
     """
     window: Window
-    """How much is looked at: up to the moment of the check, or groundTruth.maxDelay before it. Example: 1h."""
+    """How much is looked at: up to the moment of the check (of schedule.after: the completion), or groundTruth.maxDelay before it.
+    Example: 1h.
+    """
     baseline: Baseline | None = None
     """What the data was like at training. Example: {trainingRunRef: {name: fees}}."""
     ground_truth: GroundTruth | None = None

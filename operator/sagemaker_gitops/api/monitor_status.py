@@ -98,7 +98,7 @@ class CheckRun(Model):
     Succeeded.
     """
     trigger: Cell | None = None
-    """Why it ran: schedule and the moment, or check-now and its nonce. Example: schedule 2026-11-21T10:30:00Z."""
+    """Why it ran: schedule and the moment, after and the completion, or check-now and its nonce. Example: schedule 2026-11-21T10:30:00Z."""
     model: Cell | None = None
     """Model that served: package version or image. Example: fees/7."""
     model_key: Digest | None = None
@@ -214,6 +214,8 @@ class MonitorPolicyStatus(Status):
     """The moment of the schedule that was heeded last; before the first one, when the schedule was first seen. Example:
     "2026-11-21T10:30:00Z".
     """
+    last_after: Cell | None = None
+    """The completion that was heeded last. Example: TrainingRun/fees/k5tq3vwx2a."""
     next_check: Time | None = None
     """When the schedule comes next. Example: "2026-11-21T11:30:00Z"."""
     last_handled_check_now: Cell | None = None

@@ -25,6 +25,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import Asked, BatchJob, Mo
 from sagemaker_gitops.core.kinds.model_endpoint.preview import preview, standing_for
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
 from sagemaker_gitops.core.kinds.model_endpoint.transform import create_transform_job, job_of
+from sagemaker_gitops.core.kinds.monitor_policy.completion import circle_findings, circle_of
 from sagemaker_gitops.core.kinds.monitor_policy.effective import findings_of as policy_findings
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
 from sagemaker_gitops.core.kinds.training_run.facts import InputVersion, Source
@@ -144,11 +145,13 @@ def lint_endpoint(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[F
 def lint_policy(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[Finding, ...]:
     """Frame, parse and fence of one MonitorPolicy; what the endpoint and its captured data would say is left open."""
     spec, findings = _parsed(MonitorPolicySpec, manifest)
-    tenant = _bound(manifest, everything)
-    if spec is None or tenant is None:
+    if spec is None:
         return findings
+    others = {item.name: item.spec for item in of_kind(everything, "MonitorPolicy") if item.namespace == manifest.namespace}
+    findings += circle_findings(circle_of(manifest.name, spec, others.get))
+    tenant = _bound(manifest, everything)
     try:
-        return findings + policy_findings(spec, tenant)
+        return findings + (policy_findings(spec, tenant) if tenant is not None else ())
     except InvalidResource as error:
         return findings + error.findings
 

@@ -126,6 +126,18 @@ def test_a_mistake_in_a_policy_is_named(tmp_path: Path, capsys: pytest.CaptureFi
     assert words in capsys.readouterr().out
 
 
+def test_policies_that_wait_for_each_other_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each of them, with the way round; in the operator's words."""
+    cron = "{cron: '30 * * * *', timeZone: Europe/Zurich}"
+    first = POLICY.replace(cron, "{after: {monitorPolicyRef: {name: late}}}")
+    second = POLICY.replace(cron, "{after: {monitorPolicyRef: {name: fees}}}").replace("{name: fees, n", "{name: late, n")
+    assert _lint(tmp_path, f"{first}---{second}") == 1
+    out = capsys.readouterr().out
+    assert "spec.schedule.after.monitorPolicyRef: fees -> late -> fees: each waits for the next" in out
+    assert "late -> fees -> late" in out
+    assert _lint(tmp_path, f"{first}---{POLICY.replace('{name: fees, n', '{name: late, n')}") == 0
+
+
 def test_a_wrong_override_is_named_where_it_was_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the member that was meant; the operator's condition says the same."""
     assert _lint(tmp_path, RUN) == 1

@@ -5,9 +5,10 @@ Between two checks no call is made: what is watched is known from the ModelEndpo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
@@ -31,6 +32,7 @@ from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidR
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm
 from sagemaker_gitops.core.kinds.monitor_policy.checks import absent_scripts
 from sagemaker_gitops.core.kinds.monitor_policy.cloudwatch import out_of_line
+from sagemaker_gitops.core.kinds.monitor_policy.completion import awaited, circle_of, completions_of
 from sagemaker_gitops.core.kinds.monitor_policy.dashboard import dashboard_name
 from sagemaker_gitops.core.kinds.monitor_policy.deletion import plan_deletion
 from sagemaker_gitops.core.kinds.monitor_policy.effective import findings_of
@@ -137,6 +139,9 @@ class MonitorPolicyKind:
         facts = PolicyFacts(binding)
         if not isinstance(binding, Bound) or _forbidden(resource, binding):
             return facts
+        facts = replace(facts, circle=circle_of(snapshot.key.name, resource, self._spec_of(snapshot.key.namespace)))
+        if facts.circle:
+            return facts
         scope = scope_of(binding.spec, snapshot.key)
         source = await self.sources.find(scope, snapshot, resource.source)
         facts = replace(facts, source=source)
@@ -144,6 +149,8 @@ class MonitorPolicyKind:
             return facts
         endpoint = Key("ModelEndpoint", snapshot.key.namespace, resource.target.endpoint_ref.name)
         facts = replace(facts, target=target_of(resource, self.references.object(endpoint)))
+        if (key := awaited(resource, snapshot.key.namespace)) is not None:
+            facts = replace(facts, completions=completions_of(key, self.references.object(key)))
         here = self._pass(snapshot, resource, facts, now)
         if here.recorded.running:
             return await self._under_way(scope, here)
@@ -151,6 +158,15 @@ class MonitorPolicyKind:
         if due is not None:
             return await self._look(scope, here, due)
         return facts if resource.suspend else await self._follow_up(scope, here)
+
+    def _spec_of(self, namespace: str) -> Callable[[str], Mapping[str, Any] | None]:
+        """Specs of other policies of the namespace, as last seen."""
+
+        def named(name: str) -> Mapping[str, Any] | None:
+            found = self.references.object(Key("MonitorPolicy", namespace, name))
+            return found.spec if found is not None else None
+
+        return named
 
     async def _follow_up(self, scope: Scope, here: Pass) -> PolicyFacts:
         """What an open breach needs to know, and CloudWatch's alarms where they may differ; nothing at rest."""
@@ -316,10 +332,11 @@ class MonitorPolicyKind:
 
 
 def _dated(due: Due, tags: Mapping[str, str]) -> Due:
-    """A check that a person asked for has the window that it began with, which its tags know."""
+    """A check that its window does not name has the one that it began with, which its tags know."""
     start, _, end = tags.get(TAG_WINDOW, "").partition("/")
     window = (moment(start), moment(end))
-    return replace(due, window=Window(window[0], window[1])) if due.nonce and window[0] and window[1] else due
+    by_window = not due.nonce and not due.after
+    return replace(due, window=Window(window[0], window[1])) if not by_window and window[0] and window[1] else due
 
 
 def _forbidden(spec: MonitorPolicySpec, binding: Bound) -> bool:

@@ -16,6 +16,7 @@ from sagemaker_gitops.api.monitor_policy import Alarm
 from sagemaker_gitops.core.conditions import timestamp
 from sagemaker_gitops.core.kinds.monitor_policy.report import about
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, kept
+from sagemaker_gitops.core.kinds.monitor_policy.windows import clock_of
 from sagemaker_gitops.core.kinds.training_run.status import moment
 from sagemaker_gitops.core.schedule import following
 
@@ -64,12 +65,15 @@ def ratcheted(alarm: Alarm, threshold: float, value: float) -> float:
 
 
 def period_of(here: Pass, at: datetime) -> int:
-    """Seconds between two checks, in whole minutes: the longest gap of the next few moments, or the window where people ask."""
-    if here.spec.schedule is None:
+    """Seconds between two checks, in whole minutes: the longest gap of the next few moments, or the window where no clock
+    decides.
+    """
+    clock = clock_of(here.spec)
+    if clock is None:
         return _whole_minutes(here.spec.window)
     gaps, current = [], at
     for _ in range(8):
-        after = following(here.spec.schedule, current)
+        after = following(clock, current)
         if after is None:
             break
         gaps.append((after - current) / timedelta(seconds=1) if current != at else 0.0)

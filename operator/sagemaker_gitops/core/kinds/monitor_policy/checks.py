@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from sagemaker_gitops.api.monitor_policy import entry_points
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, unbound
 from sagemaker_gitops.core.errors import Finding, InvalidResource
+from sagemaker_gitops.core.kinds.monitor_policy.completion import circle_findings
 from sagemaker_gitops.core.kinds.monitor_policy.effective import findings_of
 from sagemaker_gitops.core.kinds.monitor_policy.publish import alarm_findings
 from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT
@@ -31,6 +32,11 @@ def outside_tenant(here: Pass) -> Plan | None:
     except InvalidResource as error:
         return _refused(here, "InvalidSpec", error.findings)
     return _refused(here, "TenantPolicy", findings) if findings else None
+
+
+def circle(here: Pass) -> Plan | None:
+    findings = circle_findings(here.facts.circle)
+    return _refused(here, "InvalidSpec", findings) if findings else None
 
 
 def source_missing(here: Pass) -> Plan | None:
@@ -82,6 +88,7 @@ def invalid_request(here: Pass) -> Plan | None:
 CHECKS: tuple[Check, ...] = (
     no_tenant,
     outside_tenant,
+    circle,
     source_missing,
     source_refused,
     script_missing,

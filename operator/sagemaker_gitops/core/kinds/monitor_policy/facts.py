@@ -54,8 +54,17 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Completion:
+    """Something that has ended well, under the name that tells it from every other: <kind>/<name>/<what AWS or we call it>."""
+
+    name: str
+    moment: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
-    """A check that is to be made: `moment` is when it was due, `window` what its name stands for. `nonce`: asked for by a person.
+    """A check that is to be made: `moment` is when it was due, `window` what its name stands for. `nonce`: asked for by a person;
+    `after`: the completion that it follows.
 
     `missed`: earlier moments passed without a check; `heeds`: the moment of the schedule that it answers.
     """
@@ -64,6 +73,7 @@ class Due:
     window: Window
     trigger: str
     nonce: str = ""
+    after: str = ""
     missed: bool = False
     heeds: datetime | None = None
 
@@ -152,6 +162,8 @@ class PolicyFacts:
 
     binding: Binding
     source: Source | Missing | Refused | None = None
+    circle: tuple[str, ...] = ()
+    completions: tuple[Completion, ...] | NotReady = ()
     target: TargetFact | None = None
     running: JobFact | None = None
     report: Report | None = None

@@ -8,6 +8,7 @@ from typing import Any
 from sagemaker_gitops.api.monitor_policy import DEFAULT_POLICY_HISTORY
 from sagemaker_gitops.core.conditions import Condition, bounded, ready, stalled, suspended, timestamp
 from sagemaker_gitops.core.kinds.monitor_policy.alarms import ALARM, OK, recorded_of
+from sagemaker_gitops.core.kinds.monitor_policy.completion import awaited
 from sagemaker_gitops.core.kinds.monitor_policy.report import about, data_of, metrics_of, problem_of, violations_of
 from sagemaker_gitops.core.kinds.monitor_policy.retrain import STALLED as NO_HELP
 from sagemaker_gitops.core.kinds.monitor_policy.retrain import episode_of
@@ -78,7 +79,9 @@ def summary(here: Pass, fields: Mapping[str, Any]) -> tuple[str, Sequence[Condit
     if not isinstance(last, Mapping):
         if running:
             return "Checking", ready("Checking", f"{running['jobName']} is the first check")
-        due = status.get("nextCheck") or f"the next {here.snapshot.key.kind} check-now"
+        awaits = awaited(here.spec, here.snapshot.key.namespace)
+        after = f"the next completion of {awaits.kind} {awaits.name}" if awaits is not None else ""
+        due = status.get("nextCheck") or after or f"the next {here.snapshot.key.kind} check-now"
         return "Scheduled", ready("Scheduled", f"the first check is due at {due}")
     state, data, window = last.get("state"), last.get("data") or {}, last.get("window") or {}
     where = f"{last.get('model')}, {window.get('start')} to {window.get('end')}"

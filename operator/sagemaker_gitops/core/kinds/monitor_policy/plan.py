@@ -56,6 +56,9 @@ def plan(here: Pass) -> Plan:
     if isinstance(facts.target, NotReady):
         said = reconciling("DependencyNotReady", facts.target.message)
         return _idle(here, here.say("Pending", here.keeping(*said), **_heard(here)), After(NOT_READY_DELAY))
+    if isinstance(facts.completions, NotReady) and facts.planned is None:
+        said = reconciling("DependencyNotReady", facts.completions.message)
+        return _idle(here, here.say("Pending", here.keeping(*said), **_heard(here)), After(NOT_READY_DELAY))
     if facts.planned is None:
         return _waiting(here, _heard(here))
     return _due(here, facts.planned)
@@ -187,6 +190,7 @@ def _job(here: Pass, planned: Planned) -> Fields:
 
 def _heeded(here: Pass, due: Due) -> Fields:
     nonce = {"lastHandledCheckNow": due.nonce} if due.nonce else {}
+    nonce |= {"lastAfter": due.after} if due.after else {}
     return nonce | ({"lastScheduled": timestamp(due.heeds)} if due.heeds is not None else {})
 
 
@@ -202,6 +206,8 @@ def _heard(here: Pass) -> Fields:
         fields |= {"model": target.model, "modelKey": target.key}
         if status.get("modelKey") not in (None, target.key):
             fields["modelSince"] = timestamp(here.now + SECOND)  # within this one the model before may have answered, too
+    if spec.schedule is None or spec.schedule.after is None:
+        fields["lastAfter"] = None
     words = schedule_words(spec)
     if words is None:
         return fields | {"schedule": None, "lastScheduled": None, "nextCheck": None}

@@ -29,9 +29,11 @@ TAG_MODEL = f"{naming.TAG_PREFIX}model"
 
 
 def job_name(here: Pass, due: Due, watched: Watched, baseline: Place | None) -> str:
-    """A check that a person asked for is named by the nonce and not by its window, which is made of the moment it began."""
+    """A check that a person asked for, or that follows something, is named by that and not by its window."""
     tenant, owner = here.bound.spec, here.snapshot.key
-    window = ["nonce", due.nonce] if due.nonce else [timestamp(due.window.start), timestamp(due.window.end)]
+    window = [timestamp(due.window.start), timestamp(due.window.end)]
+    if due.nonce or due.after:
+        window = ["nonce", due.nonce] if due.nonce else ["after", due.after]
     identity = {
         "install": here.settings.install,
         "account": tenant.account,

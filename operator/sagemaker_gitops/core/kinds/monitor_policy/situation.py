@@ -97,10 +97,11 @@ class Recorded:
         if at is None or start is None or end is None or start >= end:
             return None
         trigger = str(entry.get("trigger") or "")
-        return Due(at, Window(start, end), trigger, trigger.removeprefix(CHECK_NOW_WORD) if trigger.startswith(CHECK_NOW_WORD) else "")
+        nonce, after = (trigger.removeprefix(word) if trigger.startswith(word) else "" for word in (CHECK_NOW_WORD, AFTER_WORD))
+        return Due(at, Window(start, end), trigger, nonce, after)
 
 
-CHECK_NOW_WORD = "check-now "
+CHECK_NOW_WORD, AFTER_WORD = "check-now ", "after "
 
 
 def as_entry(due: Due, watched: Watched, state: str) -> dict[str, Any]:

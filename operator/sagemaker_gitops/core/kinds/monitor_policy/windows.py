@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
-from sagemaker_gitops.api.schedule import DEFAULT_TIME_ZONE
+from sagemaker_gitops.api.schedule import DEFAULT_TIME_ZONE, Schedule
 from sagemaker_gitops.core.conditions import bounded, timestamp
-from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, Window
-from sagemaker_gitops.core.kinds.monitor_policy.situation import CELL, CHECK_NOW_WORD, Pass
+from sagemaker_gitops.core.kinds.monitor_policy.facts import Completion, Due, Window
+from sagemaker_gitops.core.kinds.monitor_policy.situation import AFTER_WORD, CELL, CHECK_NOW_WORD, Pass
 from sagemaker_gitops.core.plan import After, OnEvent, Requeue
 from sagemaker_gitops.core.resource import CHECK_NOW, Snapshot
 from sagemaker_gitops.core.schedule import following, newest
@@ -21,7 +21,13 @@ REMEMBERED = timedelta(days=31)  # a check that is older was one of another time
 
 def schedule_words(spec: MonitorPolicySpec) -> str | None:
     """The schedule in one line: another one starts counting anew."""
-    return f"{spec.schedule.cron} {spec.schedule.time_zone or DEFAULT_TIME_ZONE}" if spec.schedule is not None else None
+    clock = clock_of(spec)
+    return f"{clock.cron} {clock.time_zone or DEFAULT_TIME_ZONE}" if clock is not None else None
+
+
+def clock_of(spec: MonitorPolicySpec) -> Schedule | None:
+    """The moments of the schedule; None where there is none, or where something else decides."""
+    return spec.schedule.clock if spec.schedule is not None else None
 
 
 def nonce_of(snapshot: Snapshot) -> str:
@@ -41,30 +47,48 @@ def due_of(here: Pass) -> Due | None:
     spec, nonce = here.spec, nonce_of(here.snapshot)
     if nonce and here.snapshot.status.get("lastHandledCheckNow") != nonce:
         return Due(here.now, window_at(spec, here.now), f"{CHECK_NOW_WORD}{nonce}", nonce)
-    if spec.schedule is None:
+    if (completion := unheeded(here)) is not None:
+        moment = min(completion.moment, here.now)
+        return Due(moment, window_at(spec, moment), f"{AFTER_WORD}{completion.name}", after=completion.name)
+    clock = clock_of(spec)
+    if clock is None:
         return None
     since = counted_from(here)
-    passed = newest(spec.schedule, since, here.now)
+    passed = newest(clock, since, here.now)
     if passed is None:
         return None
     trigger = f"schedule {timestamp(passed.moment)}"
     return Due(passed.moment, window_at(spec, passed.moment), trigger, missed=passed.missed, heeds=passed.moment)
 
 
+def unheeded(here: Pass) -> Completion | None:
+    """The completion that is checked next: the one after that which was heeded last, or the newest where none was or it is forgotten.
+    A status that was lost takes the newest, whose check has its name.
+    """
+    found = here.facts.completions
+    if not isinstance(found, tuple) or here.spec.schedule is None or here.spec.schedule.after is None:
+        return None
+    names = [item.name for item in found]
+    heeded = str(here.snapshot.status.get("lastAfter") or "")
+    newer = names.index(heeded) if heeded in names else min(1, len(names))
+    return found[newer - 1] if newer else None
+
+
 def counted_from(here: Pass) -> datetime:
     """Moments of the schedule later than this are due. A schedule that is new counts from now on; after a lost status its newest moment
     is due again, so that its check is found.
     """
-    spec, status, recorded = here.spec, here.snapshot.status, here.recorded.moment("lastScheduled")
+    clock, spec, status, recorded = clock_of(here.spec), here.spec, here.snapshot.status, here.recorded.moment("lastScheduled")
     if recorded is not None and status.get("schedule") == schedule_words(spec):
         return recorded
     lost = here.snapshot.has_finalizer and "schedule" not in status and "lastCheck" not in status
-    passed = newest(spec.schedule, here.now - REMEMBERED, here.now) if lost and spec.schedule is not None else None
+    passed = newest(clock, here.now - REMEMBERED, here.now) if lost and clock is not None else None
     return passed.moment - timedelta(seconds=1) if passed is not None else here.now
 
 
 def next_run(here: Pass) -> datetime | None:
-    return following(here.spec.schedule, here.now) if here.spec.schedule is not None else None
+    clock = clock_of(here.spec)
+    return following(clock, here.now) if clock is not None else None
 
 
 def until_next(here: Pass) -> Requeue:
