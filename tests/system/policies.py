@@ -102,14 +102,21 @@ class Policies(Endpoints):
 
     def identified(self, name: str, events: Sequence[str]) -> None:
         """One request for each inference id, until all of them are captured."""
-        runtime, s3, endpoint = self.stack.client("sagemaker-runtime"), self.stack.client("s3"), self.status(name)["endpointName"]
+        self._asked(self.status(name)["endpointName"], f"artifacts/team-a/{name}/capture/", events)
+
+    def ask_endpoint(self, endpoint: str, capture: str, times: int) -> None:
+        """As ask_times, of an endpoint by AWS's name that captures below that key."""
+        self._asked(endpoint, capture, [uuid.uuid4().hex for _ in range(times)])
+
+    def _asked(self, endpoint: str, capture: str, events: Sequence[str]) -> None:
+        runtime, s3 = self.stack.client("sagemaker-runtime"), self.stack.client("s3")
         for event in events:
             runtime.invoke_endpoint(EndpointName=endpoint, ContentType="text/csv", Body=b"1", InferenceId=event)
         captured, deadline = b"", time.monotonic() + 60
         while not all(event.encode() in captured for event in events):
-            assert time.monotonic() < deadline, f"{name}: not captured"
+            assert time.monotonic() < deadline, f"{endpoint}: not captured"
             time.sleep(0.2)
-            found = s3.list_objects_v2(Bucket="team-a-ml", Prefix=f"artifacts/team-a/{name}/capture/").get("Contents", ())
+            found = s3.list_objects_v2(Bucket="team-a-ml", Prefix=capture).get("Contents", ())
             captured = b"".join(s3.get_object(Bucket="team-a-ml", Key=item["Key"])["Body"].read() for item in found)
         time.sleep(1.0)  # inferenceTime is in whole seconds, and a window ends before its last one
 

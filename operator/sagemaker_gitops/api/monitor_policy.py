@@ -21,13 +21,13 @@ from sagemaker_gitops.api.fields import (
     Number,
     S3Prefix,
     S3Uri,
-    VariantName,
     duration_type,
 )
 from sagemaker_gitops.api.monitor_check import Check
 from sagemaker_gitops.api.monitor_schedule import CheckSchedule, TrainingRunRef
+from sagemaker_gitops.api.monitor_target import Target
 from sagemaker_gitops.api.steps import Resources
-from sagemaker_gitops.api.training_run import DeletionPolicy, EndpointRef, Source
+from sagemaker_gitops.api.training_run import DeletionPolicy, Source
 
 DEFAULT_MIN_SAMPLE_SIZE = 30
 DEFAULT_CHECK_RUNTIME = 3600  # seconds
@@ -41,15 +41,6 @@ DEFAULT_MAX_WITHOUT_IMPROVEMENT = 3
 Window = Annotated[int, duration_type(60, 31 * DAY)]
 Cooldown = Annotated[int, duration_type(0, 31 * DAY)]
 MaxDelay = Annotated[int, duration_type(0, 31 * DAY)]
-
-
-class Target(Model):
-    """What is watched."""
-
-    endpoint_ref: EndpointRef
-    """ModelEndpoint whose captured requests and answers are checked; it needs dataCapture. Example: {name: fees}."""
-    variant: VariantName | None = None
-    """Variant that is checked. Example: blue. Left out: the one with the largest live share, of equal ones the first."""
 
 
 class Baseline(Model):

@@ -27,6 +27,7 @@ START = datetime(2026, 11, 21, 10, 10, tzinfo=UTC)
 KEY = Key("MonitorPolicy", "team-a", "fees")
 ENDPOINT = Key("ModelEndpoint", "team-a", "fees")
 AWS_ENDPOINT = "team-a-fees-4k2mzq"
+MODEL_PACKAGE = "arn:aws:sagemaker:eu-central-1:123456789012:model-package/fees"
 CAPTURE = "artifacts/team-a/fees/capture/"
 HOURLY = {"cron": "30 * * * *", "timeZone": "Europe/Zurich"}
 ERRORS = {"name": "loss", "type": "Custom", "entryPoint": "loss.py", "metric": "wql"}
@@ -84,6 +85,8 @@ class MemoryAws:
     metrics: list[dict[str, Any]] = field(default_factory=list)
     alarms: dict[str, dict[str, Any]] = field(default_factory=dict)
     dashboards: dict[str, dict[str, Any]] = field(default_factory=dict)
+    endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
     approval: str = "Approved"
     raw: str = "v1"
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -191,7 +194,15 @@ class MemoryAws:
             return {"Tags": [{"Key": k, "Value": v} for k, v in self.trained[name.removeprefix("training-job/")][1].items()]}
         return {"Tags": self.tags.get(name, [])}
 
+    def _DescribeEndpointConfig(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"ProductionVariants": [{"VariantName": variant, "ModelName": name} for variant, name in self.models.items()]}
+
+    def _DescribeModel(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"PrimaryContainer": {"ModelPackageName": f"{MODEL_PACKAGE}/{given['ModelName'].rpartition('-')[2]}"}}
+
     def _DescribeEndpoint(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if given["EndpointName"] in self.endpoints:
+            return self.endpoints[given["EndpointName"]]
         if given["EndpointName"] != AWS_ENDPOINT:
             raise failure(Category.NOT_FOUND, "ValidationException", "DescribeEndpoint")
         capture = {"EnableCapture": True, "DestinationS3Uri": f"s3://team-a-ml/{CAPTURE}"}

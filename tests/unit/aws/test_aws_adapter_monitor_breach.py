@@ -149,10 +149,16 @@ def test_the_episode_ends_with_the_first_good_check_of_a_newer_model_and_the_thr
     world.heed()
     world.trained(2)
     world.aws.approval = "PendingManualApproval"
+    calls = len(world.aws.calls)
+    world.turn()
+    assert world.status["episode"]["message"] == "fees/2 awaits approval or its rollout"
+    assert "; fees/2 awaits approval or its rollout" in world.message()
+    assert len(world.aws.calls) == calls
     world.hour(0.33)
     assert "fees/2 awaits approval or its rollout" in world.status["episode"]["message"]
     world.serves(2)
     world.turn()
+    assert world.status["episode"]["message"] == "fees/2 serves: its first good check ends this"
     world.hour(0.1)
     assert "episode" not in world.status
     assert world.status["alarms"][0]["threshold"] == repr(0.1 + 0.5 * (0.24 - 0.1))

@@ -20,7 +20,8 @@ from sagemaker_gitops.aws.kinds.hosting import tags_of
 from sagemaker_gitops.aws.kinds.jobs import foreign_owner, look
 from sagemaker_gitops.aws.kinds.leftovers import find_running_of
 from sagemaker_gitops.aws.kinds.monitor_retrains import Retrains
-from sagemaker_gitops.aws.kinds.monitor_sights import baseline_of, capture_root, captured, truth_of
+from sagemaker_gitops.aws.kinds.monitor_sights import baseline_of, captured, truth_of
+from sagemaker_gitops.aws.kinds.monitor_targets import target_and_root
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.sources import Sources
 from sagemaker_gitops.aws.kinds.training_run import scope_of
@@ -45,6 +46,8 @@ from sagemaker_gitops.core.kinds.monitor_policy.facts import (
     Report,
     RetrainSight,
     Sight,
+    TargetFact,
+    Unfit,
     Watched,
     Window,
 )
@@ -147,17 +150,26 @@ class MonitorPolicyKind:
         facts = replace(facts, source=source)
         if not isinstance(source, Source) or ENTRY_POINT not in self.code or absent_scripts(self._pass(snapshot, resource, facts, now)):
             return facts
-        endpoint = Key("ModelEndpoint", snapshot.key.namespace, resource.target.endpoint_ref.name)
-        facts = replace(facts, target=target_of(resource, self.references.object(endpoint)))
+        facts = replace(facts, target=self._at_rest(snapshot, resource))
         if (key := awaited(resource, snapshot.key.namespace)) is not None:
             facts = replace(facts, completions=completions_of(key, self.references.object(key)))
         here = self._pass(snapshot, resource, facts, now)
         if here.recorded.running:
             return await self._under_way(scope, here)
-        due = None if resource.suspend or not isinstance(facts.target, Watched) else due_of(here)
+        unknown = not isinstance(facts.target, Watched) and resource.target.endpoint_name is None
+        due = None if resource.suspend or unknown else due_of(here)
         if due is not None:
             return await self._look(scope, here, due)
         return facts if resource.suspend else await self._follow_up(scope, here)
+
+    def _at_rest(self, snapshot: Snapshot, resource: MonitorPolicySpec) -> TargetFact | None:
+        """What is watched as far as no call tells: of an endpoint that is not ours what was found at the last check."""
+        if resource.target.endpoint_ref is not None:
+            endpoint = Key("ModelEndpoint", snapshot.key.namespace, resource.target.endpoint_ref.name)
+            return target_of(resource, self.references.object(endpoint))
+        recorded = Recorded(snapshot.status)
+        last = watched_of(recorded.running or recorded.last)
+        return last if last is not None and last.endpoint == resource.target.endpoint_name else None
 
     def _spec_of(self, namespace: str) -> Callable[[str], Mapping[str, Any] | None]:
         """Specs of other policies of the namespace, as last seen."""
@@ -219,21 +231,23 @@ class MonitorPolicyKind:
         refusal = self._refusal(here.recorded.job_name, here.now)
         if refusal is not None:
             return replace(facts, refusal=refusal)
-        current = here.facts.target
-        if not isinstance(current, Watched) or current.key != watched.key:
+        current, asked = here.facts.target, here.spec.target.endpoint_name is not None
+        if not asked and (not isinstance(current, Watched) or current.key != watched.key):
             return facts
         looked = await self._look(scope, here, due)
+        if not isinstance(looked.target, Watched) or looked.target.key != watched.key:
+            return facts
         same = looked.planned is not None and looked.planned.job_name == here.recorded.job_name
         return replace(facts, planned=looked.planned if same else None, findings=looked.findings)
 
     async def _look(self, scope: Scope, here: Pass, due: Due) -> PolicyFacts:
         """What the due check would read, and what there is under its name."""
-        watched = here.facts.target
-        assert isinstance(watched, Watched), "a check is due only for what is watched"
-        root = await capture_root(self.aws, scope, watched)
-        baseline = await baseline_of(self.aws, scope, here, watched) if not isinstance(root, NotReady) else None
-        if isinstance(root, NotReady):
-            return replace(here.facts, target=root)
+        found_target = await target_and_root(self.aws, scope, here)
+        if isinstance(found_target, NotReady | Unfit):
+            return replace(here.facts, target=found_target)
+        watched, root = found_target
+        here = replace(here, facts=replace(here.facts, target=watched))
+        baseline = await baseline_of(self.aws, scope, here, watched)
         if isinstance(baseline, NotReady):
             return replace(here.facts, target=baseline)
         name = job_name(here, due, watched, baseline)

@@ -6,7 +6,7 @@ time of the request in UTC); API Reference, DescribeEndpoint and DescribeModelPa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,20 +28,29 @@ FILES_LIMIT = 50_000  # captured files of one window
 SERVES = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 
 
-async def capture_root(aws: Aws, scope: Scope, watched: Watched) -> str | NotReady:
+async def capture_root(aws: Aws, scope: Scope, endpoint: str) -> str | NotReady:
     """The folder that holds the captured data of the endpoint, variant by variant; why there is none."""
+    answer = await described(aws, scope, endpoint)
+    return root_of(endpoint, answer) if isinstance(answer, dict) else answer
+
+
+async def described(aws: Aws, scope: Scope, endpoint: str) -> dict[str, Any] | NotReady:
+    """DescribeEndpoint."""
     try:
-        answer = await aws.call(scope, "sagemaker", "DescribeEndpoint", {"EndpointName": watched.endpoint})
+        return await aws.call(scope, "sagemaker", "DescribeEndpoint", {"EndpointName": endpoint})
     except AwsFailure as failure:
         if failure.category is Category.NOT_FOUND:
-            return NotReady(f"there is no endpoint {watched.endpoint}")
+            return NotReady(f"there is no endpoint {endpoint}")
         raise
-    capture: dict[str, Any] = answer.get("DataCaptureConfig") or {}
+
+
+def root_of(endpoint: str, answer: Mapping[str, Any]) -> str | NotReady:
+    capture: Mapping[str, Any] = answer.get("DataCaptureConfig") or {}
     if answer["EndpointStatus"] not in SERVES:
-        return NotReady(f"endpoint {watched.endpoint} is {answer['EndpointStatus']}, and not in service")
+        return NotReady(f"endpoint {endpoint} is {answer['EndpointStatus']}, and not in service")
     if not capture.get("EnableCapture") or not capture.get("DestinationS3Uri"):
-        return NotReady(f"endpoint {watched.endpoint} captures no data yet")
-    return f"{str(capture['DestinationS3Uri']).rstrip('/')}/{watched.endpoint}/"
+        return NotReady(f"endpoint {endpoint} captures no data yet: add DataCaptureConfig to its endpoint config")
+    return f"{str(capture['DestinationS3Uri']).rstrip('/')}/{endpoint}/"
 
 
 async def captured(aws: Aws, scope: Scope, root: str, variant: str, window: Window) -> tuple[str, ...]:

@@ -118,6 +118,7 @@ def wanted_of(spec: MonitorPolicySpec, effective: Effective) -> Wanted:
             *([("spec.groundTruth.s3Uri", truth.s3_uri)] if truth else []),
             *([("spec.source.s3.uri", source.s3.uri)] if source and source.s3 else []),
         ],
+        endpoint_names=[("spec.target.endpointName", spec.target.endpoint_name)] if spec.target.endpoint_name else [],
         kms_key_arns=[("spec.kmsKeyArn", effective.kms_key_arn)] if effective.kms_key_arn else [],
         images=[("spec.checks", effective.image)],
         instance_types=[("spec.resources.instanceType", effective.instance_type)],

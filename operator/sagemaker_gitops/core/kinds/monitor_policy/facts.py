@@ -18,13 +18,17 @@ from sagemaker_gitops.core.tenancy import Binding
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What serves and is looked at. `endpoint` is AWS's name; `key` is the identity of the model, `model` what people call it."""
+    """What serves and is looked at. `endpoint` is AWS's name; `key` is the identity of the model, `model` what people call it.
+
+    `since`: the endpoint is as it is since then, where only AWS knows it.
+    """
 
     endpoint: str
     variant: str
     model: str
     key: str
     package_arn: str = ""
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, NotReady, Plan
 from sagemaker_gitops.core.kinds.monitor_policy.outcome import columns, ended, failed, nothing_captured, refused, summary
 from sagemaker_gitops.core.kinds.monitor_policy.publish import put_metric_data
 from sagemaker_gitops.core.kinds.monitor_policy.requests import creating_actions, output_of
-from sagemaker_gitops.core.kinds.monitor_policy.retrain import Decision, decide, followed, pursued, retrains_cell
+from sagemaker_gitops.core.kinds.monitor_policy.retrain import decide, followed, outlived, pursued, retrains_cell
 from sagemaker_gitops.core.kinds.monitor_policy.situation import IN_PROGRESS, NO_DATA, SUCCEEDED, Pass, as_entry, kept
 from sagemaker_gitops.core.kinds.monitor_policy.windows import counted_from, next_run, schedule_words, until_next
 from sagemaker_gitops.core.kinds.training_run.facts import Absent, Active, Failed, Foreign, JobType, Succeeded, Unknown, Unseen, Unstarted
@@ -30,6 +30,7 @@ from sagemaker_gitops.core.plan import After, OnEvent, Plan, Requeue
 
 JUDGED = (SUCCEEDED, NO_DATA)  # a check that failed says nothing, as a period without data does
 NOT_READY_DELAY = 60.0
+UNFIT_DELAY = 300.0  # nobody tells of an endpoint that is not ours
 UNKNOWN_STATE_DELAY = 300.0
 AT_ONCE = 1.0
 SECOND = timedelta(seconds=1)
@@ -52,7 +53,8 @@ def plan(here: Pass) -> Plan:
         return _idle(here, here.say("Suspended", here.keeping(*said), **_heard(here)), OnEvent())
     if isinstance(facts.target, Unfit):
         message = f"{facts.target.path}: {facts.target.message}"
-        return _idle(here, here.say("Invalid", here.keeping(*stalled("InvalidTarget", message)), **_heard(here)), OnEvent())
+        requeue: Requeue = After(UNFIT_DELAY) if here.spec.target.endpoint_name is not None else OnEvent()
+        return _idle(here, here.say("Invalid", here.keeping(*stalled("InvalidTarget", message)), **_heard(here)), requeue)
     if isinstance(facts.target, NotReady):
         said = reconciling("DependencyNotReady", facts.target.message)
         return _idle(here, here.say("Pending", here.keeping(*said), **_heard(here)), After(NOT_READY_DELAY))
@@ -67,7 +69,7 @@ def plan(here: Pass) -> Plan:
 def _waiting(here: Pass, fields: Mapping[str, Any]) -> Plan:
     """No check is due: an open breach is followed up, and CloudWatch's alarms and dashboard are brought in line."""
     episode = pursued(here)
-    made = decide(here, episode) if episode is not None else Decision({})
+    made = decide(here, episode) if episode is not None else outlived(here)
     whole = {**fields, **made.fields}
     actions = list[Action]()
     for bring in (in_line, dashboard):
@@ -174,6 +176,8 @@ def _seen(here: Pass, planned: Planned) -> Window:
     """The window without what an earlier model answered, if it is known when the present one came."""
     window, since = planned.due.window, here.recorded.moment("modelSince")
     same = here.snapshot.status.get("modelKey") == planned.watched.key
+    if not same and here.recorded.last and planned.watched.since is not None:
+        return Window(min(max(window.start, planned.watched.since), window.end - SECOND), window.end)
     return Window(min(max(window.start, since), window.end - SECOND), window.end) if since and same else window
 
 
@@ -199,13 +203,14 @@ def _heard(here: Pass) -> Fields:
     status, target, spec = here.snapshot.status, here.facts.target, here.spec
     variant = spec.target.variant or (target.variant if isinstance(target, Watched) else None)
     fields: Fields = {
-        "target": bounded("/".join(part for part in (spec.target.endpoint_ref.name, variant) if part), 128),
+        "target": bounded("/".join(part for part in (spec.target.name, variant) if part), 128),
         "effective": here.effective.as_status(),
     }
     if isinstance(target, Watched):
         fields |= {"model": target.model, "modelKey": target.key}
         if status.get("modelKey") not in (None, target.key):
-            fields["modelSince"] = timestamp(here.now + SECOND)  # within this one the model before may have answered, too
+            # Within this second the model before may have answered, too.
+            fields["modelSince"] = timestamp(target.since or here.now + SECOND)
     if spec.schedule is None or spec.schedule.after is None:
         fields["lastAfter"] = None
     words = schedule_words(spec)

@@ -116,8 +116,25 @@ def obstacle(here: Pass, episode: Mapping[str, Any]) -> str:
         return f"TrainingRun {run.name} is {run.phase or 'new'}: its end is waited for"
     judged = moment((here.snapshot.status.get("lastCheck") or {}).get("moment"))
     if run.finished is not None and judged is not None and requests_of(episode) and judged <= run.finished:
-        return f"TrainingRun {run.name} has just ended: the next check is waited for"
+        return _awaits(here, run) or f"TrainingRun {run.name} has just ended: the next check is waited for"
     return ""
+
+
+def _awaits(here: Pass, run: RunView) -> str:
+    """What a run that ended well has made and what does not serve yet."""
+    target = here.facts.target
+    newer = run.phase == "Succeeded" and isinstance(target, Watched) and run.model not in ("", target.model)
+    return f"{run.model} awaits approval or its rollout" if newer else ""
+
+
+def outlived(here: Pass) -> Decision:
+    """An episode whose model does not serve any more: what its end waits for, said as soon as it is so."""
+    episode, target = episode_of(here.snapshot.status), here.facts.target
+    if episode is None or not isinstance(target, Watched) or not requests_of(episode):
+        return Decision({})
+    if episode.get("state") == STALLED or target.key == episode.get("modelKey"):
+        return Decision({})
+    return _told(episode, WAITING, f"{target.model} serves: its first good check ends this")
 
 
 def decide(here: Pass, episode: Mapping[str, Any]) -> Decision:
@@ -133,8 +150,8 @@ def decide(here: Pass, episode: Mapping[str, Any]) -> Decision:
     number, spec = _number(episode, sight), _spec(here)
     target = here.facts.target
     assert isinstance(target, Watched)
-    if number and run.phase == "Succeeded" and run.model not in ("", target.model) and sight.approval != REJECTED:
-        return _told(episode, WAITING, f"{run.model} awaits approval or its rollout")
+    if number and _awaits(here, run) and sight.approval != REJECTED:
+        return _told(episode, WAITING, _awaits(here, run))
     most = spec.max_without_improvement or DEFAULT_MAX_WITHOUT_IMPROVEMENT
     if number >= most:
         return _told(

@@ -1,0 +1,103 @@
+"""What else than a ModelEndpoint's captured traffic a MonitorPolicy watches, on the real API server and the local AWS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from sagemaker_gitops.cli.sandbox import OPERATOR_SETTINGS, Sandbox
+from tests.system.endpoints import ENVIRONMENT, IMAGE
+from tests.system.policies import Policies, answers, stand_in
+from tests.system.stack import Stack, condition
+
+ROLE = "arn:aws:iam::123456789012:role/team-a/training"
+ENDPOINT_WRITES = (
+    "UpdateEndpoint",
+    "UpdateEndpointWeightsAndCapacities",
+    "DeleteEndpoint",
+    "CreateEndpoint",
+    "CreateEndpointConfig",
+    "AddTags",
+)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A sandbox whose operator starts the stand-in for jobs/monitoring."""
+    code = stand_in(tmp_path_factory.mktemp("job"))
+    settings = OPERATOR_SETTINGS | {"SAGEMAKER_GITOPS_MONITORING_CODE": str(code)}
+    with Sandbox(tmp_path_factory.mktemp("sandbox"), settings) as sandbox:
+        yield Stack(sandbox)
+
+
+@pytest.fixture
+def policies(stack: Stack) -> Policies:
+    return Policies(stack)
+
+
+@pytest.fixture
+def names_allowed(stack: Stack) -> Iterator[None]:
+    """The Tenant lets its namespaces name endpoints that start with team-a-."""
+    stack.sandbox.kubectl("patch", "tenant", "team-a", "--type=merge", "-p", '{"spec":{"allow":{"endpointNames":["team-a-*"]}}}')
+    yield
+    stack.sandbox.kubectl("patch", "tenant", "team-a", "--type=merge", "-p", '{"spec":{"allow":{"endpointNames":null}}}')
+
+
+def by_hand(policies: Policies, name: str, capture: str) -> None:
+    """An endpoint made with boto3, in service."""
+    sagemaker = policies.stack.client("sagemaker")
+    container = {"Image": IMAGE, "ModelDataUrl": policies.artifact(answers(0.25)), "Environment": ENVIRONMENT}
+    sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    variant = {"VariantName": "main", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    modes = [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}]
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name,
+        ProductionVariants=[variant],
+        DataCaptureConfig={
+            "EnableCapture": True,
+            "InitialSamplingPercentage": 100,
+            "DestinationS3Uri": capture,
+            "CaptureOptions": modes,
+        },
+    )
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    deadline = time.monotonic() + 60
+    while sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] != "InService":
+        assert time.monotonic() < deadline, name
+        time.sleep(0.2)
+
+
+@pytest.mark.capability("G1")
+@pytest.mark.usefixtures("names_allowed")
+def test_an_endpoint_that_is_not_ours_is_watched_and_never_changed(policies: Policies) -> None:
+    """One check of its captured answers, under the tenant's own role."""
+    name = "team-a-by-hand"
+    by_hand(policies, name, "s3://team-a-ml/artifacts/by-hand/")
+    policies.policy("foreign", target={"endpointName": name})
+    policies.until_policy("foreign", lambda status: status.get("phase") == "Scheduled")
+    policies.ask_endpoint(name, "artifacts/by-hand/", 3)
+    last = policies.check("foreign")
+    status = policies.policy_status("foreign")
+    assert (last["state"], last["endpoint"], last["variant"], last["model"]) == ("Succeeded", name, "main", name)
+    assert (last["metrics"][0]["value"], last["data"]["captured"]) == ("0.25", 3)
+    assert status["target"] == f"{name}/main"
+    policies.delete_policy("foreign")
+    calls = policies.stack.calls_for("foreign")
+    assert not [call for call in calls if call.endswith(ENDPOINT_WRITES)], calls
+    assert policies.stack.client("sagemaker").describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService"
+
+
+@pytest.mark.capability("G1")
+@pytest.mark.usefixtures("names_allowed")
+def test_an_endpoint_that_captures_outside_the_fence_is_refused(policies: Policies) -> None:
+    name = "team-a-elsewhere"
+    by_hand(policies, name, "s3://team-b-ml/capture/")
+    policies.policy("fenced", target={"endpointName": name}, schedule={"cron": "* * * * *"})
+    found = policies.until_policy("fenced", lambda status: condition(status, "Stalled").get("reason") == "InvalidTarget", seconds=90)
+    assert (
+        'spec.target.endpointName: team-a-elsewhere captures its data where it may not be read: "s3://team-b-ml/capture/"'
+        in (condition(found, "Ready")["message"])
+    )
+    assert policies.checks_of("fenced") == 0
