@@ -135,10 +135,10 @@ def monitor_policy_references(snapshot: Snapshot) -> set[Key]:
 
 
 def _followed(snapshot: Snapshot) -> set[Key]:
-    """What schedule.after of a MonitorPolicy names."""
-    after = (snapshot.spec.get("schedule") or {}).get("after") or {}
+    """What schedule.after and target.batchOf of a MonitorPolicy name."""
+    target, after = snapshot.spec.get("target") or {}, (snapshot.spec.get("schedule") or {}).get("after") or {}
     places = (("TrainingRun", after.get("trainingRunRef")), ("MonitorPolicy", after.get("monitorPolicyRef")))
-    named = (*places, ("ModelEndpoint", (after.get("batchOf") or {}).get("endpointRef")))
+    named = (*places, *(("ModelEndpoint", (where.get("batchOf") or {}).get("endpointRef")) for where in (after, target)))
     found = ((kind, (reference or {}).get("name")) for kind, reference in named)
     return {Key(kind, snapshot.key.namespace, name) for kind, name in found if isinstance(name, str)}
 

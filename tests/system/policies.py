@@ -22,6 +22,8 @@ import base64, json, pathlib, sys
 root = pathlib.Path("/opt/ml/processing")
 config = json.loads((root / "input/config/config.json").read_text())
 values = []
+if config["target"]["kind"] == "Batch":
+    values = [float(line) for path in (root / "input/capture").rglob("*.out") for line in path.read_text().split()]
 for path in sorted((root / "input/capture").rglob("*.jsonl")):
     for line in path.read_text().splitlines():
         record = json.loads(line)

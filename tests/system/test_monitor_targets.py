@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from sagemaker_gitops.cli.sandbox import OPERATOR_SETTINGS, Sandbox
-from tests.system.endpoints import ENVIRONMENT, IMAGE
+from tests.system.endpoints import ENVIRONMENT, IMAGE, pinned
 from tests.system.policies import Policies, answers, stand_in
 from tests.system.stack import Stack, condition
 
@@ -101,3 +101,39 @@ def test_an_endpoint_that_captures_outside_the_fence_is_refused(policies: Polici
         in (condition(found, "Ready")["message"])
     )
     assert policies.checks_of("fenced") == 0
+
+
+# Answers each line of CSV with its number of fields.
+COUNTS = """
+def model_fn(folder):
+    return 0
+def transform_fn(model, data, content_type, accept):
+    return "".join(str(len(line.split(","))) + "\\n" for line in data.splitlines()), "text/csv"
+"""
+
+
+@pytest.mark.capability("G1")
+def test_what_each_transform_job_wrote_is_checked_once(policies: Policies) -> None:
+    """A job of the first data, a job of more data: two checks, each of its own output, and none after a lost status."""
+    s3, stack = policies.stack.client("s3"), policies.stack
+    s3.put_object(Bucket="team-a-ml", Key="customers/watched/customers.csv", Body=b"1,2\n3,4\n")
+    policies.register("watched", COUNTS)
+    asks = {"input": "s3://team-a-ml/customers/watched/", "output": "s3://team-a-ml/predictions/watched/"}
+    batch = {**asks, "contentType": "text/csv", "splitType": "Line", "model": pinned("watched", 1)["model"]}
+    metadata = {"name": "watched", "namespace": stack.namespace}
+    stack.apply({"apiVersion": "sagemaker-gitops.dev/v1alpha1", "kind": "ModelEndpoint", "metadata": metadata, "spec": {"batch": batch}})
+    target = {"batchOf": {"endpointRef": {"name": "watched"}}}
+    policies.policy("written", target=target, schedule={"after": target}, window=None)
+    first = policies.until_policy("written", lambda status: "lastCheck" in status and "running" not in status, seconds=90)["lastCheck"]
+    assert (first["state"], first["data"]["captured"], first["metrics"][0]["value"]) == ("Succeeded", 2, "2.0")
+    assert first["trigger"] == f"after ModelEndpoint/watched/{first['transformJob']}"
+    s3.put_object(Bucket="team-a-ml", Key="customers/watched/more.csv", Body=b"1,2,3,4,5\n")
+    stack.sandbox.kubectl("annotate", "mep", "watched", "-n", stack.namespace, "sagemaker-gitops.dev/rerun=more")
+    done = policies.until_policy(
+        "written", lambda status: "running" not in status and status["lastCheck"]["transformJob"] != first["transformJob"], seconds=90
+    )
+    assert (done["lastCheck"]["data"]["captured"], done["lastCheck"]["model"]) == (3, "watched/1")
+    policies.wipe_policy("written")
+    again = policies.until_policy("written", lambda status: "lastCheck" in status and "running" not in status)
+    assert again["lastCheck"]["jobName"] == done["lastCheck"]["jobName"]
+    assert policies.checks_of("written") == 2

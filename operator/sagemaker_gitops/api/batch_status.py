@@ -30,6 +30,8 @@ class PastBatchJob(Model):
     """Name of the transform job. Example: team-a-digits-batch-k5tq3vwx2a."""
     model: Cell | None = None
     """Model that was asked. Example: digits/7."""
+    model_name: AwsName | None = None
+    """Name of the SageMaker model that was asked. Example: team-a-digits-model-k5tq3vwx2a."""
     state: Word
     """How it ended: Succeeded, Failed or Stopped. Example: Succeeded."""
     trigger: Cell | None = None

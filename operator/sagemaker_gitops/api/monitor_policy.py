@@ -170,6 +170,11 @@ def _unknown_checks(spec: MonitorPolicySpec) -> Iterator[Problem]:
             yield f".alarms[{index}].check", f"there is no check {alarm.check}: name one of {', '.join(names)}"
 
 
+def _of_target(spec: MonitorPolicySpec) -> bool:
+    after = spec.schedule.after if spec.schedule is not None else None
+    return after is not None and after.batch_of is not None and after.batch_of == spec.target.batch_of
+
+
 _RUNS_SCRIPT = "self.checks.exists(c, c.type == 'Custom')"
 
 
@@ -177,6 +182,20 @@ class MonitorPolicySpec(Model):
     """What of a served model is checked, when, and against what. A window is checked once for each model version."""
 
     rules = (
+        Rule(
+            "has(self.window) || has(self.target.batchOf)",
+            "is needed: it says how much of what was captured is looked at, such as 1h",
+            lambda spec: spec.window is not None or spec.target.batch_of is not None,
+            ".window",
+        ),
+        Rule(
+            "!has(self.target.batchOf) || !has(self.schedule) || (has(self.schedule.after) && has(self.schedule.after.batchOf)"
+            " && self.schedule.after.batchOf.endpointRef.name == self.target.batchOf.endpointRef.name)",
+            "target.batchOf is checked after each of its transform jobs: write after: {batchOf: ...} with the same endpointRef,"
+            " or leave it out",
+            lambda spec: spec.target.batch_of is None or spec.schedule is None or _of_target(spec),
+            ".schedule",
+        ),
         Rule(
             f"has(self.source) || !(has(self.prepare) || {_RUNS_SCRIPT})",
             "is needed by prepare and by checks of type Custom: their scripts are in it",
@@ -217,9 +236,9 @@ class MonitorPolicySpec(Model):
     """When it is checked. Example: {cron: "30 * * * *", timeZone: Europe/Zurich}. Left out: only when the annotation
     sagemaker-gitops.dev/check-now asks for it.
     """
-    window: Window
-    """How much is looked at: up to the moment of the check (of schedule.after: the completion), or groundTruth.maxDelay before it.
-    Example: 1h.
+    window: Window | None = None
+    """How much is looked at: up to the moment of the check (of schedule.after: the completion), or groundTruth.maxDelay before it. With
+    target.batchOf the whole output is, and this is only the period in which alarms count: left out there, 24h. Example: 1h.
     """
     baseline: Baseline | None = None
     """What the data was like at training. Example: {trainingRunRef: {name: fees}}."""

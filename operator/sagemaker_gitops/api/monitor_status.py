@@ -104,9 +104,11 @@ class CheckRun(Model):
     model_key: Digest | None = None
     """Identity of that model. Example: k5tq3vwx2a."""
     endpoint: AwsName | None = None
-    """Endpoint whose data was looked at. Example: team-a-fees-4k2mzq."""
+    """Endpoint whose data was looked at; of target.batchOf the ModelEndpoint. Example: team-a-fees-4k2mzq."""
     variant: Word | None = None
     """Its variant. Example: blue."""
+    transform_job: AwsName | None = None
+    """Transform job whose output was looked at, of target.batchOf. Example: team-a-fees-batch-k5tq3vwx2a."""
     job_name: AwsName | None = None
     """Name of the processing job; it is made of window, model and settings, so the same is never checked twice. Example:
     team-a-fees-check-k5tq3vwx2a.

@@ -86,6 +86,7 @@ class MemoryAws:
     alarms: dict[str, dict[str, Any]] = field(default_factory=dict)
     dashboards: dict[str, dict[str, Any]] = field(default_factory=dict)
     endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
+    transforms: dict[str, dict[str, Any]] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
     approval: str = "Approved"
     raw: str = "v1"
@@ -193,6 +194,11 @@ class MemoryAws:
         if name.removeprefix("training-job/") in self.trained:
             return {"Tags": [{"Key": k, "Value": v} for k, v in self.trained[name.removeprefix("training-job/")][1].items()]}
         return {"Tags": self.tags.get(name, [])}
+
+    def _DescribeTransformJob(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if given["TransformJobName"] not in self.transforms:
+            raise failure(Category.NOT_FOUND, "ValidationException", "DescribeTransformJob")
+        return self.transforms[given["TransformJobName"]]
 
     def _DescribeEndpointConfig(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"ProductionVariants": [{"VariantName": variant, "ModelName": name} for variant, name in self.models.items()]}

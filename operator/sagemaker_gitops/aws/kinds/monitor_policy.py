@@ -20,7 +20,7 @@ from sagemaker_gitops.aws.kinds.hosting import tags_of
 from sagemaker_gitops.aws.kinds.jobs import foreign_owner, look
 from sagemaker_gitops.aws.kinds.leftovers import find_running_of
 from sagemaker_gitops.aws.kinds.monitor_retrains import Retrains
-from sagemaker_gitops.aws.kinds.monitor_sights import baseline_of, captured, truth_of
+from sagemaker_gitops.aws.kinds.monitor_sights import baseline_of, captured, outputs, truth_of
 from sagemaker_gitops.aws.kinds.monitor_targets import target_and_root
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.sources import Sources
@@ -33,7 +33,7 @@ from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidR
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm
 from sagemaker_gitops.core.kinds.monitor_policy.checks import absent_scripts
 from sagemaker_gitops.core.kinds.monitor_policy.cloudwatch import out_of_line
-from sagemaker_gitops.core.kinds.monitor_policy.completion import awaited, circle_of, completions_of
+from sagemaker_gitops.core.kinds.monitor_policy.completion import circle_of, completions_of, looked_at
 from sagemaker_gitops.core.kinds.monitor_policy.dashboard import dashboard_name
 from sagemaker_gitops.core.kinds.monitor_policy.deletion import plan_deletion
 from sagemaker_gitops.core.kinds.monitor_policy.effective import findings_of
@@ -56,7 +56,7 @@ from sagemaker_gitops.core.kinds.monitor_policy.publish import alarm_prefix
 from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT, REPORT_FILE, TAG_WINDOW, creating_actions, job_name, output_of
 from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, obstacle, pursued, unheeded, view_of
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, Recorded, watched_of
-from sagemaker_gitops.core.kinds.monitor_policy.target import target_of
+from sagemaker_gitops.core.kinds.monitor_policy.target import batch_target, target_of
 from sagemaker_gitops.core.kinds.monitor_policy.windows import due_of
 from sagemaker_gitops.core.kinds.training_run.facts import Absent, Foreign, JobFact, JobType, Leftover, Source, Succeeded
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
@@ -150,9 +150,9 @@ class MonitorPolicyKind:
         facts = replace(facts, source=source)
         if not isinstance(source, Source) or ENTRY_POINT not in self.code or absent_scripts(self._pass(snapshot, resource, facts, now)):
             return facts
-        facts = replace(facts, target=self._at_rest(snapshot, resource))
-        if (key := awaited(resource, snapshot.key.namespace)) is not None:
+        if (key := looked_at(resource, snapshot.key.namespace)) is not None:
             facts = replace(facts, completions=completions_of(key, self.references.object(key)))
+        facts = replace(facts, target=self._at_rest(snapshot, resource, facts))
         here = self._pass(snapshot, resource, facts, now)
         if here.recorded.running:
             return await self._under_way(scope, here)
@@ -162,8 +162,15 @@ class MonitorPolicyKind:
             return await self._look(scope, here, due)
         return facts if resource.suspend else await self._follow_up(scope, here)
 
-    def _at_rest(self, snapshot: Snapshot, resource: MonitorPolicySpec) -> TargetFact | None:
-        """What is watched as far as no call tells: of an endpoint that is not ours what was found at the last check."""
+    def _at_rest(self, snapshot: Snapshot, resource: MonitorPolicySpec, facts: PolicyFacts) -> TargetFact | None:
+        """What is watched as far as no call tells: of an endpoint that is not ours what was found at the last check, of a batch the newest
+        job. None while nothing is known.
+        """
+        if resource.target.batch_of is not None:
+            assert isinstance(facts.binding, Bound)
+            if isinstance(facts.completions, NotReady):
+                return facts.completions
+            return batch_target(resource, facts.binding, facts.completions[0]) if facts.completions else None
         if resource.target.endpoint_ref is not None:
             endpoint = Key("ModelEndpoint", snapshot.key.namespace, resource.target.endpoint_ref.name)
             return target_of(resource, self.references.object(endpoint))
@@ -231,8 +238,8 @@ class MonitorPolicyKind:
         refusal = self._refusal(here.recorded.job_name, here.now)
         if refusal is not None:
             return replace(facts, refusal=refusal)
-        current, asked = here.facts.target, here.spec.target.endpoint_name is not None
-        if not asked and (not isinstance(current, Watched) or current.key != watched.key):
+        current, ours = here.facts.target, here.spec.target.endpoint_ref is not None
+        if ours and (not isinstance(current, Watched) or current.key != watched.key):
             return facts
         looked = await self._look(scope, here, due)
         if not isinstance(looked.target, Watched) or looked.target.key != watched.key:
@@ -242,7 +249,7 @@ class MonitorPolicyKind:
 
     async def _look(self, scope: Scope, here: Pass, due: Due) -> PolicyFacts:
         """What the due check would read, and what there is under its name."""
-        found_target = await target_and_root(self.aws, scope, here)
+        found_target = await target_and_root(self.aws, scope, here, due)
         if isinstance(found_target, NotReady | Unfit):
             return replace(here.facts, target=found_target)
         watched, root = found_target
@@ -261,7 +268,10 @@ class MonitorPolicyKind:
         refusal = self._refusal(name, here.now)
         if refusal is not None:
             return replace(facts, refusal=refusal)
-        capture = await captured(self.aws, scope, root, watched.variant, due.window)
+        if due.job:
+            capture = await outputs(self.aws, scope, root)
+        else:
+            capture = await captured(self.aws, scope, root, watched.variant, due.window)
         sight = Sight(root, capture, baseline, await truth_of(self.aws, scope, here.spec) if capture else None)
         facts = replace(facts, planned=replace(planned, sight=sight))
         return replace(facts, findings=request_findings(replace(here, facts=facts), replace(planned, sight=sight)))

@@ -66,6 +66,13 @@ async def captured(aws: Aws, scope: Scope, root: str, variant: str, window: Wind
     return tuple(found)
 
 
+async def outputs(aws: Aws, scope: Scope, root: str) -> tuple[str, ...]:
+    """Keys, relative to `root`, of what a transform job wrote."""
+    _, prefix = storage.split(root)
+    keys = await storage.keys_under(aws, scope, root, FILES_LIMIT)
+    return tuple(key.removeprefix(prefix) for key in keys if not key.endswith("/"))
+
+
 def _hours(window: Window) -> Iterator[str]:
     hour: datetime = window.start.replace(minute=0, second=0, microsecond=0)
     while hour < window.end + HOUR:

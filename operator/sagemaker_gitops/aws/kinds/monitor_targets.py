@@ -1,7 +1,7 @@
-"""What a MonitorPolicy watches that no ModelEndpoint's status tells: an endpoint that is not ours. Reads only.
+"""What a MonitorPolicy watches that no ModelEndpoint's status tells: an endpoint that is not ours, and what a batch wrote. Reads only.
 
 Called when a check is due; between two checks nothing is asked. Source: Amazon SageMaker API Reference (DescribeEndpoint,
-DescribeEndpointConfig, DescribeModel).
+DescribeEndpointConfig, DescribeModel, DescribeTransformJob).
 """
 
 from __future__ import annotations
@@ -11,13 +11,22 @@ from typing import Any
 from sagemaker_gitops.aws.kinds.monitor_sights import capture_root, described, root_of
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.core.errors import AwsFailure, Category
-from sagemaker_gitops.core.kinds.monitor_policy.facts import NotReady, Unfit, Watched
+from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, NotReady, Unfit, Watched
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass
-from sagemaker_gitops.core.kinds.monitor_policy.target import chosen_variant, foreign_target, model_of, unfit_endpoint
+from sagemaker_gitops.core.kinds.monitor_policy.target import (
+    batch_target,
+    chosen_variant,
+    foreign_target,
+    model_of,
+    unfit_endpoint,
+    unfit_output,
+)
 
 
-async def target_and_root(aws: Aws, scope: Scope, here: Pass) -> tuple[Watched, str] | NotReady | Unfit:
+async def target_and_root(aws: Aws, scope: Scope, here: Pass, due: Due) -> tuple[Watched, str] | NotReady | Unfit:
     """What is checked now, and the folder of its data."""
+    if due.job:
+        return await _batch(aws, scope, here, due.job)
     if here.spec.target.endpoint_name is not None:
         return await _foreign(aws, scope, here)
     watched = here.facts.target
@@ -45,6 +54,17 @@ async def _foreign(aws: Aws, scope: Scope, here: Pass) -> tuple[Watched, str] | 
     model = await _found(aws, scope, "DescribeModel", {"ModelName": asked}) if asked else {}
     target = foreign_target(spec, here.bound, endpoint, config, model)
     return (target, root) if isinstance(target, Watched) else target
+
+
+async def _batch(aws: Aws, scope: Scope, here: Pass, job: str) -> tuple[Watched, str] | NotReady | Unfit:
+    """The output of one transform job, where AWS says that it lies."""
+    completions = here.facts.completions
+    completion = next((item for item in completions if item.job == job), None) if isinstance(completions, tuple) else None
+    answer = await _found(aws, scope, "DescribeTransformJob", {"TransformJobName": job})
+    if completion is None or answer.get("TransformJobStatus") != "Completed":
+        return NotReady(f"transform job {job} is {answer.get('TransformJobStatus', 'not there')}, and not completed")
+    root = f"{str(answer['TransformOutput']['S3OutputPath']).rstrip('/')}/"
+    return unfit_output(here.bound, job, root) or (batch_target(here.spec, here.bound, completion), root)
 
 
 async def _found(aws: Aws, scope: Scope, operation: str, parameters: dict[str, str]) -> dict[str, Any]:

@@ -71,7 +71,7 @@ _JOB_FIELDS = (
     "message",
     "state",
 )
-_PAST_FIELDS = ("jobName", "model", "state", "trigger", "startedAt", "finishedAt", "output", "message")
+_PAST_FIELDS = ("jobName", "model", "modelName", "state", "trigger", "startedAt", "finishedAt", "output", "message")
 
 
 @dataclass(frozen=True, slots=True)

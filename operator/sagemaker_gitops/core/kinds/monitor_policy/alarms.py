@@ -70,7 +70,7 @@ def period_of(here: Pass, at: datetime) -> int:
     """
     clock = clock_of(here.spec)
     if clock is None:
-        return _whole_minutes(here.spec.window)
+        return _whole_minutes(here.spec.window or DAY)
     gaps, current = [], at
     for _ in range(8):
         after = following(clock, current)

@@ -1,4 +1,4 @@
-"""What `schedule.after` names: which completions there have been, newest first, and policies that wait for each other in a circle. Pure.
+"""What schedule.after and target.batchOf name: what has been completed, and policies that wait for each other in a circle. Pure.
 
 The status of the object that is named tells; it is read defensively, because anybody may have edited it.
 """
@@ -20,6 +20,12 @@ from sagemaker_gitops.core.resource import Key, Snapshot
 POLICY_PATH = "spec.schedule.after.monitorPolicyRef"
 
 
+def looked_at(spec: MonitorPolicySpec, namespace: str) -> Key | None:
+    """The object whose completions the policy has to know."""
+    batch = spec.target.batch_of
+    return Key("ModelEndpoint", namespace, batch.endpoint_ref.name) if batch is not None else awaited(spec, namespace)
+
+
 def awaited(spec: MonitorPolicySpec, namespace: str) -> Key | None:
     """The object whose completions are followed."""
     after = spec.schedule.after if spec.schedule is not None else None
@@ -38,9 +44,9 @@ def _key(after: After, namespace: str) -> Key:
 def completions_of(key: Key, found: Snapshot | None) -> tuple[Completion, ...] | NotReady:
     """What `found` has completed, newest first."""
     if found is None:
-        return NotReady(f"there is no {key.kind} {key.name} in this namespace, which schedule.after names")
+        return NotReady(f"there is no {key.kind} {key.name} in this namespace")
     if key.kind == "ModelEndpoint" and not found.spec.get("batch"):
-        return NotReady(f"ModelEndpoint {key.name} has no batch, which schedule.after names: add it to its spec")
+        return NotReady(f"ModelEndpoint {key.name} has no batch: add it to its spec")
     status = found.status
     match key.kind:
         case "TrainingRun":
@@ -63,7 +69,8 @@ def _completion(key: Key, entry: Mapping[str, Any], state: str, names: tuple[str
     named, when = next((str(entry[name]) for name in names if entry.get(name)), ""), moment(entry.get(at))
     if entry.get(state) != SUCCEEDED or not named or when is None:
         return None
-    return Completion(bounded(f"{key.kind}/{key.name}/{named}", CELL - len(AFTER_WORD)), when)
+    texts = [str(entry.get(field) or "") for field in ("model", "modelName")]
+    return Completion(bounded(f"{key.kind}/{key.name}/{named}", CELL - len(AFTER_WORD)), when, moment(entry.get("startedAt")), *texts)
 
 
 def _entries(found: Any) -> list[Mapping[str, Any]]:

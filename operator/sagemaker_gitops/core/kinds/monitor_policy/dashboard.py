@@ -14,7 +14,7 @@ from sagemaker_gitops.api.monitor_policy import Alarm
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import Action, AwsRequest
 from sagemaker_gitops.core.kinds.monitor_policy.alarms import number_of, period_of
-from sagemaker_gitops.core.kinds.monitor_policy.publish import NAMESPACE, SERVICE, policy_dimension, threshold_metric
+from sagemaker_gitops.core.kinds.monitor_policy.publish import NAMESPACE, SERVICE, policy_dimension, served_dimensions, threshold_metric
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, watched_of
 from sagemaker_gitops.core.resource import Key
 
@@ -58,7 +58,7 @@ def _served(here: Pass, entry: Mapping[str, Any]) -> dict[str, str] | None:
     watched = watched_of({**here.recorded.last, "model": entry.get("model"), "modelKey": entry.get("modelKey")})
     if watched is None:
         return None
-    return policy_dimension(here.snapshot.key) | {"Endpoint": watched.endpoint, "Variant": watched.variant, "ModelVersion": watched.model}
+    return served_dimensions(here.snapshot.key, watched)
 
 
 def _widget(here: Pass, alarm: Alarm, row: int, served: list[dict[str, str]], checks: list[Mapping[str, Any]]) -> dict[str, Any]:

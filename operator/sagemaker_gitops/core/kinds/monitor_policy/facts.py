@@ -63,12 +63,20 @@ class Completion:
 
     name: str
     moment: datetime
+    started: datetime | None = None
+    model: str = ""
+    model_name: str = ""
+
+    @property
+    def job(self) -> str:
+        """The last part of its name."""
+        return self.name.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
     """A check that is to be made: `moment` is when it was due, `window` what its name stands for. `nonce`: asked for by a person;
-    `after`: the completion that it follows.
+    `after`: the completion that it follows; `job`: the transform job whose output is looked at.
 
     `missed`: earlier moments passed without a check; `heeds`: the moment of the schedule that it answers.
     """
@@ -78,6 +86,7 @@ class Due:
     trigger: str
     nonce: str = ""
     after: str = ""
+    job: str = ""
     missed: bool = False
     heeds: datetime | None = None
 

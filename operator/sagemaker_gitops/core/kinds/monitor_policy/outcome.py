@@ -29,7 +29,7 @@ from sagemaker_gitops.core.kinds.training_run.status import LOG_LINE_LIMIT, LOG_
 
 Fields = dict[str, Any]
 PAST_METRICS = 10
-_ONLY_OF_THE_LAST = ("arn", "consoleUrl", "endpoint", "variant")
+_ONLY_OF_THE_LAST = ("arn", "consoleUrl", "endpoint", "variant", "transformJob")
 
 
 def ended(here: Pass, entry: Mapping[str, Any], fact: Succeeded) -> Fields:

@@ -175,6 +175,8 @@ def _over(here: Pass, heard: Mapping[str, Any], fields: Mapping[str, Any]) -> Pl
 def _seen(here: Pass, planned: Planned) -> Window:
     """The window without what an earlier model answered, if it is known when the present one came."""
     window, since = planned.due.window, here.recorded.moment("modelSince")
+    if planned.due.job:
+        return window
     same = here.snapshot.status.get("modelKey") == planned.watched.key
     if not same and here.recorded.last and planned.watched.since is not None:
         return Window(min(max(window.start, planned.watched.since), window.end - SECOND), window.end)

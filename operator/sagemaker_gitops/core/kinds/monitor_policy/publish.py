@@ -15,6 +15,7 @@ from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.errors import Finding
 from sagemaker_gitops.core.kinds.monitor_policy.alarms import COMPARISONS, DAY, WEEK, number_of, period_of, recorded_of
+from sagemaker_gitops.core.kinds.monitor_policy.facts import Watched
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, watched_of
 from sagemaker_gitops.core.kinds.training_run.status import moment
 from sagemaker_gitops.core.resource import Key
@@ -26,6 +27,12 @@ ALARM_NAME_LIMIT = 255
 
 def policy_dimension(owner: Key) -> dict[str, str]:
     return {"Policy": f"{owner.namespace}/{owner.name}"}
+
+
+def served_dimensions(owner: Key, watched: Watched) -> dict[str, str]:
+    """A transform job has no variant, and CloudWatch takes no empty value."""
+    variant = {"Variant": watched.variant} if watched.variant else {}
+    return policy_dimension(owner) | {"Endpoint": watched.endpoint, **variant, "ModelVersion": watched.model}
 
 
 def put_metric_data(here: Pass, entry: Mapping[str, Any], alarms: Sequence[Mapping[str, Any]]) -> tuple[AwsRequest, ...]:
@@ -116,8 +123,7 @@ def _settings(here: Pass, alarm: Alarm, entry: Mapping[str, Any], period: int) -
 def _dimensions(here: Pass, entry: Mapping[str, Any]) -> dict[str, str]:
     watched = watched_of(entry)
     assert watched is not None, "a check says what it looked at"
-    served = {"Endpoint": watched.endpoint, "Variant": watched.variant, "ModelVersion": watched.model}
-    return policy_dimension(here.snapshot.key) | served
+    return served_dimensions(here.snapshot.key, watched)
 
 
 def _datum(name: str, value: str, at: datetime, dimensions: Mapping[str, str]) -> dict[str, Any]:

@@ -62,7 +62,12 @@ def config_of(here: Pass, planned: Planned, seen: Window) -> dict[str, Any]:
     joined = {"maxDelaySeconds": effective.max_delay, "minMatched": effective.min_matched}
     return {
         "policy": {"namespace": owner.namespace, "name": owner.name},
-        "target": {"kind": "Endpoint", "name": watched.endpoint, "variant": watched.variant, "modelVersion": watched.model},
+        "target": {
+            "kind": "Batch" if planned.due.job else "Endpoint",
+            "name": watched.endpoint,
+            "variant": watched.variant or None,
+            "modelVersion": watched.model,
+        },
         "window": {"start": timestamp(seen.start), "end": timestamp(seen.end)},
         "now": timestamp(here.now),
         "groundTruth": {"idField": truth.id_field, **joined} if truth is not None else None,

@@ -98,7 +98,7 @@ class Recorded:
             return None
         trigger = str(entry.get("trigger") or "")
         nonce, after = (trigger.removeprefix(word) if trigger.startswith(word) else "" for word in (CHECK_NOW_WORD, AFTER_WORD))
-        return Due(at, Window(start, end), trigger, nonce, after)
+        return Due(at, Window(start, end), trigger, nonce, after, str(entry.get("transformJob") or ""))
 
 
 CHECK_NOW_WORD, AFTER_WORD = "check-now ", "after "
@@ -106,6 +106,7 @@ CHECK_NOW_WORD, AFTER_WORD = "check-now ", "after "
 
 def as_entry(due: Due, watched: Watched, state: str) -> dict[str, Any]:
     """The beginning of a CheckRun."""
+    data = {"transformJob": due.job} if due.job else {"variant": watched.variant}
     return {
         "moment": timestamp(due.moment),
         "window": {"start": timestamp(due.window.start), "end": timestamp(due.window.end)},
@@ -114,14 +115,18 @@ def as_entry(due: Due, watched: Watched, state: str) -> dict[str, Any]:
         "model": watched.model,
         "modelKey": watched.key,
         "endpoint": watched.endpoint,
-        "variant": watched.variant,
+        **data,
     }
 
 
 def watched_of(entry: Mapping[str, Any]) -> Watched | None:
     """What a recorded check looked at."""
-    named = [entry.get(name) for name in ("endpoint", "variant", "model", "modelKey")]
-    return Watched(*map(str, named)) if all(isinstance(item, str) for item in named) else None
+    variant = "" if entry.get("transformJob") else entry.get("variant")
+    named = [entry.get("endpoint"), variant, entry.get("model"), entry.get("modelKey")]
+    if not all(isinstance(item, str) for item in named):
+        return None
+    endpoint, variant, model, key = map(str, named)
+    return Watched(endpoint, variant, model, key)
 
 
 def kept(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,18 +4,20 @@ by what AWS says of it. Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, assert_never
 
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
 from sagemaker_gitops.core import naming, tenancy
-from sagemaker_gitops.core.kinds.monitor_policy.facts import NotReady, TargetFact, Unfit, Watched
+from sagemaker_gitops.core.kinds.monitor_policy.facts import Completion, NotReady, TargetFact, Unfit, Watched
 from sagemaker_gitops.core.kinds.training_run.champion import ANSWERING, serving
 from sagemaker_gitops.core.kinds.training_run.facts import Champion, ChampionPending, NoChampion, NoSuchVariant
+from sagemaker_gitops.core.kinds.training_run.status import partition
 from sagemaker_gitops.core.resource import Snapshot
 from sagemaker_gitops.core.tenancy import Bound
 
-ENDPOINT_PATH = "spec.target.endpointName"
+ENDPOINT_PATH, BATCH_PATH = "spec.target.endpointName", "spec.target.batchOf"
 
 
 def target_of(spec: MonitorPolicySpec, endpoint: Snapshot | None) -> TargetFact:
@@ -85,6 +87,20 @@ def model_of(config: Mapping[str, Any], variant: str) -> str:
         ),
         "",
     )
+
+
+def batch_target(spec: MonitorPolicySpec, tenant: Bound, job: Completion) -> Watched:
+    """The model that a transform job asked, by the ModelEndpoint's status."""
+    region = tenant.spec.region
+    place = f"arn:{partition(region)}:sagemaker:{region}:{tenant.spec.account}:model-package/"
+    package = f"{place}{job.model}" if re.fullmatch(r"[A-Za-z0-9-]{1,63}/[0-9]{1,9}", job.model) else ""
+    return Watched(spec.target.name, "", job.model or job.model_name, naming.content_key([job.model_name or job.model]), package)
+
+
+def unfit_output(tenant: Bound, job: str, where: str) -> Unfit | None:
+    """Why the Tenant's fence does not let the output of a transform job be read."""
+    found = [*tenancy.outside_prefixes(tenant.name, [(BATCH_PATH, where)], tenant.spec.allow.s3_prefixes)]
+    return Unfit(BATCH_PATH, f"transform job {job} writes where it may not be read: {found[0].message}") if found else None
 
 
 def _watched(name: str, endpoint: Snapshot, served: Champion) -> TargetFact:

@@ -16,6 +16,7 @@ from sagemaker_gitops.core.plan import After, OnEvent, Requeue
 from sagemaker_gitops.core.resource import CHECK_NOW, Snapshot
 from sagemaker_gitops.core.schedule import following, newest
 
+DAY = 86_400  # seconds
 REMEMBERED = timedelta(days=31)  # a check that is older was one of another time
 
 
@@ -39,15 +40,26 @@ def window_at(spec: MonitorPolicySpec, moment: datetime) -> Window:
     """What is looked at then: records whose truth has had the time that it takes to come."""
     delay = (spec.ground_truth.max_delay or 0) if spec.ground_truth is not None else 0
     end = moment.replace(microsecond=0) - timedelta(seconds=delay)
-    return Window(end - timedelta(seconds=spec.window), end)
+    return Window(end - timedelta(seconds=spec.window or DAY), end)
+
+
+def window_of(job: Completion) -> Window:
+    """When a transform job ran, whose whole output is looked at."""
+    return Window(min(job.started or job.moment, job.moment - timedelta(seconds=1)), job.moment)
 
 
 def due_of(here: Pass) -> Due | None:
     """The check that is to be made now, besides the one that runs. Of the moments that have passed, the newest."""
     spec, nonce = here.spec, nonce_of(here.snapshot)
+    newest_job = newest_of(here) if spec.target.batch_of is not None else None
     if nonce and here.snapshot.status.get("lastHandledCheckNow") != nonce:
+        if newest_job is not None:
+            return Due(here.now, window_of(newest_job), f"{CHECK_NOW_WORD}{nonce}", nonce, job=newest_job.job)
         return Due(here.now, window_at(spec, here.now), f"{CHECK_NOW_WORD}{nonce}", nonce)
     if (completion := unheeded(here)) is not None:
+        if newest_job is not None:
+            window = window_of(completion)
+            return Due(completion.moment, window, f"{AFTER_WORD}{completion.name}", after=completion.name, job=completion.job)
         moment = min(completion.moment, here.now)
         return Due(moment, window_at(spec, moment), f"{AFTER_WORD}{completion.name}", after=completion.name)
     clock = clock_of(spec)
@@ -59,6 +71,11 @@ def due_of(here: Pass) -> Due | None:
         return None
     trigger = f"schedule {timestamp(passed.moment)}"
     return Due(passed.moment, window_at(spec, passed.moment), trigger, missed=passed.missed, heeds=passed.moment)
+
+
+def newest_of(here: Pass) -> Completion | None:
+    found = here.facts.completions
+    return found[0] if isinstance(found, tuple) and found else None
 
 
 def unheeded(here: Pass) -> Completion | None:
