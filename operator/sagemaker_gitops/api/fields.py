@@ -263,6 +263,7 @@ class Number:
     """A finite JSON number that code sees as float; integers are welcome, texts and booleans are not."""
 
     minimum: float | None = None
+    maximum: float | None = None
 
     def parse(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -271,13 +272,16 @@ class Number:
             raise problem("must be a finite number")
         if self.minimum is not None and value < self.minimum:
             raise problem(f"should be greater than or equal to {self.minimum:g}")
+        if self.maximum is not None and value > self.maximum:
+            raise problem(f"should be less than or equal to {self.maximum:g}")
         return float(value)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.parse)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "number"} | ({"minimum": self.minimum} if self.minimum is not None else {})
+        bounds = {"minimum": self.minimum, "maximum": self.maximum}
+        return {"type": "number"} | {name: bound for name, bound in bounds.items() if bound is not None}
 
 
 @dataclass(frozen=True, slots=True)

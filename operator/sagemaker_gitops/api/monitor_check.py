@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from pydantic import Field, StrictInt
+
 from sagemaker_gitops.api.base import Items, Model, Rule, Text, field_of, quoted
 from sagemaker_gitops.api.fields import FilePath, MetricName, Name, Number
 
@@ -42,7 +44,10 @@ OF_TYPES = {
     "label": ("Bias",),
     "positiveLabels": ("Bias",),
     "groupVariable": ("Bias",),
-    "entryPoint": ("Custom",),
+    "entryPoint": ("Custom", "Explainability"),
+    "predictor": ("Explainability",),
+    "threshold": ("Explainability",),
+    "samples": ("Explainability",),
     "metric": ("Custom",),
 }
 NEEDED = (("ModelQuality", "problemType"), ("Bias", "facet"), ("Custom", "entryPoint"), ("Custom", "metric"))
@@ -78,15 +83,26 @@ class Check(Model):
             lambda check: not check.facet_values or check.facet_threshold is None,
             ".facetThreshold",
         ),
+        Rule(
+            "self.type != 'Explainability' || has(self.entryPoint) != has(self.predictor)",
+            "type Explainability needs entryPoint, a script that writes attributions, or predictor, one that has predict(rows); not both",
+            lambda check: check.type != "Explainability" or (check.entry_point is None) != (check.predictor is None),
+        ),
+        Rule(
+            "self.type != 'Bias' || has(self.groupVariable) || !has(self.metrics) || !self.metrics.exists(m, m in ['CDDL', 'CDDPL'])",
+            "is needed by CDDL and CDDPL: the column whose subgroups they compare",
+            lambda check: check.type != "Bias" or bool(check.group_variable) or not {"CDDL", "CDDPL"} & set(check.metrics),
+            ".groupVariable",
+        ),
     )
 
     name: Name
     """Name of the check, which alarms and metrics refer to. Example: loss."""
-    type: Literal["DataQuality", "ModelQuality", "Bias", "Custom"]
+    type: Literal["DataQuality", "ModelQuality", "Bias", "Explainability", "Custom"]
     """What kind of check it is. Example: ModelQuality."""
     drift: Drift | None = None
     """Of DataQuality: how far features may drift from the baseline. Example: {method: PSI, threshold: 0.2}."""
-    completeness: Share | None = None
+    completeness: Annotated[float, Number(0.0, 1.0)] | None = None
     """Of DataQuality: smallest share of values that are there. Example: 0.99."""
     problem_type: Literal["Regression", "BinaryClassification", "MulticlassClassification", "Forecast"] | None = None
     """Of ModelQuality: what the model predicts. Example: Regression."""
@@ -117,6 +133,16 @@ class Check(Model):
     group_variable: Column | None = None
     """Of Bias: column of the subgroups that CDDL and CDDPL compare. Example: branch."""
     entry_point: FilePath | None = None
-    """Of Custom: script inside the source that writes its numbers to the file MONITOR_OUTPUT. Example: quantile_loss.py."""
+    """Of Custom: script inside the source that writes its numbers to the file MONITOR_OUTPUT; of Explainability: one that writes
+    attributions there. Example: quantile_loss.py.
+    """
+    predictor: FilePath | None = None
+    """Of Explainability: script inside the source that has predict(rows), of which attributions are computed by Kernel SHAP. Example:
+    predictor.py.
+    """
+    threshold: Annotated[float, Number(0.0, 1.0)] | None = None
+    """Of Explainability: smallest NDCG of the attributions against the baseline's that is no violation. Example: 0.9. Left out: 0.9."""
+    samples: Annotated[StrictInt, Field(ge=1, le=10_000)] | None = None
+    """Of Explainability with predictor: records that are explained. Example: 50. Left out: 100."""
     metric: MetricName | None = None
     """Of Custom: the number that the check is about. Example: mean_weighted_quantile_loss."""

@@ -175,7 +175,11 @@ def _of_target(spec: MonitorPolicySpec) -> bool:
     return after is not None and after.batch_of is not None and after.batch_of == spec.target.batch_of
 
 
-_RUNS_SCRIPT = "self.checks.exists(c, c.type == 'Custom')"
+def _any_of(spec: MonitorPolicySpec, kind: str) -> bool:
+    return any(check.type == kind for check in spec.checks_)
+
+
+_RUNS_SCRIPT = "self.checks.exists(c, c.type in ['Custom', 'Explainability'])"
 
 
 class MonitorPolicySpec(Model):
@@ -198,20 +202,26 @@ class MonitorPolicySpec(Model):
         ),
         Rule(
             f"has(self.source) || !(has(self.prepare) || {_RUNS_SCRIPT})",
-            "is needed by prepare and by checks of type Custom: their scripts are in it",
+            "is needed by prepare and by checks of type Custom and Explainability: their scripts are in it",
             lambda spec: spec.source is not None or not entry_points(spec),
             ".source",
         ),
         Rule(
-            "has(self.groundTruth) || !self.checks.exists(c, c.type == 'ModelQuality')",
-            "is needed by checks of type ModelQuality",
-            lambda spec: spec.ground_truth is not None or not any(check.type == "ModelQuality" for check in spec.checks_),
+            "has(self.groundTruth) || has(self.prepare) || !self.checks.exists(c, c.type == 'ModelQuality')",
+            "is needed by checks of type ModelQuality, unless prepare brings the truth",
+            lambda spec: spec.ground_truth is not None or spec.prepare is not None or not _any_of(spec, "ModelQuality"),
             ".groundTruth",
         ),
         Rule(
             "has(self.baseline) || !self.checks.exists(c, has(c.drift))",
             "is needed by drift: it says what the data was like",
             lambda spec: spec.baseline is not None or not any(check.drift for check in spec.checks_),
+            ".baseline",
+        ),
+        Rule(
+            "has(self.baseline) || !self.checks.exists(c, c.type == 'Explainability')",
+            "is needed by checks of type Explainability: it says what mattered when the model was trained",
+            lambda spec: spec.baseline is not None or not _any_of(spec, "Explainability"),
             ".baseline",
         ),
         Rule(
@@ -245,7 +255,7 @@ class MonitorPolicySpec(Model):
     ground_truth: GroundTruth | None = None
     """What really happened. Example: {s3Uri: s3://team-a-ml/actuals/fees/, idField: eventId, maxDelay: 2h, minMatched: 20}."""
     source: Source | None = None
-    """The scripts of prepare and of Custom checks. Example: {configMapRef: {name: fees-checks}}."""
+    """The scripts of prepare and of Custom and Explainability checks. Example: {configMapRef: {name: fees-checks}}."""
     prepare: PrepareCheck | None = None
     """Reshapes the records before the checks, in the same job. Example: {entryPoint: collect_window.py}."""
     checks_: Annotated[tuple[Check, ...], Items(CHECK_LIMIT, min_items=1, kind="map"), Field(alias="checks")]
@@ -272,5 +282,7 @@ class MonitorPolicySpec(Model):
 def entry_points(spec: MonitorPolicySpec) -> dict[str, str]:
     """Path in the spec -> script of the source that is run."""
     found = {"spec.prepare.entryPoint": spec.prepare.entry_point} if spec.prepare is not None else {}
-    custom = ((index, check.entry_point) for index, check in enumerate(spec.checks_))
-    return found | {f"spec.checks[{index}].entryPoint": entry for index, entry in custom if entry}
+    for index, check in enumerate(spec.checks_):
+        scripts = {"entryPoint": check.entry_point, "predictor": check.predictor}
+        found |= {f"spec.checks[{index}].{field}": entry for field, entry in scripts.items() if entry}
+    return found
