@@ -112,7 +112,7 @@ def _overridden(model: type[Model]) -> Iterator[Field]:
     for name, info in block.model_fields.items():
         key = info.alias or name
         root = ("spec", "overrides", key)
-        owned = [_members(member) for member in {**OWNED_MEMBERS, **_OWNED}.get(key, ())]
+        owned = [_members(member) for member in (getattr(block, "owned", {}) or {**OWNED_MEMBERS, **_OWNED}).get(key, ())]
         yield from (Field("owned", (*root, *path)) for path in owned)
         found = [(path, _subject(path, shape)) for path, shape in _walk(_input(*operation_of(key)), (), ())]
         found += [(path, "unjudged") for path in _unjudged(*operation_of(key))]
@@ -128,7 +128,9 @@ def _members(dotted: str) -> Path:
 
 
 def operation_of(key: str) -> tuple[str, str]:
-    """overrides.glueCreateJob is CreateJob of glue; the others are of sagemaker."""
+    """overrides.glueCreateJob is CreateJob of glue, putMetricAlarm is of cloudwatch; the others are of sagemaker."""
+    if key == "putMetricAlarm":
+        return "cloudwatch", "PutMetricAlarm"
     return ("glue", key.removeprefix("glue")) if key.startswith("glue") else ("sagemaker", key[0].upper() + key[1:])
 
 
@@ -147,7 +149,7 @@ def _subject(path: Path, shape: Shape) -> str:
         (member == overridden.SECURITY_GROUPS, "securityGroups"),
         (member.endswith(overridden.KMS), "kms"),
         (shape.type_name == "string" and member.endswith(_LOCATIONS), "s3"),
-        (shape.type_name == "string" and member.endswith(("Arn", "Role", "Arns", "Topic")), "arns"),
+        (shape.type_name == "string" and member.endswith(("Arn", "Role", "Arns", "Topic", "Actions")), "arns"),
     )
     return next((subject for holds, subject in tables if holds), "")
 

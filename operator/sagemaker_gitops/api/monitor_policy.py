@@ -24,6 +24,7 @@ from sagemaker_gitops.api.fields import (
     duration_type,
 )
 from sagemaker_gitops.api.monitor_check import Check
+from sagemaker_gitops.api.monitor_overrides import PolicyOverrides, owned_members
 from sagemaker_gitops.api.monitor_schedule import CheckSchedule, TrainingRunRef
 from sagemaker_gitops.api.monitor_target import Target
 from sagemaker_gitops.api.steps import Resources
@@ -170,6 +171,10 @@ def _unknown_checks(spec: MonitorPolicySpec) -> Iterator[Problem]:
             yield f".alarms[{index}].check", f"there is no check {alarm.check}: name one of {', '.join(names)}"
 
 
+def _owned_members(spec: MonitorPolicySpec) -> Iterator[Problem]:
+    return owned_members(spec.overrides)
+
+
 def _of_target(spec: MonitorPolicySpec) -> bool:
     after = spec.schedule.after if spec.schedule is not None else None
     return after is not None and after.batch_of is not None and after.batch_of == spec.target.batch_of
@@ -238,7 +243,7 @@ class MonitorPolicySpec(Model):
         ),
     )
 
-    checks = (_unknown_checks,)
+    checks = (_unknown_checks, _owned_members)
 
     target: Target
     """What is watched. Example: {endpointRef: {name: fees}, variant: blue}."""
@@ -277,6 +282,8 @@ class MonitorPolicySpec(Model):
     """
     history_limit: Annotated[StrictInt, Field(ge=1, le=20)] | None = None
     """Number of checks that status.checks keeps. Example: 5. Left out: 10."""
+    overrides: PolicyOverrides | None = None
+    """Members of AWS requests that have no field here. Example: {createProcessingJob: {Environment: {LOG_LEVEL: debug}}}."""
 
 
 def entry_points(spec: MonitorPolicySpec) -> dict[str, str]:

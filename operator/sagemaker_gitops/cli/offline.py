@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sagemaker_gitops.api.kinds import KINDS
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
@@ -16,17 +16,25 @@ from sagemaker_gitops.api.parse import M, ValidationFailed, read
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.aws.kinds.batch import request_findings as job_findings
+from sagemaker_gitops.aws.kinds.monitor_code import job_code
+from sagemaker_gitops.aws.kinds.monitor_policy import request_findings as check_findings
 from sagemaker_gitops.cli.files import Manifest, is_name, of_kind
 from sagemaker_gitops.core import tenancy
-from sagemaker_gitops.core.actions import AwsRequest
+from sagemaker_gitops.core.actions import Action, AwsRequest
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of, models_of
 from sagemaker_gitops.core.kinds.model_endpoint.facts import Asked, BatchJob, ModelEndpointFacts, ModelFact
 from sagemaker_gitops.core.kinds.model_endpoint.preview import preview, standing_for
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
 from sagemaker_gitops.core.kinds.model_endpoint.transform import create_transform_job, job_of
+from sagemaker_gitops.core.kinds.monitor_policy.checks import absent_scripts
 from sagemaker_gitops.core.kinds.monitor_policy.completion import circle_findings, circle_of
 from sagemaker_gitops.core.kinds.monitor_policy.effective import findings_of as policy_findings
+from sagemaker_gitops.core.kinds.monitor_policy.facts import PolicyFacts
+from sagemaker_gitops.core.kinds.monitor_policy.preview import preview as policy_preview
+from sagemaker_gitops.core.kinds.monitor_policy.preview import stand_in
+from sagemaker_gitops.core.kinds.monitor_policy.publish import alarm_findings
+from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass as PolicyPass
 from sagemaker_gitops.core.kinds.training_run.effective import effective_of
 from sagemaker_gitops.core.kinds.training_run.facts import InputVersion, Source
 from sagemaker_gitops.core.kinds.training_run.run import Run, entry_points, input_uris
@@ -38,6 +46,7 @@ from sagemaker_gitops.core.tenancy import Bound
 INSTALL = "offline"
 UNRESOLVED = "resolved-at-the-start-of-the-run"
 UNRESOLVED_MODEL = "the-model-that-serves-then"
+SOME_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 # The API server's own words.
 _NAME_WORDS = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with"
@@ -143,17 +152,39 @@ def lint_endpoint(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[F
 
 
 def lint_policy(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[Finding, ...]:
-    """Frame, parse and fence of one MonitorPolicy; what the endpoint and its captured data would say is left open."""
+    """Frame, parse, fence and requests of one MonitorPolicy; what the endpoint and its captured data would say is left open."""
     spec, findings = _parsed(MonitorPolicySpec, manifest)
     if spec is None:
         return findings
     others = {item.name: item.spec for item in of_kind(everything, "MonitorPolicy") if item.namespace == manifest.namespace}
     findings += circle_findings(circle_of(manifest.name, spec, others.get))
     tenant = _bound(manifest, everything)
+    if tenant is None:
+        return findings
     try:
-        return findings + (policy_findings(spec, tenant) if tenant is not None else ())
+        findings += policy_findings(spec, tenant)
+        here, known = _checking(manifest, spec, tenant, everything)
+        findings += (absent_scripts(here) if known else ()) + alarm_findings(here)
+        return findings + (() if findings else check_findings(here, stand_in(here)))
     except InvalidResource as error:
         return findings + error.findings
+
+
+def policy_requests(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[tuple[str, Action], ...] | None:
+    """(step, call) of a MonitorPolicy that lints clean; None when its Tenant is not among the manifests."""
+    tenant = _bound(manifest, everything)
+    if tenant is None:
+        return None
+    here, _ = _checking(manifest, read(MonitorPolicySpec, manifest.spec), tenant, everything)
+    return policy_preview(here, stand_in(here))
+
+
+def _checking(manifest: Manifest, spec: MonitorPolicySpec, tenant: Bound, everything: Sequence[Manifest]) -> tuple[PolicyPass, bool]:
+    """A pass over the policy, and whether the files of its source are known."""
+    files, _ = _files(manifest, spec, everything)
+    facts = PolicyFacts(tenant, source=Source(files or {}))
+    snapshot = Snapshot(manifest.key, "", "", 0, spec=dict(manifest.spec or {}))
+    return PolicyPass(snapshot, spec, facts, Settings(INSTALL), job_code(), SOME_MOMENT), files is not None
 
 
 def endpoint_requests(manifest: Manifest, everything: Sequence[Manifest]) -> tuple[tuple[str, AwsRequest], ...] | None:
@@ -189,7 +220,9 @@ def _absent_payload(manifest: Manifest, spec: ModelEndpointSpec, everything: Seq
     return (Finding(path, f"ConfigMap {wanted.name} has no {wanted.key}, it holds {held}"),)
 
 
-def _files(manifest: Manifest, spec: TrainingRunSpec, everything: Sequence[Manifest]) -> tuple[dict[str, bytes] | None, tuple[str, ...]]:
+def _files(
+    manifest: Manifest, spec: TrainingRunSpec | MonitorPolicySpec, everything: Sequence[Manifest]
+) -> tuple[dict[str, bytes] | None, tuple[str, ...]]:
     if spec.source is None:
         return {}, ()
     if spec.source.config_map_ref is None:

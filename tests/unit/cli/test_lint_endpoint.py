@@ -126,6 +126,40 @@ def test_a_mistake_in_a_policy_is_named(tmp_path: Path, capsys: pytest.CaptureFi
     assert words in capsys.readouterr().out
 
 
+def test_render_prints_what_a_check_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The job and the alarm, with the user's members; what is not known has the name of who knows it. A mistake is named instead."""
+    alarm = "{name: a, check: inputs, operator: '>', threshold: {initial: 1}, createCloudWatchAlarm: true}"
+    added = f"  alarms: [{alarm}]\n  overrides: {{createProcessingJob: {{Environment: {{LOG_LEVEL: debug}}}}}}\n"
+    path = tmp_path / "policy.yaml"
+    path.write_text(POLICY + added)
+    assert main(["render", str(path), TENANT]) == 0
+    rendered = list(yaml.safe_load_all(capsys.readouterr().out))
+    calls = [entry["call"] for entry in rendered]
+    assert calls == ["s3:PutObject", "s3:PutObject", "sagemaker:CreateProcessingJob", "cloudwatch:PutMetricAlarm"]
+    assert {entry["policy"] for entry in rendered} == {"MonitorPolicy/team-a/fees"}
+    job = rendered[2]["parameters"]
+    assert job["Environment"] == {"LOG_LEVEL": "debug"}
+    assert all(
+        validate(*call.split(":"), entry["parameters"]) == () for call, entry in zip(calls, rendered, strict=True) if "s3" not in call
+    )
+    path.write_text(POLICY + added.replace("Environment", "Enviroment"))
+    assert main(["render", str(path), TENANT]) == 1
+    assert "spec.overrides.createProcessingJob.Enviroment: is not a member of" in capsys.readouterr().err
+
+
+def test_every_target_is_rendered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "policy.yaml"
+    batch = POLICY.replace("{endpointRef: {name: fees}}", "{batchOf: {endpointRef: {name: fees}}}").replace(
+        "cron: '30 * * * *', timeZone: Europe/Zurich", "after: {batchOf: {endpointRef: {name: fees}}}"
+    )
+    path.write_text(batch)
+    assert main(["render", str(path), TENANT]) == 0
+    assert "CreateProcessingJob" in capsys.readouterr().out
+    path.write_text(POLICY.replace("{endpointRef: {name: fees}}", "{endpointName: by-hand}"))
+    assert main(["render", str(path), TENANT]) == 1
+    assert 'spec.target.endpointName: "by-hand" is not allowed' in capsys.readouterr().err
+
+
 def test_policies_that_wait_for_each_other_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each of them, with the way round; in the operator's words."""
     cron = "{cron: '30 * * * *', timeZone: Europe/Zurich}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from sagemaker_gitops.api.monitor_overrides import given_overrides
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.aws import storage
@@ -24,7 +25,7 @@ from sagemaker_gitops.aws.kinds.monitor_sights import baseline_of, captured, out
 from sagemaker_gitops.aws.kinds.monitor_targets import target_and_root
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.sources import Sources
-from sagemaker_gitops.aws.kinds.training_run import scope_of
+from sagemaker_gitops.aws.kinds.training_run import placed, scope_of
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.core import conditions, naming
@@ -52,8 +53,9 @@ from sagemaker_gitops.core.kinds.monitor_policy.facts import (
     Window,
 )
 from sagemaker_gitops.core.kinds.monitor_policy.plan import plan
+from sagemaker_gitops.core.kinds.monitor_policy.preview import preview
 from sagemaker_gitops.core.kinds.monitor_policy.publish import alarm_prefix
-from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT, REPORT_FILE, TAG_WINDOW, creating_actions, job_name, output_of
+from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT, REPORT_FILE, TAG_WINDOW, job_name, output_of
 from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, obstacle, pursued, unheeded, view_of
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, Recorded, watched_of
 from sagemaker_gitops.core.kinds.monitor_policy.target import batch_target, target_of
@@ -372,11 +374,14 @@ def _forbidden(spec: MonitorPolicySpec, binding: Bound) -> bool:
 
 
 def request_findings(here: Pass, planned: Planned) -> tuple[Finding, ...]:
-    """The request of a check against botocore's model, before it is sent."""
-    window = planned.due.window
+    """The requests of a check and of the alarms against botocore's model, before the first of them is sent."""
+    given = given_overrides(here.spec.overrides)
     return tuple(
-        Finding(f"check: {action.operation}.{finding.path}", finding.message)
-        for action in creating_actions(here, planned, window)
-        if isinstance(action, AwsRequest)
-        for finding in validate(action.service, action.operation, action.parameters)
+        dict.fromkeys(
+            Finding(placed(finding.path, f"{step}: {action.operation}", given.get(field, {}), field), finding.message)
+            for step, action in preview(here, planned)
+            if isinstance(action, AwsRequest)
+            for field in (f"{action.operation[0].lower()}{action.operation[1:]}",)
+            for finding in validate(action.service, action.operation, action.parameters)
+        )
     )

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagemaker_gitops.api.fields import duration
+from sagemaker_gitops.api.monitor_overrides import given_overrides
 from sagemaker_gitops.api.monitor_policy import DEFAULT_CHECK_RUNTIME, DEFAULT_MIN_SAMPLE_SIZE, MonitorPolicySpec
 from sagemaker_gitops.api.steps import DEFAULT_INSTANCE_COUNT, DEFAULT_VOLUME_SIZE_IN_GB
 from sagemaker_gitops.api.tenant import TenantSpec
-from sagemaker_gitops.core import tenancy
+from sagemaker_gitops.core import overridden, tenancy
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.images import image_uri, images_table
 from sagemaker_gitops.core.resource import Key
@@ -106,7 +107,8 @@ def effective_of(spec: MonitorPolicySpec, tenant: TenantSpec) -> Effective:
 
 def findings_of(spec: MonitorPolicySpec, tenant: Bound) -> tuple[Finding, ...]:
     """What the Tenant's fence refuses. Raises InvalidResource as effective_of does."""
-    return tenancy.findings(tenant.name, tenant.spec, wanted_of(spec, effective_of(spec, tenant.spec)))
+    wanted = wanted_of(spec, effective_of(spec, tenant.spec)) + overridden.wanted_of(given_overrides(spec.overrides))
+    return tenancy.findings(tenant.name, tenant.spec, wanted)
 
 
 def wanted_of(spec: MonitorPolicySpec, effective: Effective) -> Wanted:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from sagemaker_gitops.api.monitor_overrides import given_overrides
 from sagemaker_gitops.api.monitor_policy import Alarm
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import AwsRequest
@@ -18,6 +19,7 @@ from sagemaker_gitops.core.kinds.monitor_policy.alarms import COMPARISONS, DAY, 
 from sagemaker_gitops.core.kinds.monitor_policy.facts import Watched
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, watched_of
 from sagemaker_gitops.core.kinds.training_run.status import moment
+from sagemaker_gitops.core.merge import deep_merge
 from sagemaker_gitops.core.resource import Key
 
 SERVICE, NAMESPACE = "cloudwatch", "SageMakerGitOps"
@@ -63,8 +65,9 @@ def threshold_metric(alarm: str) -> str:
 def wanted_alarms(here: Pass, entry: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Name and settings of the CloudWatch alarms that the spec asks for, over the numbers of the model that serves."""
     at = moment(entry.get("moment")) or here.now
+    completed = given_overrides(here.spec.overrides).get("putMetricAlarm", {})
     return {
-        alarm_name(here, alarm): _settings(here, alarm, entry, period_of(here, at))
+        alarm_name(here, alarm): deep_merge(_settings(here, alarm, entry, period_of(here, at)), completed)
         for alarm in here.spec.alarms
         if alarm.create_cloud_watch_alarm
     }

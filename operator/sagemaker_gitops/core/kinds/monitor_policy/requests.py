@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from sagemaker_gitops.api.monitor_overrides import given_overrides
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec, entry_points
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, UploadSource
@@ -20,6 +21,7 @@ from sagemaker_gitops.core.kinds.monitor_policy.situation import STEP, Pass
 from sagemaker_gitops.core.kinds.training_run.facts import Source
 from sagemaker_gitops.core.kinds.training_run.requests import INPUT_FOLDER, OUTPUT_FOLDER, kms, network_config, processing_input, volume_kms
 from sagemaker_gitops.core.kinds.training_run.run import content_of
+from sagemaker_gitops.core.merge import deep_merge
 
 CODE, CONFIG, CAPTURE, GROUND_TRUTH, BASELINE, SOURCE = "monitoring", "config", "capture", "groundtruth", "baseline", "source"
 ENTRY_POINT = "check.py"
@@ -47,6 +49,8 @@ def job_name(here: Pass, due: Due, watched: Watched, baseline: Place | None) -> 
         "minSampleSize": here.effective.min_sample_size,
         "files": naming.files_digest(_scripts(here)),
     }
+    if overrides := _overrides(here):
+        identity["overrides"] = overrides
     return naming.aws_name(owner, STEP, naming.content_key(identity))
 
 
@@ -116,7 +120,13 @@ def create_processing_job(here: Pass, planned: Planned, places: Mapping[str, str
         "Tags": _tags(here, planned, effective),
     }
     network = network_config(effective)
-    return AwsRequest("sagemaker", "CreateProcessingJob", planned.job_name, parameters | ({"NetworkConfig": network} if network else {}))
+    parameters |= {"NetworkConfig": network} if network else {}
+    return AwsRequest("sagemaker", "CreateProcessingJob", planned.job_name, deep_merge(parameters, _overrides(here)))
+
+
+def _overrides(here: Pass) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = given_overrides(here.spec.overrides).get("createProcessingJob", {})
+    return found
 
 
 def _by_manifest(name: str, uri: str) -> dict[str, Any]:
