@@ -120,6 +120,7 @@ AROUND: dict[str, dict[str, Any]] = {
             }
         ],
     },
+    "spec.target.endpointName": {"target": {"endpointRef": None}},
     "spec.overrides.createModelPackage": {"register": {"group": "digits"}},
     "spec.overrides.createTransformJob": {"variants": None, "batch": _BATCH},
 }
