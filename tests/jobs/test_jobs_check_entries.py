@@ -6,10 +6,11 @@ from typing import Any, get_args
 
 import pytest
 
+import bias_metrics
 import check_config
 import drift
 import quality_metrics
-from sagemaker_gitops.api.monitor_check import Check, Drift
+from sagemaker_gitops.api.monitor_check import METRICS_OF, Check, Drift
 from sagemaker_gitops.core.kinds.training_run.run import content_of
 
 ENTRIES: list[dict[str, Any]] = [
@@ -54,4 +55,5 @@ def test_the_words_are_the_same() -> None:
     assert set(get_args(Drift.model_fields["method"].annotation)) == set(drift.METHODS)
     problems = {word for part in get_args(Check.model_fields["problem_type"].annotation) for word in get_args(part)}
     assert problems == set(quality_metrics.METRICS)
+    assert quality_metrics.METRICS | {"Bias": tuple(bias_metrics.METRICS)} == METRICS_OF
     assert set(get_args(Check.model_fields["type"].annotation)) == set(check_config._CHECKS)

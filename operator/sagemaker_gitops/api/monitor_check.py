@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt
 
-from sagemaker_gitops.api.base import Items, Model, Rule, Text, field_of, quoted
+from sagemaker_gitops.api.base import Items, Model, Problem, Rule, Text, field_of, quoted
 from sagemaker_gitops.api.fields import FilePath, MetricName, Name, Number
 
 Column = Annotated[str, Text(r"[A-Za-z0-9_][A-Za-z0-9_. -]*", "must be the name of a column: letters, digits and _. -", 128)]
@@ -71,8 +72,34 @@ def _belongs(field: str, kinds: tuple[str, ...]) -> Rule:
     )
 
 
+# What jobs/monitoring computes, by problem type and for Bias.
+METRICS_OF = {
+    "Regression": ("rmse", "mae", "mse", "r2"),
+    "BinaryClassification": (
+        *("accuracy", "precision", "recall", "f1", "f0_5", "f2", "auc", "au_prc"),
+        *("true_positive_rate", "true_negative_rate", "false_positive_rate", "false_negative_rate"),
+    ),
+    "MulticlassClassification": ("accuracy", "weighted_precision", "weighted_recall", "weighted_f1", "weighted_f0_5", "weighted_f2"),
+    "Forecast": ("mean_weighted_quantile_loss", "weighted_quantile_loss", "rmse", "mae", "coverage"),
+    "Bias": (
+        *("CI", "DPL", "KL", "JS", "LP", "TVD", "KS", "CDDL", "DPPL", "DI", "DCA"),
+        *("DCR", "AD", "RD", "SD", "DAR", "DRR", "TE", "CDDPL", "FT", "GE"),
+    ),
+}
+
+
+def _unknown_metrics(check: Check) -> Iterator[Problem]:
+    kind = check.problem_type if check.type == "ModelQuality" else check.type
+    known = METRICS_OF.get(kind or "", ())
+    for index, metric in enumerate(check.metrics):
+        if known and metric not in known:
+            yield f".metrics[{index}]", f"there is no {metric} of {kind}: take one of {', '.join(known)}"
+
+
 class Check(Model):
     """One thing that is checked."""
+
+    checks = (_unknown_metrics,)
 
     rules = (
         *(_needs(kind, field) for kind, field in NEEDED),
