@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from sagemaker_gitops.api.parse import read
 from sagemaker_gitops.aws.errors import mutates
-from sagemaker_gitops.aws.kinds import model_endpoint, training_run
+from sagemaker_gitops.aws.kinds import model_endpoint, monitor_policy, training_run
 from sagemaker_gitops.aws.requests import validate
 from tests.simulation.gate import Fault
 from tests.simulation.oracles import allowed, judge, reference
@@ -24,7 +24,8 @@ from tests.simulation.world import World
 
 NAMES: Sequence[str] = tuple(SCENARIOS)
 # Training alone costs a quarter of a whole run, so it comes three times as often; endpoints are 24 of 54 turns.
-TURNS: Sequence[str] = tuple(name for name in NAMES for _ in range(3 if name.startswith("train") else 1))
+TURNS: Sequence[str] = tuple(name for name in NAMES if not name.startswith("policy") for _ in range(3 if name.startswith("train") else 1))
+POLICY_TURNS: Sequence[str] = tuple(name for name in NAMES if name.startswith("policy"))
 
 
 def schedules() -> int:
@@ -32,9 +33,9 @@ def schedules() -> int:
     return int(os.environ.get("SCHEDULES", "4000"))
 
 
-def of_seed(seed: int) -> tuple[Scenario, Schedule]:
+def of_seed(seed: int, turns: Sequence[str] = TURNS) -> tuple[Scenario, Schedule]:
     """The scenario and the schedule that a seed stands for. Seeds take the scenarios in turns."""
-    scenario = SCENARIOS[TURNS[seed % len(TURNS)]]
+    scenario = SCENARIOS[turns[seed % len(turns)]]
     boundaries = reference(scenario.name).boundaries
     return scenario, random_schedule(seed, boundaries, scripted=len(scenario.script), deletes=scenario.deletes)
 
@@ -56,25 +57,25 @@ def run(scenario: Scenario, schedule: Schedule, trace: list[str] | None = None) 
         return [f"O6: {type(error).__name__}: {error}"]
 
 
-def run_seeds(seeds: range) -> list[str]:
+def run_seeds(seeds: range, turns: Sequence[str] = TURNS) -> list[str]:
     """One line for every seed that violates something, in the words that replay it."""
-    failed = []
+    failed, policies = [], " --policies" if turns is POLICY_TURNS else ""
     for seed in seeds:
-        scenario, schedule = of_seed(seed)
+        scenario, schedule = of_seed(seed, turns)
         violations = run(scenario, schedule)
         if violations:
-            failed.append(f"SEED={seed} ({scenario.name}) {violations} replay: python -m tests.simulation --seed {seed}")
+            failed.append(f"SEED={seed} ({scenario.name}) {violations} replay: python -m tests.simulation{policies} --seed {seed}")
     return failed
 
 
 def run_single_faults(name: str, fault: Fault) -> list[str]:
     """`fault` at every boundary of the scenario, one run each.
 
-    An endpoint is looked at all the time, and a crash around a look is a crash before the next write: of its reads only the failed ones.
+    Endpoints and policies are looked at all the time, and a crash around a look is a crash before the next write: of reads only failed ones.
     """
     failed = []
     for number, label in enumerate(reference(name).labels):
-        if SCENARIOS[name].key.kind == "ModelEndpoint" and fault is not Fault.ERROR and not _writes(label):
+        if SCENARIOS[name].key.kind != "TrainingRun" and fault is not Fault.ERROR and not _writes(label):
             continue
         violations = run(SCENARIOS[name], Schedule(faults={number: fault}))
         if violations:
@@ -127,7 +128,7 @@ def prepared() -> Iterator[None]:
     before = log.level
     log.setLevel(logging.CRITICAL + 1)
     with ExitStack() as patches:
-        for module in (training_run, model_endpoint):
+        for module in (training_run, model_endpoint, monitor_policy):
             patches.enter_context(patch.object(module, "read", _parsed))
             patches.enter_context(patch.object(module, "validate", _validated))
         patches.callback(log.setLevel, before)

@@ -14,6 +14,7 @@ from typing import Any
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.resource import FINALIZER, PAUSE, Key
 from tests.simulation.aws import Context, FakeAws
+from tests.simulation.aws_checks import Checks
 from tests.simulation.aws_cloudwatch import CloudWatch
 from tests.simulation.aws_glue import Glue
 from tests.simulation.aws_hosting import Hosting
@@ -64,6 +65,8 @@ class World:
             Hosting(self.context),
         )
         self.scaling, self.cloudwatch = Scaling(self.context, self.hosting), CloudWatch(self.context)
+        self.checks = Checks(self.context)
+        self.jobs.written = self.checks.written
         services = (
             *(self.jobs, self.glue, self.registry, self.hosting),
             *(self.scaling, self.cloudwatch, Storage(self.context)),
@@ -182,7 +185,7 @@ class World:
 
     def _process(self) -> Process:
         settings = Settings(INSTALL)
-        return Process(self.kube, self.aws, self.clock, settings, self.dice.random, self.key.kind)
+        return Process(self.kube, self.aws, self.clock, settings, self.dice.random, self.scenario.kinds or (self.key.kind,))
 
     def _pause(self, number: int) -> None:
         """A call is under way: time passes, others act."""
@@ -206,8 +209,8 @@ class World:
         match disturbance:
             case Disturbance.WIPE_STATUS:
                 self.kube.edit(self.key, status={})
-            case Disturbance.OLD_STATUS if self.kube.statuses:
-                self.kube.edit(self.key, status=self.dice.choice(self.kube.statuses))
+            case Disturbance.OLD_STATUS if self.key in self.kube.statuses:
+                self.kube.edit(self.key, status=self.dice.choice(self.kube.statuses[self.key]))
             case Disturbance.LABEL:
                 self.kube.edit(self.key, labels={"team": str(self.dice.random())})
             case Disturbance.STRIP_FINALIZER if "deletionTimestamp" not in body["metadata"]:
@@ -256,7 +259,7 @@ class World:
         if self.schedule.loose:
             index = len(self._moments) - len(self._script)
             return len(self.gate.labels) > self._moments[index] or self.clock.seconds > self.last_trouble + 1800.0
-        return self.context.ledger.count(act.operation) >= act.count
+        return self.context.ledger.count(act.operation) >= act.count and act.when(self)
 
     def _watch_event(self, type_: str, body: Body) -> None:
         if not self.blind:

@@ -206,5 +206,5 @@ def _heard(here: Pass) -> Fields:
         return fields | {"schedule": None, "lastScheduled": None, "nextCheck": None}
     if words != status.get("schedule"):
         fields |= {"schedule": words, "lastScheduled": timestamp(counted_from(here))}
-    moment = next_run(here)
+    moment = next_run(here) if not spec.suspend else None
     return fields | {"nextCheck": timestamp(moment) if moment is not None else None}
