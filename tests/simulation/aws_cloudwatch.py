@@ -92,7 +92,9 @@ class CloudWatch:
         return {"DashboardValidationMessages": []}
 
     def _list_dashboards(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        return {"DashboardEntries": [{"DashboardName": name} for name in self.dashboards if name.startswith(parameters["DashboardNamePrefix"])]}
+        return {
+            "DashboardEntries": [{"DashboardName": name} for name in self.dashboards if name.startswith(parameters["DashboardNamePrefix"])]
+        }
 
     def _delete_dashboards(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         for name in parameters["DashboardNames"]:

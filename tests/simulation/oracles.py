@@ -123,7 +123,8 @@ def _mutations(world: World, wanted: Reference) -> list[str]:
     accepted = set(world.context.ledger.accepted())
     extra = accepted - allowed(world.scenario.name)
     found = [f"O4: accepted although no version of the spec asks for it: {sorted(extra)}"] if extra else []
-    exact = not world.schedule.loose and not world.scenario.may_be_stopped and world.scenario.remains
+    lost = world.scenario.forgets and world.losses
+    exact = not world.schedule.loose and not world.scenario.may_be_stopped and world.scenario.remains and not lost
     undisturbed = exact and not (world.schedule.faults or world.schedule.disturbances or world.losses)
     if undisturbed and wanted.kept - world.hosting.configs.keys():
         found.append(f"O4: {wanted.kept - world.hosting.configs.keys()} should have been kept")

@@ -48,7 +48,13 @@ class Process:
     """`reconciled` are the kinds that have passes; `settings` are the waits of the plan, `fraction` the jitter of back-offs."""
 
     def __init__(
-        self, kube: FakeKube, aws: FakeAws, clock: VirtualClock, settings: Settings, fraction: Callable[[], float], reconciled: Collection[str]
+        self,
+        kube: FakeKube,
+        aws: FakeAws,
+        clock: VirtualClock,
+        settings: Settings,
+        fraction: Callable[[], float],
+        reconciled: Collection[str],
     ) -> None:
         self._kube = kube
         self._aws = aws

@@ -30,7 +30,7 @@ CHECKS_IMAGE = "492215442770.dkr.ecr.eu-central-1.amazonaws.com/*"
 BROKEN = "AlgorithmError: ExecuteUserScriptError: division by zero, exit code: 1"
 SECONDS = {"check": 40.0, "train": 100.0, "evaluate": 40.0}
 FOREVER, SETTLED, PATIENCE = 1e7, 100.0, 4 * 3600.0
-CHECKED, TRAINED, REGISTERED, DESCRIBED = "CreateProcessingJob", "CreateTrainingJob", "CreateModelPackage", "PutObject"
+CHECKED, REGISTERED = "CreateProcessingJob", "CreateModelPackage"
 EVERY_TEN: Mapping[str, Any] = {"cron": "*/10 * * * *"}
 QUALITY: Mapping[str, Any] = {"name": CHECK, "type": "DataQuality", "completeness": 0.9}
 ALARM: Mapping[str, Any] = {
@@ -50,7 +50,13 @@ def policy(check_now: str = "", **spec: Any) -> Body:
     """The manifest under test."""
     annotations = {CHECK_NOW: check_now} if check_now else {}
     metadata = {"name": KEY.name, "namespace": KEY.namespace, "annotations": annotations}
-    wanted = {"target": {"endpointRef": {"name": ENDPOINT.name}}, "window": "10m", "checks": [QUALITY], "alarms": [ALARM], "dashboard": True}
+    wanted = {
+        "target": {"endpointRef": {"name": ENDPOINT.name}},
+        "window": "10m",
+        "checks": [QUALITY],
+        "alarms": [ALARM],
+        "dashboard": True,
+    }
     return {"kind": KEY.kind, "metadata": metadata, "spec": {**wanted, **spec}}
 
 
@@ -74,7 +80,12 @@ def training_run() -> Body:
 
 def endpoint(number: int) -> Body:
     """A ModelEndpoint that serves that version; nothing reconciles it here."""
-    model = {"name": "all", "model": f"digits/{number}", "packageArn": f"arn:{number}", "artifact": f"s3://team-a-ml/models/{number}.tar.gz"}
+    model = {
+        "name": "all",
+        "model": f"digits/{number}",
+        "packageArn": f"arn:{number}",
+        "artifact": f"s3://team-a-ml/models/{number}.tar.gz",
+    }
     config = f"c{number}"
     status = {
         "phase": "InService",
@@ -137,6 +148,11 @@ def _status(field: str) -> Callable[[World], bool]:
     return lambda world: bool((world.kube.objects[KEY].get("status") or {}).get(field))
 
 
+def _empty(world: World) -> bool:
+    """Whether the policy has said that there is no data."""
+    return bool((world.kube.objects[KEY].get("status") or {}).get("phase") == "NoData")
+
+
 def _breach(word: str) -> Callable[[World], bool]:
     """Whether the open breach says so."""
 
@@ -179,20 +195,28 @@ EDITED = policy("1", checks=[{**QUALITY, "completeness": 0.8}])
 HELD = policy("1", suspend=True)
 BETTER_MODEL = [Act(REGISTERED, 2, 30.0, drift(2, BETTER)), Act(REGISTERED, 2, 1.0, serve(2))]
 BREACH = Act(CHECKED, 1, SETTLED, drift(1, BAD))
-WORSE = [act for number in (2, 3) for act in (Act(REGISTERED, number, 30.0, drift(number, BAD)), Act(REGISTERED, number, 1.0, serve(number)))]
+WORSE = [
+    act for number in (2, 3) for act in (Act(REGISTERED, number, 30.0, drift(number, BAD)), Act(REGISTERED, number, 1.0, serve(number)))
+]
 
 SCENARIOS = (
     _scenario("good", [ONE]),
     _scenario("again", [ONE, TWO], [Act(CHECKED, 1, SETTLED, apply(TWO))]),
     _scenario("no-data", [ONE], prepare=serving(capture=False)),
     _scenario("late-data", [ONE], prepare=_late),
-    _scenario("data-comes", [ONE, TWO], [Act("PutMetricAlarm", 0, SETTLED, _capture), Act("PutMetricAlarm", 0, 1.0, apply(TWO))], prepare=serving(capture=False)),
+    _scenario(
+        "data-comes", [ONE, TWO], [Act(CHECKED, 0, 1.0, _capture, _empty), Act(CHECKED, 0, 1.0, apply(TWO))], prepare=serving(capture=False)
+    ),
     _scenario("fails", [ONE], ending=endings(failing=frozenset({"check"}))),
-    _scenario("deleted", [ONE], [Act(CHECKED, 1, 5.0, delete)], ending=endings(endless=True), ending_alone=endings(), deletes=True, remains=False),
+    _scenario(
+        "deleted", [ONE], [Act(CHECKED, 1, 5.0, delete)], ending=endings(endless=True), ending_alone=endings(), deletes=True, remains=False
+    ),
     _scenario("watched-deleted", [ONE], [Act("PutDashboard", 1, SETTLED, delete)], deletes=True, remains=False),
     _scenario("hurriedly-deleted", [ONE], [Act("PutMetricData", 1, 0.0, delete)], deletes=True, remains=False),
+    _scenario("alarm-deleted", [ONE], [Act("PutMetricAlarm", 1, 0.0, delete)], deletes=True, remains=False),
+    _scenario("dashboard-deleted", [ONE], [Act("PutDashboard", 1, 0.0, delete)], deletes=True, remains=False),
     _scenario("replaced", [ONE, ONE], [Act(CHECKED, 1, 5.0, replace(ONE))], deletes=True, may_be_stopped=True, forgets=True),
-    _scenario("edited", [ONE, EDITED], [Act(CHECKED, 1, 5.0, apply(EDITED))]),
+    _scenario("edited", [ONE, EDITED], [Act(CHECKED, 1, 5.0, apply(EDITED))], forgets=True),
     _scenario("stricter", [ONE, STRICT], [Act(CHECKED, 1, 5.0, apply(STRICT))]),
     _scenario("suspended", [ONE, HELD], [Act(CHECKED, 1, 5.0, apply(HELD))], forgets=True),
     _scenario("endpoint-gone", [ONE, HELD], [Act(CHECKED, 1, 5.0, _gone), Act(CHECKED, 1, 200.0, apply(HELD))], forgets=True),

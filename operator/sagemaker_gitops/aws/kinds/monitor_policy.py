@@ -208,6 +208,8 @@ class MonitorPolicyKind:
             return facts
         looked = await self._look(scope, here, due)
         same = looked.planned is not None and looked.planned.job_name == here.recorded.job_name
+        if same and not isinstance(looked.found, Absent | None):  # the first look was a replica's that had not heard of it yet
+            return replace(looked, running=looked.found)
         return replace(facts, planned=looked.planned if same else None, findings=looked.findings)
 
     async def _look(self, scope: Scope, here: Pass, due: Due) -> PolicyFacts:
@@ -302,15 +304,12 @@ class MonitorPolicyKind:
             name = str(running["jobName"])
             found[name] = Leftover(type_, (await self._fact(scope, owner, name))[0], moment(running.get("attemptedAt")))
         found |= await find_running_of(type_, self.aws, scope, self.settings.install, owner, found)
-        told = "effective" in snapshot.status and not snapshot.status.get("cloudWatchAlarms")
-        alarms = {} if told else await self._alarms(scope, owner)
-        return PolicyFacts(bound, leftovers=found, alarms=alarms, dashboards=await self._dashboards(scope, snapshot))
+        alarms, dashboards = await self._alarms(scope, owner), await self._dashboards(scope, owner)
+        return PolicyFacts(bound, leftovers=found, alarms=alarms, dashboards=dashboards)
 
-    async def _dashboards(self, scope: Scope, snapshot: Snapshot) -> tuple[str, ...]:
-        """The policy's dashboard, if it has been asked for and is still there."""
-        if not (snapshot.status.get("dashboard") or snapshot.spec.get("dashboard")):
-            return ()
-        name = dashboard_name(self.settings.install, snapshot.key)
+    async def _dashboards(self, scope: Scope, owner: Key) -> tuple[str, ...]:
+        """The policy's dashboard, if it is there: one that was made just before a crash stands in no status."""
+        name = dashboard_name(self.settings.install, owner)
         answer = await self.aws.call(scope, "cloudwatch", "ListDashboards", {"DashboardNamePrefix": name})
         return tuple(item["DashboardName"] for item in answer.get("DashboardEntries", ()) if item["DashboardName"] == name)
 
