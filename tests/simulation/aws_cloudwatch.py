@@ -1,4 +1,5 @@
-"""CloudWatch alarms, metrics and dashboards: a record each; nothing evaluates them here (whether an alarm goes off is said by a model's archive, aws_hosting.py).
+"""CloudWatch alarms, metrics and dashboards: a record each; nothing evaluates them here (whether
+an alarm goes off is said by a model's archive, aws_hosting.py).
 
 Source: Amazon CloudWatch API Reference (PutMetricAlarm overwrites; DescribeAlarms does not mention absent names; DeleteAlarms of an
 absent name is ResourceNotFound; ListTagsForResource: ResourceNotFoundException; PutDashboard replaces; DeleteDashboards of an absent name

@@ -81,7 +81,7 @@ def stride(name: str) -> int:
 def run_single_faults(name: str, fault: Fault) -> list[str]:
     """`fault` at every boundary of the scenario, or at each `stride`th, one run each.
 
-    Endpoints and policies are looked at all the time, and a crash around a look is a crash before the next write: of reads only failed ones.
+    Endpoints and policies are looked at all the time, and a crash around a look is one before the next write: of reads only failed ones.
     """
     failed, step = [], stride(name)
     for number, label in enumerate(reference(name).labels):

@@ -6,6 +6,7 @@ The TrainingRun has passes of its own where one is asked to train; the endpoint 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_gitops.core.kinds.model_endpoint.serving import endpoint_name
@@ -97,21 +98,21 @@ def endpoint(number: int) -> Body:
     return {"kind": ENDPOINT.kind, "metadata": metadata, "spec": {"dataCapture": {"initialSamplingPercentage": 100}}, "status": status}
 
 
-def serving(capture: bool = True) -> Callable[[World], None]:
+def serving(capture: bool = True, days: int = 1) -> Callable[[World], None]:
     """AWS has the endpoint, and a file of every captured hour."""
 
     def prepare(world: World) -> None:
         tags = owner_tags(INSTALL, ENDPOINT, step="endpoint", key="k", attempt=1, revision="")
         world.hosting.stands(AWS_NAME, tags, "c1", f"s3://{BUCKET}/{CAPTURED}")
         if capture:
-            _capture(world)
+            _capture(world, days)
 
     return prepare
 
 
-def _capture(world: World) -> None:
-    for hour in range(-2, 24):
-        folder = f"{START.replace(day=21 if hour >= 0 else 20):%Y/%m/%d}/{hour % 24:02}"
+def _capture(world: World, days: int = 1) -> None:
+    for hour in range(-2, 24 * days):
+        folder = f"{START + timedelta(hours=hour):%Y/%m/%d/%H}"
         world.context.objects[BUCKET, f"{CAPTURED}{AWS_NAME}/all/{folder}/10-00.jsonl"] = b"{}\n"
 
 
@@ -192,7 +193,8 @@ def _retrains(name: str, spec: Mapping[str, Any], script: Sequence[Act], **more:
 ONE, TWO = policy("1"), policy("2")
 STRICT = policy("1", alarms=[{**ALARM, "threshold": {"initial": 1.5}}])
 EDITED = policy("1", checks=[{**QUALITY, "completeness": 0.8}])
-HELD = policy("1", suspend=True)
+QUIET: Mapping[str, Any] = {"alarms": [{**ALARM, "createCloudWatchAlarm": False}], "dashboard": False}
+PLAIN, HELD = policy("1", **QUIET), policy("1", **QUIET, suspend=True)
 BETTER_MODEL = [Act(REGISTERED, 2, 30.0, drift(2, BETTER)), Act(REGISTERED, 2, 1.0, serve(2))]
 BREACH = Act(CHECKED, 1, SETTLED, drift(1, BAD))
 WORSE = [
@@ -205,12 +207,18 @@ SCENARIOS = (
     _scenario("no-data", [ONE], prepare=serving(capture=False)),
     _scenario("late-data", [ONE], prepare=_late),
     _scenario(
-        "data-comes", [ONE, TWO], [Act(CHECKED, 0, 1.0, _capture, _empty), Act(CHECKED, 0, 1.0, apply(TWO))], prepare=serving(capture=False)
+        "data-comes",
+        [ONE, TWO],
+        [Act(CHECKED, 0, 1.0, _capture, _empty), Act(CHECKED, 0, 1.0, apply(TWO))],
+        forgets=True,
+        by_number=True,
+        prepare=serving(capture=False),
     ),
     _scenario("fails", [ONE], ending=endings(failing=frozenset({"check"}))),
     _scenario(
         "deleted", [ONE], [Act(CHECKED, 1, 5.0, delete)], ending=endings(endless=True), ending_alone=endings(), deletes=True, remains=False
     ),
+    _scenario("dropped", [ONE], [Act("PutObject", 1, 0.0, delete)], deletes=True, remains=False),
     _scenario("watched-deleted", [ONE], [Act("PutDashboard", 1, SETTLED, delete)], deletes=True, remains=False),
     _scenario("hurriedly-deleted", [ONE], [Act("PutMetricData", 1, 0.0, delete)], deletes=True, remains=False),
     _scenario("alarm-deleted", [ONE], [Act("PutMetricAlarm", 1, 0.0, delete)], deletes=True, remains=False),
@@ -218,8 +226,8 @@ SCENARIOS = (
     _scenario("replaced", [ONE, ONE], [Act(CHECKED, 1, 5.0, replace(ONE))], deletes=True, may_be_stopped=True, forgets=True),
     _scenario("edited", [ONE, EDITED], [Act(CHECKED, 1, 5.0, apply(EDITED))], forgets=True),
     _scenario("stricter", [ONE, STRICT], [Act(CHECKED, 1, 5.0, apply(STRICT))]),
-    _scenario("suspended", [ONE, HELD], [Act(CHECKED, 1, 5.0, apply(HELD))], forgets=True),
-    _scenario("endpoint-gone", [ONE, HELD], [Act(CHECKED, 1, 5.0, _gone), Act(CHECKED, 1, 200.0, apply(HELD))], forgets=True),
+    _scenario("suspended", [PLAIN, HELD], [Act(CHECKED, 1, 5.0, apply(HELD))], forgets=True),
+    _scenario("endpoint-gone", [PLAIN, HELD], [Act(CHECKED, 1, 5.0, _gone), Act(CHECKED, 1, 200.0, apply(HELD))], forgets=True),
     _scenario("rebuilt", [ONE], [Act(CHECKED, 1, SETTLED, lambda world: world.rebuild())]),
     _retrains("loop", retraining(TWO_OF_THREE), [BREACH, *BETTER_MODEL], until=_status("lastEpisode")),
     _retrains("worse", retraining(maxWithoutImprovement=2, maxPerDay=5), [BREACH, *WORSE], until=_breach("Stalled")),

@@ -5,6 +5,7 @@ The loop serves whatever is due next; while the operator is inside a call, the r
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -44,6 +45,7 @@ class World:
         self.violations: list[str] = []
         self.losses: list[float] = []
         self.asked_again = 0
+        self.removed_at = math.inf
         self.clock = VirtualClock()
         self.agenda = Agenda(self.clock)
         self.dice = random.Random(schedule.seed)
@@ -95,7 +97,7 @@ class World:
         self._come_to_rest()
         if self.schedule.afterwards is not None:
             self.last_trouble = self.clock.seconds
-            self._disturb(self.schedule.afterwards)
+            self.disturb(self.schedule.afterwards)
             while self.clock.seconds < self.last_trouble + SWEEP_INTERVAL:
                 self.step()
             self._come_to_rest()
@@ -195,11 +197,12 @@ class World:
         self.tell(f"#{number} {self.gate.labels[-1]} {self.schedule.faults.get(number, '')}".rstrip())
         self.agenda.run_until(self.clock.seconds + self.schedule.latency)
         if disturbance is not None:
-            self._disturb(disturbance)
+            self.disturb(disturbance)
         self._act()
         self._acting.check()
 
-    def _disturb(self, disturbance: Disturbance) -> None:
+    def disturb(self, disturbance: Disturbance) -> None:
+        """Somebody else does this to the object now."""
         self.tell(disturbance)
         if disturbance in (Disturbance.WIPE_STATUS, Disturbance.OLD_STATUS):
             self.losses.append(self.clock.seconds)

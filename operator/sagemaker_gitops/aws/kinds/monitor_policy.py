@@ -49,7 +49,7 @@ from sagemaker_gitops.core.kinds.monitor_policy.facts import (
 from sagemaker_gitops.core.kinds.monitor_policy.plan import plan
 from sagemaker_gitops.core.kinds.monitor_policy.publish import alarm_prefix
 from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT, REPORT_FILE, TAG_WINDOW, creating_actions, job_name, output_of
-from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, obstacle, pursued, unheeded, view_of
+from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, episode_of, obstacle, pursued, unheeded, view_of
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, Recorded, watched_of
 from sagemaker_gitops.core.kinds.monitor_policy.target import target_of
 from sagemaker_gitops.core.kinds.monitor_policy.windows import due_of
@@ -157,16 +157,16 @@ class MonitorPolicyKind:
         facts, owner = here.facts, here.snapshot.key
         if isinstance(facts.target, Watched) and out_of_line(here):
             facts = replace(facts, alarms=await self._alarms(scope, owner))
-        on_breach, episode = here.spec.on_breach, pursued(here)
-        if on_breach is None or episode is None:
+        on_breach, open_, episode = here.spec.on_breach, episode_of(here.snapshot.status), pursued(here)
+        if on_breach is None or open_ is None:
             return facts
         run = Key("TrainingRun", owner.namespace, on_breach.retrain.training_run_ref.name)
         seen = self.references.object(run)
         facts = replace(facts, run=view_of(run.name, seen.status) if seen is not None else None)
         here = replace(here, facts=facts)
-        if unheeded(here, episode):
+        if unheeded(here, open_):
             self.references.enqueue(run)
-        if obstacle(here, episode) or facts.run is None:
+        if episode is None or obstacle(here, episode) or facts.run is None:
             return facts
         limits = here.bound.spec.limits
         capped = limits is not None and limits.max_retrains_per_day is not None

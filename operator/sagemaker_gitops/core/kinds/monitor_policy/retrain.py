@@ -105,6 +105,12 @@ def unheeded(here: Pass, episode: Mapping[str, Any]) -> bool:
     return mine and run is not None and isinstance(asked, Mapping) and run.handled != asked["episode"]
 
 
+def unpursued(here: Pass) -> Decision:
+    """No retrain is thought of, but one that was asked for just before is still to be heeded: not at the operator's next start."""
+    episode = episode_of(here.snapshot.status)
+    return Decision({}, wait=UNHEEDED_DELAY if episode is not None and unheeded(here, episode) else None)
+
+
 def obstacle(here: Pass, episode: Mapping[str, Any]) -> str:
     """What the cluster alone says against a retrain now; empty: AWS has to be asked."""
     run, spec = here.facts.run, _spec(here)
