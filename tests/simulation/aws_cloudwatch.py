@@ -1,23 +1,28 @@
-"""CloudWatch alarms: a record each; nothing evaluates them here (whether an alarm goes off is said by a model's archive, aws_hosting.py).
+"""CloudWatch alarms, metrics and dashboards: a record each; nothing evaluates them here (whether
+an alarm goes off is said by a model's archive, aws_hosting.py).
 
 Source: Amazon CloudWatch API Reference (PutMetricAlarm overwrites; DescribeAlarms does not mention absent names; DeleteAlarms of an
-absent name is ResourceNotFound; ListTagsForResource: ResourceNotFoundException).
+absent name is ResourceNotFound; ListTagsForResource: ResourceNotFoundException; PutDashboard replaces; DeleteDashboards of an absent name
+is DashboardNotFoundError, and nothing is deleted).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.simulation.aws import Context, Handler, Refused, Tags
 
 
 class CloudWatch:
-    """Alarms by name."""
+    """Alarms and dashboards by name, every number in the order in which it came."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self.alarms: dict[str, Mapping[str, Any]] = {}
+        self.dashboards: dict[str, str] = {}
+        self.numbers: list[Mapping[str, Any]] = []
 
     def handlers(self) -> dict[str, Handler]:
         return {
@@ -25,6 +30,11 @@ class CloudWatch:
             "cloudwatch:DescribeAlarms": self._describe,
             "cloudwatch:DeleteAlarms": self._delete,
             "cloudwatch:ListTagsForResource": self._tags,
+            "cloudwatch:PutMetricData": self._put_numbers,
+            "cloudwatch:GetMetricStatistics": self._statistics,
+            "cloudwatch:PutDashboard": self._put_dashboard,
+            "cloudwatch:ListDashboards": self._list_dashboards,
+            "cloudwatch:DeleteDashboards": self._delete_dashboards,
         }
 
     def tagged(self) -> Mapping[str, Callable[[str], Tags]]:
@@ -59,3 +69,39 @@ class CloudWatch:
         if name not in self.alarms:
             raise Refused("ResourceNotFoundException", f"Alarm {name} does not exist.")
         return {"Tags": list(self.alarms[name].get("Tags", ()))}
+
+    def _put_numbers(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        self.numbers += parameters["MetricData"]
+        self._context.accept("PutMetricData", parameters["Namespace"])
+        return {}
+
+    def _statistics(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """One point for each period that holds a number."""
+        (statistic,) = parameters["Statistics"]
+        pick, period = {"Minimum": min, "Maximum": max}[statistic], parameters["Period"]
+        found: dict[int, list[float]] = {}
+        for number in self.numbers:
+            named = number["MetricName"] == parameters["MetricName"] and number["Dimensions"] == parameters["Dimensions"]
+            if named and parameters["StartTime"] <= number["Timestamp"] < parameters["EndTime"]:
+                found.setdefault(int(number["Timestamp"].timestamp()) // period * period, []).append(number["Value"])
+        points = [{"Timestamp": datetime.fromtimestamp(start, UTC), statistic: pick(values)} for start, values in found.items()]
+        return {"Label": parameters["MetricName"], "Datapoints": points}
+
+    def _put_dashboard(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        self.dashboards[parameters["DashboardName"]] = parameters["DashboardBody"]
+        self._context.accept("PutDashboard", parameters["DashboardName"])
+        return {"DashboardValidationMessages": []}
+
+    def _list_dashboards(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "DashboardEntries": [{"DashboardName": name} for name in self.dashboards if name.startswith(parameters["DashboardNamePrefix"])]
+        }
+
+    def _delete_dashboards(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        for name in parameters["DashboardNames"]:
+            if name not in self.dashboards:
+                raise self._context.refuse("DeleteDashboards", name, "DashboardNotFoundError", f"Dashboard {name} does not exist")
+        for name in parameters["DashboardNames"]:
+            del self.dashboards[name]
+            self._context.accept("DeleteDashboards", name)
+        return {}

@@ -53,6 +53,7 @@ class Endpoint:
     pending: str | None = None
     modified: float = 0.0
     reason: str = ""
+    captured: str = ""
     gone: bool = False
     variants: dict[str, tuple[float, int]] = field(default_factory=dict)
     views: list[tuple[float, dict[str, Any] | None]] = field(default_factory=list)
@@ -127,9 +128,9 @@ class Hosting:
             self._become(endpoint, "SystemUpdating")
             self._after(endpoint, MAINTENANCE_TAKES, lambda: self._become(endpoint, "InService"))
 
-    def stands(self, name: str, tags: Tags, config: str) -> None:
-        """An endpoint that has served since ever."""
-        endpoint = Endpoint(name, tags, 0.0, 0.0, 0.0, config, "InService", config)
+    def stands(self, name: str, tags: Tags, config: str, captured: str = "") -> None:
+        """An endpoint that has served since ever, and keeps what it is asked under `captured`."""
+        endpoint = Endpoint(name, tags, 0.0, 0.0, 0.0, config, "InService", config, captured=captured)
         endpoint.views.append((0.0, _described(endpoint)))
         self.endpoints[name] = endpoint
 
@@ -349,6 +350,8 @@ def _described(endpoint: Endpoint) -> dict[str, Any]:
         "CreationTime": moment(endpoint.created),
         "LastModifiedTime": moment(endpoint.modified),
     }
+    if endpoint.captured:
+        answer["DataCaptureConfig"] = {"EnableCapture": True, "CaptureStatus": "Started", "DestinationS3Uri": endpoint.captured}
     if endpoint.live is not None:
         answer["ProductionVariants"] = [
             {

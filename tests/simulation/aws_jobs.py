@@ -57,12 +57,18 @@ def moment(seconds: float) -> Any:
     return START + timedelta(seconds=seconds)
 
 
+def evaluated(work: Work) -> Mapping[str, bytes]:
+    """What the script of an evaluate step writes."""
+    return {"evaluation.json": json.dumps(EVALUATION).encode()}
+
+
 class Jobs:
-    """Both kinds of SageMaker job."""
+    """Both kinds of SageMaker job. `written`: the files that a processing job leaves in its outputs."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self.works: dict[str, Work] = {}
+        self.written: Callable[[Work], Mapping[str, bytes]] = evaluated
 
     def handlers(self) -> dict[str, Handler]:
         return {
@@ -112,7 +118,7 @@ class Jobs:
     def _write_outputs(self, work: Work) -> None:
         for output in work.parameters["ProcessingOutputConfig"]["Outputs"]:
             bucket, _, prefix = output["S3Output"]["S3Uri"].removeprefix("s3://").partition("/")
-            self._context.objects[bucket, f"{prefix}evaluation.json"] = json.dumps(EVALUATION).encode()
+            self._context.objects |= {(bucket, f"{prefix}{name}"): content for name, content in self.written(work).items()}
 
     def _view(self, type_: str, name: str) -> tuple[Work, float]:
         """The job as a replica shows it now."""

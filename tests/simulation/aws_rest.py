@@ -124,6 +124,7 @@ class Registry:
             "ModelApprovalStatus": package.parameters["ModelApprovalStatus"],
             "CustomerMetadataProperties": package.parameters.get("CustomerMetadataProperties", {}),
             "InferenceSpecification": package.parameters.get("InferenceSpecification", {}),
+            "ModelMetrics": package.parameters.get("ModelMetrics", {}),
         }
 
 
@@ -140,6 +141,7 @@ class Storage:
     def handlers(self) -> dict[str, Handler]:
         return {
             "s3:ListObjectVersions": self._versions,
+            "s3:ListObjectsV2": self._list,
             "s3:HeadObject": self._head,
             "s3:GetObject": self._get,
             "s3:PutObject": self._put,
@@ -157,6 +159,10 @@ class Storage:
             if bucket == parameters["Bucket"] and key.startswith(parameters["Prefix"])
         ]
         return {"Versions": found}
+
+    def _list(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        bucket, prefix = parameters["Bucket"], parameters["Prefix"]
+        return {"Contents": [{"Key": key} for held, key in sorted(self._context.objects) if held == bucket and key.startswith(prefix)]}
 
     def _head(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         content = self._context.objects.get((parameters["Bucket"], parameters["Key"]))

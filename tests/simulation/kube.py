@@ -31,7 +31,7 @@ class FakeKube:
         self._uids = 0
         self.objects: dict[Key, Body] = {}
         self.writes = 0
-        self.statuses: list[Mapping[str, Any]] = []
+        self.statuses: dict[Key, list[Mapping[str, Any]]] = {}
         self.events: list[tuple[str, str]] = []
 
     async def read(self, snapshot: Snapshot) -> Snapshot:
@@ -160,7 +160,7 @@ class FakeKube:
                 self._remove(key, changed)
                 return changed
         if "status" in patch:
-            self.statuses.append(changed["status"])
+            self.statuses.setdefault(key, []).append(changed["status"])
         return self._store("MODIFIED", key, changed)
 
     def _store(self, type_: str, key: Key, body: Body) -> Body:

@@ -6,12 +6,13 @@ Everything in here is memory that a crash takes away.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any, cast
 from unittest.mock import patch
 
 from sagemaker_gitops.aws import approvals, drift, sweep
 from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
+from sagemaker_gitops.aws.kinds.monitor_policy import MonitorPolicyKind
 from sagemaker_gitops.aws.kinds.slots import Slots
 from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind
 from sagemaker_gitops.core.errors import AwsFailure
@@ -22,34 +23,53 @@ from sagemaker_gitops.runtime.ports import Gone, Unavailable
 from sagemaker_gitops.runtime.queue import KeyedQueue, Priority
 from sagemaker_gitops.runtime.reconciler import Reconciler
 from sagemaker_gitops.runtime.store import Store
-from sagemaker_gitops.wiring import StoreReferences, active_jobs, model_endpoint_references, training_run_references
+from sagemaker_gitops.wiring import (
+    StoreReferences,
+    active_jobs,
+    model_endpoint_references,
+    monitor_policy_references,
+    training_run_references,
+)
 from tests.simulation.aws import FakeAws
 from tests.simulation.clock import VirtualClock, drive
 from tests.simulation.kube import FakeKube
 
 INSTALL = "simulation"
-WATCHED = ("Tenant", "ConfigMap", "TrainingRun", "ModelEndpoint")
+WATCHED = ("Tenant", "ConfigMap", "TrainingRun", "ModelEndpoint", "MonitorPolicy")
+REFERENCES = {
+    "TrainingRun": training_run_references,
+    "ModelEndpoint": model_endpoint_references,
+    "MonitorPolicy": monitor_policy_references,
+}
+CODE = {"check.py": b"print('checks')\n"}
 
 
 class Process:
-    """`reconciled` is the kind that has passes; `settings` are the waits of the plan, `fraction` the jitter of back-offs."""
+    """`reconciled` are the kinds that have passes; `settings` are the waits of the plan, `fraction` the jitter of back-offs."""
 
     def __init__(
-        self, kube: FakeKube, aws: FakeAws, clock: VirtualClock, settings: Settings, fraction: Callable[[], float], reconciled: str
+        self,
+        kube: FakeKube,
+        aws: FakeAws,
+        clock: VirtualClock,
+        settings: Settings,
+        fraction: Callable[[], float],
+        reconciled: Collection[str],
     ) -> None:
         self._kube = kube
         self._aws = aws
         self._reconciled = reconciled
         self._pass: tuple[Key, Coroutine[Any, Any, None]] | None = None
         self.outcomes: Counter[str] = Counter()
-        self.store = Store({"TrainingRun": training_run_references, "ModelEndpoint": model_endpoint_references})
+        self.store = Store(REFERENCES)
         self.queue = KeyedQueue(clock.monotonic)
         self._now = clock.monotonic
         context = Context(cast(Any, None), self.store, cast(Any, kube), cast(Any, None), clock, self.enqueue)
         self._references = StoreReferences(context)
         self.runs = TrainingRunKind(aws, self._references, settings, Slots(self._references.enqueue, self._references.exists))
         self.endpoints = ModelEndpointKind(aws, self._references, settings)
-        kinds = {kind.name: kind for kind in (self.runs, self.endpoints) if kind.name == reconciled}
+        self.policies = MonitorPolicyKind(aws, self._references, settings, CODE)
+        kinds = {kind.name: kind for kind in (self.runs, self.endpoints, self.policies) if kind.name in reconciled}
         self._reconciler = Reconciler(kinds, self.store, kube, clock, self.enqueue, self, fraction=fraction)
 
     def enqueue(self, key: Key, delay: float = 0.0, priority: Priority = Priority.SWEEP) -> None:
@@ -85,14 +105,15 @@ class Process:
         if status in sweep.ACTIVE:
             return
         run = self.runs.owner_of(name)
-        for key in sorted(self.endpoints.owners_of(name) | ({run} if run is not None else set())):
+        owners = self.endpoints.owners_of(name) | self.policies.owners_of(name)
+        for key in sorted(owners | ({run} if run is not None else set())):
             self.enqueue(key, 0.0, Priority.AWS_EVENT)
 
     def sweep(self) -> None:
         """One look of the safety net; a failed one is logged and forgotten, as aws/sweep.py does."""
         try:
             with patch.object(sweep, "PAUSE_BETWEEN_CALLS", 0.0):  # asyncio.sleep(0) needs no event loop
-                drive(sweep.sweep_once(self._aws, list(active_jobs(self.runs, self._references, self.store)), self.enqueue))
+                drive(sweep.sweep_once(self._aws, list(active_jobs(self.runs, self._references, self.store, self.policies)), self.enqueue))
         except AwsFailure:
             return
 
@@ -138,5 +159,5 @@ class Process:
 
     def _wake(self, keys: set[Key], priority: Priority) -> None:
         for key in sorted(keys):
-            if key.kind == self._reconciled:
+            if key.kind in self._reconciled:
                 self.enqueue(key, 0.0, priority)

@@ -44,7 +44,8 @@ class Replica:
         """Whether nothing is under way, due, or about to be heard."""
         if self.process is None or self._relist_due or self._delivered > self._world.clock.seconds:
             return False
-        return self.process.next_due() is None
+        due = self.process.next_due()
+        return due is None or due > self._world.clock.seconds + self._world.scenario.patience
 
     def start(self) -> None:
         """A process without any memory takes the place of whatever was here."""

@@ -8,13 +8,17 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from typing import Any
 from unittest.mock import patch
 
 from sagemaker_gitops.api.parse import read
+from sagemaker_gitops.api.schedule import Schedule as Cron
 from sagemaker_gitops.aws.errors import mutates
-from sagemaker_gitops.aws.kinds import model_endpoint, training_run
+from sagemaker_gitops.aws.kinds import model_endpoint, monitor_policy, training_run
 from sagemaker_gitops.aws.requests import validate
+from sagemaker_gitops.core.kinds.monitor_policy import alarms, windows
+from sagemaker_gitops.core.schedule import following
 from tests.simulation.gate import Fault
 from tests.simulation.oracles import allowed, judge, reference
 from tests.simulation.scenario import Scenario
@@ -24,7 +28,8 @@ from tests.simulation.world import World
 
 NAMES: Sequence[str] = tuple(SCENARIOS)
 # Training alone costs a quarter of a whole run, so it comes three times as often; endpoints are 24 of 54 turns.
-TURNS: Sequence[str] = tuple(name for name in NAMES for _ in range(3 if name.startswith("train") else 1))
+TURNS: Sequence[str] = tuple(name for name in NAMES if not name.startswith("policy") for _ in range(3 if name.startswith("train") else 1))
+POLICY_TURNS: Sequence[str] = tuple(name for name in NAMES if name.startswith("policy"))
 
 
 def schedules() -> int:
@@ -32,9 +37,9 @@ def schedules() -> int:
     return int(os.environ.get("SCHEDULES", "4000"))
 
 
-def of_seed(seed: int) -> tuple[Scenario, Schedule]:
+def of_seed(seed: int, turns: Sequence[str] = TURNS) -> tuple[Scenario, Schedule]:
     """The scenario and the schedule that a seed stands for. Seeds take the scenarios in turns."""
-    scenario = SCENARIOS[TURNS[seed % len(TURNS)]]
+    scenario = SCENARIOS[turns[seed % len(turns)]]
     boundaries = reference(scenario.name).boundaries
     return scenario, random_schedule(seed, boundaries, scripted=len(scenario.script), deletes=scenario.deletes)
 
@@ -56,25 +61,33 @@ def run(scenario: Scenario, schedule: Schedule, trace: list[str] | None = None) 
         return [f"O6: {type(error).__name__}: {error}"]
 
 
-def run_seeds(seeds: range) -> list[str]:
+def run_seeds(seeds: range, turns: Sequence[str] = TURNS) -> list[str]:
     """One line for every seed that violates something, in the words that replay it."""
-    failed = []
+    failed, policies = [], " --policies" if turns is POLICY_TURNS else ""
     for seed in seeds:
-        scenario, schedule = of_seed(seed)
+        scenario, schedule = of_seed(seed, turns)
         violations = run(scenario, schedule)
         if violations:
-            failed.append(f"SEED={seed} ({scenario.name}) {violations} replay: python -m tests.simulation --seed {seed}")
+            failed.append(f"SEED={seed} ({scenario.name}) {violations} replay: python -m tests.simulation{policies} --seed {seed}")
     return failed
 
 
-def run_single_faults(name: str, fault: Fault) -> list[str]:
-    """`fault` at every boundary of the scenario, one run each.
+def stride(name: str) -> int:
+    """A policy's run goes on for an hour of moments much alike: every so manieth of its boundaries, all with SCHEDULES=216000."""
+    most = 1 if SCENARIOS[name].key.kind != "MonitorPolicy" else 24 if SCENARIOS[name].by_number else 2
+    return max(1, most * 9000 // max(9000, schedules()))
 
-    An endpoint is looked at all the time, and a crash around a look is a crash before the next write: of its reads only the failed ones.
+
+def run_single_faults(name: str, fault: Fault) -> list[str]:
+    """`fault` at every boundary of the scenario, or at each `stride`th, one run each.
+
+    Endpoints and policies are looked at all the time, and a crash around a look is one before the next write: of reads only failed ones.
     """
-    failed = []
+    failed, step = [], stride(name)
     for number, label in enumerate(reference(name).labels):
-        if SCENARIOS[name].key.kind == "ModelEndpoint" and fault is not Fault.ERROR and not _writes(label):
+        if (number + tuple(Fault).index(fault)) % step:
+            continue
+        if SCENARIOS[name].key.kind != "TrainingRun" and fault is not Fault.ERROR and not _writes(label):
             continue
         violations = run(SCENARIOS[name], Schedule(faults={number: fault}))
         if violations:
@@ -120,22 +133,25 @@ def directed(names: Sequence[str]) -> Iterator[tuple[Scenario, Schedule]]:
 def prepared() -> Iterator[None]:
     """What makes thousands of runs affordable and changes none of them.
 
-    The operator's log is off: formatting the warnings that faults cause would cost more than the passes. Two pure
-    functions, which dominate a pass, remember their answers: parsing a spec, and checking a request against AWS's model.
+    The operator's log is off: formatting the warnings that faults cause would cost more than the passes. Three pure functions, which
+    dominate a pass, remember their answers: parsing a spec, checking a request against AWS's model, the next moment of a schedule.
     """
     log = logging.getLogger("sagemaker_gitops")
     before = log.level
     log.setLevel(logging.CRITICAL + 1)
     with ExitStack() as patches:
-        for module in (training_run, model_endpoint):
+        for module in (training_run, model_endpoint, monitor_policy):
             patches.enter_context(patch.object(module, "read", _parsed))
             patches.enter_context(patch.object(module, "validate", _validated))
+        for user in (alarms, windows):
+            patches.enter_context(patch.object(user, "following", _following))
         patches.callback(log.setLevel, before)
         yield
 
 
 _specs: dict[tuple[type[Any], str], Any] = {}
 _findings: dict[tuple[str, str, str], Any] = {}
+_moments: dict[tuple[str, str | None, datetime], datetime | None] = {}
 
 
 def _parsed(model: type[Any], spec: Mapping[str, Any]) -> Any:
@@ -150,3 +166,10 @@ def _validated(service: str, operation: str, parameters: Mapping[str, Any]) -> A
     if key not in _findings:
         _findings[key] = validate(service, operation, parameters)
     return _findings[key]
+
+
+def _following(schedule: Cron, after: datetime) -> datetime | None:
+    key = schedule.cron, schedule.time_zone, after
+    if key not in _moments:
+        _moments[key] = following(schedule, after)
+    return _moments[key]

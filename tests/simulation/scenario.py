@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -62,12 +63,13 @@ class KindOracle(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something a user does, `after` seconds from the moment when AWS had accepted `count` calls of `operation`."""
+    """Something a user does, `after` seconds from the moment when AWS had accepted `count` calls of `operation` and `when` holds."""
 
     operation: str
     count: int
     after: float
     do: Callable[[World], None]
+    when: Callable[[World], bool] = lambda world: True
 
 
 def no_job(tags: Mapping[str, str], parameters: Mapping[str, Any]) -> Ending:
@@ -79,7 +81,9 @@ class Scenario:
     """`versions` are the manifests in the order in which they are applied; the last one is what remains.
 
     `others` are there before, `prepare` sets AWS up, `ending` says how a job goes (`ending_alone`: when its version is the only one).
-    `creates` is how often each creating call may be accepted; `end_varies`: users who act earlier or later get another end.
+    `creates` is how often each creating call may be accepted; `end_varies`: users who act earlier or later get another end. `kinds` have
+    passes, left out: the one of `key`. `by_number`: names hold moments, so creates are counted; `forgets`: a lost status has another end;
+    `patience`: what is due later than in so many seconds is not waited for.
     """
 
     name: str
@@ -96,6 +100,10 @@ class Scenario:
     remains: bool = True
     may_be_stopped: bool = False
     end_varies: bool = False
+    kinds: Sequence[str] = ()
+    by_number: bool = False
+    forgets: bool = False
+    patience: float = math.inf
 
 
 def apply(manifest: Body) -> Callable[[World], None]:

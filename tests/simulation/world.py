@@ -5,6 +5,7 @@ The loop serves whatever is due next; while the operator is inside a call, the r
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.resource import FINALIZER, PAUSE, Key
 from tests.simulation.aws import Context, FakeAws
+from tests.simulation.aws_checks import Checks
 from tests.simulation.aws_cloudwatch import CloudWatch
 from tests.simulation.aws_glue import Glue
 from tests.simulation.aws_hosting import Hosting
@@ -43,6 +45,7 @@ class World:
         self.violations: list[str] = []
         self.losses: list[float] = []
         self.asked_again = 0
+        self.removed_at = math.inf
         self.clock = VirtualClock()
         self.agenda = Agenda(self.clock)
         self.dice = random.Random(schedule.seed)
@@ -64,6 +67,8 @@ class World:
             Hosting(self.context),
         )
         self.scaling, self.cloudwatch = Scaling(self.context, self.hosting), CloudWatch(self.context)
+        self.checks = Checks(self.context)
+        self.jobs.written = self.checks.written
         services = (
             *(self.jobs, self.glue, self.registry, self.hosting),
             *(self.scaling, self.cloudwatch, Storage(self.context)),
@@ -92,7 +97,7 @@ class World:
         self._come_to_rest()
         if self.schedule.afterwards is not None:
             self.last_trouble = self.clock.seconds
-            self._disturb(self.schedule.afterwards)
+            self.disturb(self.schedule.afterwards)
             while self.clock.seconds < self.last_trouble + SWEEP_INTERVAL:
                 self.step()
             self._come_to_rest()
@@ -182,7 +187,7 @@ class World:
 
     def _process(self) -> Process:
         settings = Settings(INSTALL)
-        return Process(self.kube, self.aws, self.clock, settings, self.dice.random, self.key.kind)
+        return Process(self.kube, self.aws, self.clock, settings, self.dice.random, self.scenario.kinds or (self.key.kind,))
 
     def _pause(self, number: int) -> None:
         """A call is under way: time passes, others act."""
@@ -192,11 +197,12 @@ class World:
         self.tell(f"#{number} {self.gate.labels[-1]} {self.schedule.faults.get(number, '')}".rstrip())
         self.agenda.run_until(self.clock.seconds + self.schedule.latency)
         if disturbance is not None:
-            self._disturb(disturbance)
+            self.disturb(disturbance)
         self._act()
         self._acting.check()
 
-    def _disturb(self, disturbance: Disturbance) -> None:
+    def disturb(self, disturbance: Disturbance) -> None:
+        """Somebody else does this to the object now."""
         self.tell(disturbance)
         if disturbance in (Disturbance.WIPE_STATUS, Disturbance.OLD_STATUS):
             self.losses.append(self.clock.seconds)
@@ -206,8 +212,8 @@ class World:
         match disturbance:
             case Disturbance.WIPE_STATUS:
                 self.kube.edit(self.key, status={})
-            case Disturbance.OLD_STATUS if self.kube.statuses:
-                self.kube.edit(self.key, status=self.dice.choice(self.kube.statuses))
+            case Disturbance.OLD_STATUS if self.key in self.kube.statuses:
+                self.kube.edit(self.key, status=self.dice.choice(self.kube.statuses[self.key]))
             case Disturbance.LABEL:
                 self.kube.edit(self.key, labels={"team": str(self.dice.random())})
             case Disturbance.STRIP_FINALIZER if "deletionTimestamp" not in body["metadata"]:
@@ -256,7 +262,7 @@ class World:
         if self.schedule.loose:
             index = len(self._moments) - len(self._script)
             return len(self.gate.labels) > self._moments[index] or self.clock.seconds > self.last_trouble + 1800.0
-        return self.context.ledger.count(act.operation) >= act.count
+        return self.context.ledger.count(act.operation) >= act.count and act.when(self)
 
     def _watch_event(self, type_: str, body: Body) -> None:
         if not self.blind:

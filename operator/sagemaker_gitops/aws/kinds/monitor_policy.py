@@ -56,7 +56,7 @@ from sagemaker_gitops.core.kinds.monitor_policy.plan import plan
 from sagemaker_gitops.core.kinds.monitor_policy.preview import preview
 from sagemaker_gitops.core.kinds.monitor_policy.publish import alarm_prefix
 from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT, REPORT_FILE, TAG_WINDOW, job_name, output_of
-from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, obstacle, pursued, unheeded, view_of
+from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, episode_of, obstacle, pursued, unheeded, view_of
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, Recorded, watched_of
 from sagemaker_gitops.core.kinds.monitor_policy.target import batch_target, target_of
 from sagemaker_gitops.core.kinds.monitor_policy.windows import due_of
@@ -194,16 +194,16 @@ class MonitorPolicyKind:
         facts, owner = here.facts, here.snapshot.key
         if isinstance(facts.target, Watched) and out_of_line(here):
             facts = replace(facts, alarms=await self._alarms(scope, owner))
-        on_breach, episode = here.spec.on_breach, pursued(here)
-        if on_breach is None or episode is None:
+        on_breach, open_, episode = here.spec.on_breach, episode_of(here.snapshot.status), pursued(here)
+        if on_breach is None or open_ is None:
             return facts
         run = Key("TrainingRun", owner.namespace, on_breach.retrain.training_run_ref.name)
         seen = self.references.object(run)
         facts = replace(facts, run=view_of(run.name, seen.status) if seen is not None else None)
         here = replace(here, facts=facts)
-        if unheeded(here, episode):
+        if unheeded(here, open_):
             self.references.enqueue(run)
-        if obstacle(here, episode) or facts.run is None:
+        if episode is None or obstacle(here, episode) or facts.run is None:
             return facts
         limits = here.bound.spec.limits
         capped = limits is not None and limits.max_retrains_per_day is not None
@@ -247,6 +247,8 @@ class MonitorPolicyKind:
         if not isinstance(looked.target, Watched) or looked.target.key != watched.key:
             return facts
         same = looked.planned is not None and looked.planned.job_name == here.recorded.job_name
+        if same and not isinstance(looked.found, Absent | None):  # the first look was a replica's that had not heard of it yet
+            return replace(looked, running=looked.found)
         return replace(facts, planned=looked.planned if same else None, findings=looked.findings)
 
     async def _look(self, scope: Scope, here: Pass, due: Due) -> PolicyFacts:
@@ -344,15 +346,12 @@ class MonitorPolicyKind:
             name = str(running["jobName"])
             found[name] = Leftover(type_, (await self._fact(scope, owner, name))[0], moment(running.get("attemptedAt")))
         found |= await find_running_of(type_, self.aws, scope, self.settings.install, owner, found)
-        told = "effective" in snapshot.status and not snapshot.status.get("cloudWatchAlarms")
-        alarms = {} if told else await self._alarms(scope, owner)
-        return PolicyFacts(bound, leftovers=found, alarms=alarms, dashboards=await self._dashboards(scope, snapshot))
+        alarms, dashboards = await self._alarms(scope, owner), await self._dashboards(scope, owner)
+        return PolicyFacts(bound, leftovers=found, alarms=alarms, dashboards=dashboards)
 
-    async def _dashboards(self, scope: Scope, snapshot: Snapshot) -> tuple[str, ...]:
-        """The policy's dashboard, if it has been asked for and is still there."""
-        if not (snapshot.status.get("dashboard") or snapshot.spec.get("dashboard")):
-            return ()
-        name = dashboard_name(self.settings.install, snapshot.key)
+    async def _dashboards(self, scope: Scope, owner: Key) -> tuple[str, ...]:
+        """The policy's dashboard, if it is there: one that was made just before a crash stands in no status."""
+        name = dashboard_name(self.settings.install, owner)
         answer = await self.aws.call(scope, "cloudwatch", "ListDashboards", {"DashboardNamePrefix": name})
         return tuple(item["DashboardName"] for item in answer.get("DashboardEntries", ()) if item["DashboardName"] == name)
 

@@ -5,12 +5,14 @@ Reports and metrics are history and stay. What stops a job and how long is waite
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from sagemaker_gitops.core.kinds.model_endpoint.alarms import delete_alarm
 from sagemaker_gitops.core.kinds.monitor_policy.dashboard import delete_dashboard
 from sagemaker_gitops.core.kinds.monitor_policy.facts import PolicyFacts
+from sagemaker_gitops.core.kinds.monitor_policy.situation import Recorded
 from sagemaker_gitops.core.kinds.training_run.deletion import plan_deletion as plan_jobs_deletion
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import After, Plan
@@ -19,10 +21,19 @@ from sagemaker_gitops.core.resource import Snapshot
 
 def plan_deletion(snapshot: Snapshot, policy: str | None, facts: PolicyFacts, settings: Settings, now: datetime) -> Plan:
     """`facts.alarms` and `facts.dashboards` are those that AWS still has and that are ours."""
-    lost = "effective" not in snapshot.status
+    lost = "effective" not in snapshot.status or _unrecorded(snapshot)
     made = plan_jobs_deletion(snapshot, policy, facts.leftovers, settings, now, lost=lost)
     shown = (*map(delete_alarm, sorted(facts.alarms or ())), *map(delete_dashboard, facts.dashboards))
     if not shown:
         return made
     waits = made.requeue if isinstance(made.requeue, After) else After(settings.absence_interval)
     return replace(made, actions=(*made.actions, *shown), requeue=waits, finalizer=True)
+
+
+def _unrecorded(snapshot: Snapshot) -> bool:
+    """Whether the last thing that was asked of CloudWatch may still be on its way: its answer would stand in status."""
+    spec, status, recorded = snapshot.spec, snapshot.status, Recorded(snapshot.status)
+    asked = any(isinstance(alarm, Mapping) and alarm.get("createCloudWatchAlarm") is True for alarm in spec.get("alarms") or ())
+    alarms = asked and bool(recorded.last) and not status.get("cloudWatchAlarms")
+    shown = spec.get("dashboard") is True and any(item.get("metrics") for item in (recorded.last, *recorded.checks))
+    return alarms or (shown and not status.get("dashboard"))

@@ -21,7 +21,7 @@ from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, NotReady, Plan
 from sagemaker_gitops.core.kinds.monitor_policy.outcome import columns, ended, failed, nothing_captured, refused, summary
 from sagemaker_gitops.core.kinds.monitor_policy.publish import put_metric_data
 from sagemaker_gitops.core.kinds.monitor_policy.requests import creating_actions, output_of
-from sagemaker_gitops.core.kinds.monitor_policy.retrain import decide, followed, outlived, pursued, retrains_cell
+from sagemaker_gitops.core.kinds.monitor_policy.retrain import decide, followed, pursued, retrains_cell, unpursued
 from sagemaker_gitops.core.kinds.monitor_policy.situation import IN_PROGRESS, NO_DATA, SUCCEEDED, Pass, as_entry, kept
 from sagemaker_gitops.core.kinds.monitor_policy.windows import counted_from, next_run, schedule_words, until_next
 from sagemaker_gitops.core.kinds.training_run.facts import Absent, Active, Failed, Foreign, JobType, Succeeded, Unknown, Unseen, Unstarted
@@ -69,7 +69,7 @@ def plan(here: Pass) -> Plan:
 def _waiting(here: Pass, fields: Mapping[str, Any]) -> Plan:
     """No check is due: an open breach is followed up, and CloudWatch's alarms and dashboard are brought in line."""
     episode = pursued(here)
-    made = decide(here, episode) if episode is not None else outlived(here)
+    made = decide(here, episode) if episode is not None else unpursued(here)
     whole = {**fields, **made.fields}
     actions = list[Action]()
     for bring in (in_line, dashboard):
@@ -127,7 +127,7 @@ def _again(here: Pass, heard: Fields, entry: Fields) -> Plan:
         return _over(here, heard, refused(here, entry, "Superseded", message))
     if not here.facts.planned.sight.capture:
         return _over(here, heard, nothing_captured(here, entry))
-    return _create(here, heard, entry, here.facts.planned)
+    return _create(here, heard, entry | {"attemptedAt": timestamp(here.now)}, here.facts.planned)
 
 
 def _due(here: Pass, planned: Planned) -> Plan:
@@ -220,5 +220,5 @@ def _heard(here: Pass) -> Fields:
         return fields | {"schedule": None, "lastScheduled": None, "nextCheck": None}
     if words != status.get("schedule"):
         fields |= {"schedule": words, "lastScheduled": timestamp(counted_from(here))}
-    moment = next_run(here)
+    moment = next_run(here) if not spec.suspend else None
     return fields | {"nextCheck": timestamp(moment) if moment is not None else None}

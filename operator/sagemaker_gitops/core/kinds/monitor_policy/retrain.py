@@ -105,6 +105,22 @@ def unheeded(here: Pass, episode: Mapping[str, Any]) -> bool:
     return mine and run is not None and isinstance(asked, Mapping) and run.handled != asked["episode"]
 
 
+def unpursued(here: Pass) -> Decision:
+    """No retrain is thought of: one that was asked for just before is still to be heeded, not only at the operator's next start; and an
+    episode whose model does not serve any more says what its end waits for.
+    """
+    episode, target = episode_of(here.snapshot.status), here.facts.target
+    if episode is None:
+        return Decision({})
+    if unheeded(here, episode):
+        return Decision({}, wait=UNHEEDED_DELAY)
+    if not isinstance(target, Watched) or not requests_of(episode):
+        return Decision({})
+    if episode.get("state") == STALLED or target.key == episode.get("modelKey"):
+        return Decision({})
+    return _told(episode, WAITING, f"{target.model} serves: its first good check ends this")
+
+
 def obstacle(here: Pass, episode: Mapping[str, Any]) -> str:
     """What the cluster alone says against a retrain now; empty: AWS has to be asked."""
     run, spec = here.facts.run, _spec(here)
@@ -125,16 +141,6 @@ def _awaits(here: Pass, run: RunView) -> str:
     target = here.facts.target
     newer = run.phase == "Succeeded" and isinstance(target, Watched) and run.model not in ("", target.model)
     return f"{run.model} awaits approval or its rollout" if newer else ""
-
-
-def outlived(here: Pass) -> Decision:
-    """An episode whose model does not serve any more: what its end waits for, said as soon as it is so."""
-    episode, target = episode_of(here.snapshot.status), here.facts.target
-    if episode is None or not isinstance(target, Watched) or not requests_of(episode):
-        return Decision({})
-    if episode.get("state") == STALLED or target.key == episode.get("modelKey"):
-        return Decision({})
-    return _told(episode, WAITING, f"{target.model} serves: its first good check ends this")
 
 
 def decide(here: Pass, episode: Mapping[str, Any]) -> Decision:
