@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from sagemaker_gitops.cli.local_account import ACCOUNT
-from sagemaker_gitops.cli.sandbox import OPERATOR_SETTINGS, REGION, Sandbox
+from sagemaker_gitops.cli.local_account import ACCOUNT, REGION
+from sagemaker_gitops.cli.sandbox import OPERATOR_SETTINGS, Sandbox
 from tests.system.endpoints import pinned
 from tests.system.policies import CAPTURE, Policies, answers, stand_in
 from tests.system.stack import Stack, condition
@@ -37,7 +37,7 @@ class Mailbox:
         sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "false"})
 
     def notify(self, *on: str) -> list[dict[str, Any]]:
-        return [{"snsTopicArn": self.topic, "on": list(on)}]
+        return [{"snsTopicArn": self.topic, "transitions": list(on)}]
 
     def read(self) -> list[str]:
         """Every transition that was told so far."""
@@ -146,6 +146,8 @@ def test_an_endpoint_and_its_policy_tell_when_it_begins_and_not_while_it_lasts(s
 @pytest.mark.capability("H4")
 def test_a_topic_outside_of_the_tenant_is_refused(stack: Stack) -> None:
     """By the API server, with the words that the operator has for it, too."""
-    made = stack.manifest("abroad", notify=[{"snsTopicArn": "arn:aws:sns:eu-central-1:999999999999:team-a-alerts", "on": ["Failed"]}])
+    made = stack.manifest(
+        "abroad", notify=[{"snsTopicArn": "arn:aws:sns:eu-central-1:999999999999:team-a-alerts", "transitions": ["Failed"]}]
+    )
     with pytest.raises(Exception, match=f"allows SNS topics of account {ACCOUNT} in {REGION}"):
         stack.apply(made)

@@ -337,8 +337,8 @@ class ModelEndpointSpec(Model):
     tags: Tags = Field(default_factory=dict)
     """AWS tags of endpoint, configs and models, besides the Tenant's. Example: {project: digits}."""
     notify: Annotated[tuple[EndpointNotify, ...], Items(NOTIFY_LIMIT)] | None = None
-    """Whom to tell of what, by SNS; [] tells nobody. Example: [{snsTopicArn: "arn:aws:sns:eu-central-1:123456789012:team-a-alerts", on:
-    [Failed, RolledBack]}]. Left out: the Tenant's default.
+    """Whom to tell of what, by SNS; [] tells nobody. Example: [{snsTopicArn: "arn:aws:sns:eu-central-1:123456789012:team-a-alerts",
+    transitions: [Failed, RolledBack]}]. Left out: the Tenant's default.
     """
     deletion_policy: DeletionPolicy | None = None
     """On deletion of this object: Retain leaves the endpoint serving, Delete removes endpoint, configs and models. Example: Delete. Left

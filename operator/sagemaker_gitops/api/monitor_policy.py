@@ -356,8 +356,8 @@ class MonitorPolicySpec(Model):
     min_sample_size: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = None
     """Fewest records that a number is computed from; below, it is no value. Example: 20. Left out: 30."""
     notify: Annotated[tuple[PolicyNotify, ...], Items(NOTIFY_LIMIT)] | None = None
-    """Whom to tell of what, by SNS; [] tells nobody. Example: [{snsTopicArn: "arn:aws:sns:eu-central-1:123456789012:team-a-alerts", on:
-    [Breached, Recovered]}]. Left out: the Tenant's default.
+    """Whom to tell of what, by SNS; [] tells nobody. Example: [{snsTopicArn: "arn:aws:sns:eu-central-1:123456789012:team-a-alerts",
+    transitions: [Breached, Recovered]}]. Left out: the Tenant's default.
     """
     resources: Resources | None = None
     """Machines of the checks. Example: {instanceType: ml.m5.large}. Left out: the Tenant's default for processing."""

@@ -1,7 +1,7 @@
 """notify: which transitions are told to which SNS topic; the same block on every kind and in a Tenant's defaults.
 
 The transitions of a kind are a closed set: what a person acts upon, once each, and not every phase. What becomes of them is in
-status.notifications (docs/decisions/0014).
+status.notifications (docs/decisions/0014). The list is not called `on`, which YAML 1.1 and so kubectl read as true.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class RunNotify(Model):
 
     sns_topic_arn: TopicArn
     """Standard SNS topic of the Tenant's account and region. Example: arn:aws:sns:eu-central-1:123456789012:team-a-alerts."""
-    on: Annotated[tuple[RunTransition, ...], Items(4, min_items=1, kind="set")]
+    transitions: Annotated[tuple[RunTransition, ...], Items(4, min_items=1, kind="set")]
     """What is told, once for each run. Example: [Failed, AwaitingApproval]."""
 
 
@@ -46,7 +46,7 @@ class EndpointNotify(Model):
 
     sns_topic_arn: TopicArn
     """Standard SNS topic of the Tenant's account and region. Example: arn:aws:sns:eu-central-1:123456789012:team-a-alerts."""
-    on: Annotated[tuple[EndpointTransition, ...], Items(4, min_items=1, kind="set")]
+    transitions: Annotated[tuple[EndpointTransition, ...], Items(4, min_items=1, kind="set")]
     """What is told, once for each change that was asked for. Example: [Failed, RolledBack]."""
 
 
@@ -55,7 +55,7 @@ class PolicyNotify(Model):
 
     sns_topic_arn: TopicArn
     """Standard SNS topic of the Tenant's account and region. Example: arn:aws:sns:eu-central-1:123456789012:team-a-alerts."""
-    on: Annotated[tuple[PolicyTransition, ...], Items(6, min_items=1, kind="set")]
+    transitions: Annotated[tuple[PolicyTransition, ...], Items(6, min_items=1, kind="set")]
     """What is told, when it begins and not again while it lasts. Example: [Breached, Recovered]."""
 
 
@@ -64,7 +64,7 @@ class DefaultNotify(Model):
 
     sns_topic_arn: TopicArn
     """Standard SNS topic of account and region. Example: arn:aws:sns:eu-central-1:123456789012:team-a-alerts."""
-    on: Annotated[tuple[AnyTransition, ...], Items(12, min_items=1, kind="set")]
+    transitions: Annotated[tuple[AnyTransition, ...], Items(12, min_items=1, kind="set")]
     """What is told. Example: [Failed, Breached, AwaitingApproval, RolledBack]."""
 
 

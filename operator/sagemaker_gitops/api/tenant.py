@@ -151,7 +151,7 @@ class Defaults(Model):
     """Instance types for jobs that name none. Example: {training: ml.m5.large, processing: ml.m5.large}."""
     notify: Annotated[tuple[DefaultNotify, ...], Items(NOTIFY_LIMIT)] = ()
     """Whom to tell of what, by SNS, where a resource has no notify of its own. Example: [{snsTopicArn:
-    "arn:aws:sns:eu-central-1:123456789012:team-a-alerts", on: [Failed, Breached, AwaitingApproval, RolledBack]}].
+    "arn:aws:sns:eu-central-1:123456789012:team-a-alerts", transitions: [Failed, Breached, AwaitingApproval, RolledBack]}].
     """
     tags: Tags = Field(default_factory=dict)
     """AWS tags of everything that is created. Example: {cost-centre: "4711"}."""

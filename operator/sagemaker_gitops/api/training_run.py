@@ -204,8 +204,8 @@ class TrainingRunSpec(Model):
     tags: Tags = Field(default_factory=dict)
     """AWS tags of everything that is created, besides the Tenant's. Example: {project: digits}."""
     notify: Annotated[tuple[RunNotify, ...], Items(NOTIFY_LIMIT)] | None = None
-    """Whom to tell of what, by SNS; [] tells nobody. Example: [{snsTopicArn: "arn:aws:sns:eu-central-1:123456789012:team-a-alerts", on:
-    [Failed, AwaitingApproval]}]. Left out: the Tenant's default.
+    """Whom to tell of what, by SNS; [] tells nobody. Example: [{snsTopicArn: "arn:aws:sns:eu-central-1:123456789012:team-a-alerts",
+    transitions: [Failed, AwaitingApproval]}]. Left out: the Tenant's default.
     """
     suspend: Flag | None = None
     """true: no new run starts; a running one is finished. Example: true. Left out: false."""

@@ -56,11 +56,11 @@ class Subscription:
 
     path: str
     topic: str
-    on: tuple[str, ...]
+    transitions: tuple[str, ...]
 
     def as_status(self) -> dict[str, Any]:
         """An entry of status.effective.notify."""
-        return {"snsTopicArn": self.topic, "on": list(self.on)}
+        return {"snsTopicArn": self.topic, "transitions": list(self.transitions)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,10 @@ def subscriptions(kind: str, own: Sequence[Notify] | None, tenant: TenantSpec) -
     given, root = (tenant.defaults.notify, "spec.defaults.notify") if own is None else (own, "spec.notify")
     known = TRANSITIONS[kind]
     found = (
-        Subscription(f"{root}[{index}].snsTopicArn", item.sns_topic_arn, tuple(name for name in item.on if name in known))
+        Subscription(f"{root}[{index}].snsTopicArn", item.sns_topic_arn, tuple(name for name in item.transitions if name in known))
         for index, item in enumerate(given)
     )
-    return tuple(item for item in found if item.on)
+    return tuple(item for item in found if item.transitions)
 
 
 def topics_of(wanted: Sequence[Subscription]) -> list[tuple[str, str]]:
@@ -100,7 +100,7 @@ def announced(
     record, known = record_of(snapshot.status), {entry["id"] for entry in record_of(snapshot.status)}
     fresh = []
     for occurrence in found:
-        for topic in dict.fromkeys(item.topic for item in wanted if occurrence.transition in item.on):
+        for topic in dict.fromkeys(item.topic for item in wanted if occurrence.transition in item.transitions):
             entry = _entry(snapshot, status, occurrence, topic, now)
             if entry["id"] not in known:
                 known.add(entry["id"])
