@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from sagemaker_gitops.aws import approvals, drift, sweep
 from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
+from sagemaker_gitops.aws.kinds.notifying import Notifying
 from sagemaker_gitops.aws.kinds.slots import Slots
 from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind
 from sagemaker_gitops.core.errors import AwsFailure
@@ -22,7 +23,7 @@ from sagemaker_gitops.runtime.ports import Gone, Unavailable
 from sagemaker_gitops.runtime.queue import KeyedQueue, Priority
 from sagemaker_gitops.runtime.reconciler import Reconciler
 from sagemaker_gitops.runtime.store import Store
-from sagemaker_gitops.wiring import StoreReferences, active_jobs, model_endpoint_references, training_run_references
+from sagemaker_gitops.wiring import OCCURRENCES, StoreReferences, active_jobs, model_endpoint_references, training_run_references
 from tests.simulation.aws import FakeAws
 from tests.simulation.clock import VirtualClock, drive
 from tests.simulation.kube import FakeKube
@@ -49,7 +50,8 @@ class Process:
         self._references = StoreReferences(context)
         self.runs = TrainingRunKind(aws, self._references, settings, Slots(self._references.enqueue, self._references.exists))
         self.endpoints = ModelEndpointKind(aws, self._references, settings)
-        kinds = {kind.name: kind for kind in (self.runs, self.endpoints) if kind.name == reconciled}
+        kind = self.runs if reconciled == self.runs.name else self.endpoints
+        kinds = {reconciled: Notifying(kind, aws, self._references, OCCURRENCES[reconciled])}
         self._reconciler = Reconciler(kinds, self.store, kube, clock, self.enqueue, self, fraction=fraction)
 
     def enqueue(self, key: Key, delay: float = 0.0, priority: Priority = Priority.SWEEP) -> None:

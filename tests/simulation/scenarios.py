@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.simulation import scenarios_endpoint, scenarios_training
+from tests.simulation import scenarios_endpoint, scenarios_told, scenarios_training
 from tests.simulation.scenario import Scenario
 
-SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in (*scenarios_training.SCENARIOS, *scenarios_endpoint.SCENARIOS)}
+_MODULES = (scenarios_training, scenarios_endpoint, scenarios_told)
+SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for module in _MODULES for scenario in module.SCENARIOS}

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, get_args
 
 from sagemaker_gitops.api.notify import EndpointTransition, Notify, PolicyTransition, RunTransition
-from sagemaker_gitops.api.status import RECORD_LIMIT, fitted
+from sagemaker_gitops.api.status import RECORD_LIMIT
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.conditions import READY, Condition, bounded, merge, moment, timestamp
@@ -71,6 +71,11 @@ class Outcome:
     error: str = ""
     certain: bool = True
 
+    @property
+    def final(self) -> bool:
+        """Whether nobody may ask again: it was sent, or may have been."""
+        return bool(self.message_id) or not self.certain
+
 
 def subscriptions(kind: str, own: Sequence[Notify] | None, tenant: TenantSpec) -> tuple[Subscription, ...]:
     """A resource's own notify, or else the Tenant's default as far as the kind knows it."""
@@ -116,7 +121,7 @@ def with_record(snapshot: Snapshot, status: Mapping[str, Any], record: Sequence[
         merged = merge(snapshot.status.get("conditions") or (), [said], snapshot.generation, now)
         conditions = sorted([*conditions, *merged], key=lambda item: str(item["type"]))
     made = {**status, FIELD: _kept(record)} if record else {name: value for name, value in status.items() if name != FIELD}
-    return fitted({**made, "conditions": conditions} if conditions else made)
+    return {**made, "conditions": conditions} if conditions else made
 
 
 def record_of(status: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -124,6 +129,11 @@ def record_of(status: Mapping[str, Any]) -> list[dict[str, Any]]:
     needed = ("id", "transition", "topicArn", "state", "at")
     entries = (entry for entry in status.get(FIELD) or () if isinstance(entry, Mapping))
     return [dict(entry) for entry in entries if all(isinstance(entry.get(name), str) for name in needed)][:RECORD_LIMIT]
+
+
+def unsent(status: Mapping[str, Any]) -> bool:
+    """Whether a notification is not over: then a finished object has something to do, too."""
+    return any(entry["state"] in (PENDING, SENDING) for entry in record_of(status))
 
 
 def is_due(record: Sequence[Mapping[str, Any]], outcomes: Mapping[str, Outcome], now: datetime) -> bool:
@@ -137,7 +147,8 @@ def is_due(record: Sequence[Mapping[str, Any]], outcomes: Mapping[str, Outcome],
 def stepped(
     record: Sequence[Mapping[str, Any]], outcomes: Mapping[str, Outcome], topics: Iterable[str], now: datetime
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """The record after one step, and the entry whose intent it holds now: settle what is known, then claim the oldest that is ripe.
+    """The record after one step, and the entry whose intent it holds now: settle what is known, then claim the oldest that is ripe. What
+    this process knows to be final is not asked for again, though somebody has put an older status back.
 
     `topics` are those that may be told: another one is not told any more, whatever status says.
     """
@@ -196,9 +207,9 @@ def _entry(snapshot: Snapshot, status: Mapping[str, Any], told: Occurrence, topi
 
 
 def _settled(entry: dict[str, Any], outcomes: Mapping[str, Outcome], now: datetime) -> dict[str, Any]:
-    if entry["state"] != SENDING:
-        return entry
     outcome = outcomes.get(entry["id"])
+    if entry["state"] != SENDING and not (entry["state"] == PENDING and outcome is not None and outcome.final):
+        return entry
     if outcome is None:
         return _close(entry, UNCONFIRMED, "the operator ended between intent and answer") if _expired(entry, now) else entry
     if outcome.message_id:

@@ -178,6 +178,18 @@ def test_a_stale_process_does_not_announce_or_send_what_another_one_has_sent() -
         assert (world.told, world.states) == (["Failed"], ["Sent"])
 
 
+def test_an_older_status_that_somebody_puts_back_is_known_to_the_process_that_sent() -> None:
+    world = World((ALERTS, ["Failed"]))
+    world.rest()
+    older = world.status
+    world.ends()
+    world.rest()
+    world.store.put(world.kube.edit(RUN, status=older))
+    world.enqueued(RUN)
+    world.rest(longest=300.0)
+    assert (world.told, world.states) == (["Failed"], ["Sent"])
+
+
 def test_the_fence_is_judged_again_when_a_message_leaves() -> None:
     """Somebody wrote another topic into status: it is told nothing."""
     world = failed()

@@ -37,6 +37,7 @@ from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.core.tenancy import Bound
 
 SNS, PUBLISH = "sns", "Publish"
+REMEMBERED = 100  # outcomes of one object
 
 
 class Kind(Protocol):
@@ -67,7 +68,7 @@ class Telling:
 
 @dataclass(slots=True)
 class Notifying:
-    """`kind` with notifications. `outcomes` is memory of this process only: what came of a Publish, until status says so."""
+    """`kind` with notifications. `outcomes` is memory of this process only: what came of a Publish."""
 
     kind: Kind
     aws: Aws
@@ -122,8 +123,8 @@ class Notifying:
         """Settle what is known and claim one message more; the next pass goes on from there."""
         before = record_of(snapshot.status)
         unsettled = {entry["id"] for entry in before if entry["state"] == SENDING}
-        outcomes = {id_: outcome for id_, outcome in self.outcomes.get(snapshot.key, {}).items() if id_ in unsettled}
-        self.outcomes[snapshot.key] = outcomes
+        kept = [(id_, outcome) for id_, outcome in self.outcomes.get(snapshot.key, {}).items() if outcome.final or id_ in unsettled]
+        self.outcomes[snapshot.key] = outcomes = dict(kept[-REMEMBERED:])
         record, claimed = stepped(before, outcomes, facts.topics, now)
         status = with_record(snapshot, snapshot.status, record, now)
         actions = (publish(snapshot.key, claimed, facts.tenant.name),) if claimed is not None else ()
