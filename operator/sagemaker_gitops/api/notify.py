@@ -47,7 +47,9 @@ class EndpointNotify(Model):
     sns_topic_arn: TopicArn
     """Standard SNS topic of the Tenant's account and region. Example: arn:aws:sns:eu-central-1:123456789012:team-a-alerts."""
     transitions: Annotated[tuple[EndpointTransition, ...], Items(4, min_items=1, kind="set")]
-    """What is told, once for each change that was asked for. Example: [Failed, RolledBack]."""
+    """What is told, once for each change that was asked for; Failed also of its smoke test and of batch jobs. Example: [Failed,
+    RolledBack].
+    """
 
 
 class PolicyNotify(Model):

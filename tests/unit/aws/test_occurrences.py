@@ -146,6 +146,26 @@ def test_an_endpoint_that_serves_is_no_news_to_a_lost_status() -> None:
     assert case.names == []
 
 
+@pytest.mark.parametrize(
+    ("field", "identity", "running", "reason"),
+    [("smokeTest", "key", "Running", "SmokeTestFailed"), ("batch", "jobName", "InProgress", "BatchFailed")],
+)
+def test_a_smoke_test_or_batch_job_that_was_seen_under_way_is_told_when_it_fails(
+    field: str, identity: str, running: str, reason: str
+) -> None:
+    def status(name: str, state: str) -> Mapping[str, Any]:
+        return {"phase": "InService", field: {identity: name, "state": state, "message": "no"}}
+
+    def told(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str]]:
+        return [(item.transition, item.reason) for item in endpoint_occurrences(before, after)]
+
+    assert told(status("a", running), status("a", "Failed")) == [("Failed", reason)]
+    assert told(status("a", "Failed"), status("a", "Failed")) == []
+    assert told({"phase": "Pending"}, status("a", "Failed")) == []
+    assert told(status("a", running), status("b", "Failed")) == []
+    assert told(status("a", running), status("a", "Passed")) == []
+
+
 def _run(phase: str, asked: str = "a", *, ended: str = "", began: str = "2026-11-21T10:00:00Z", **more: Any) -> Mapping[str, Any]:
     step = {"name": "train", "state": "Failed" if phase == "Failed" else "Succeeded", "consoleUrl": "https://console/train"}
     steps = [step | ({"finishedAt": ended} if ended else {})] if phase != "Running" else []
