@@ -57,11 +57,11 @@ def _above(value: str, limit: str, convert: str) -> tuple[str, str]:
 
 
 _OUTSIDE = f"""!{PREFIXES}.exists(p, (x[1] + '/').startsWith(p)) || (x[1] + '/').contains('/../') || (x[1] + '/').contains('/./')"""
-_TOPIC = "x[1].split(':').size() < 6 || x[1].split(':')[3] != params.spec.region || x[1].split(':')[4] != params.spec.account"
-_TOPIC_WORDS = (
-    """'" is not allowed: Tenant ' + params.metadata.name + ' allows SNS topics of account ' + params.spec.account"""
-    " + ' in ' + params.spec.region"
-)
+_TOPICS = _listed("snsTopicArns")
+_TOPIC = f"""(x[1].split(':').size() < 6 || x[1].split(':')[3] != params.spec.region || x[1].split(':')[4] != params.spec.account
+  || ({_TOPICS}.size() > 0 && !{_TOPICS}.exists(p, {MATCHES})))"""
+_TOPIC_WORDS = f"""'" is not allowed: Tenant ' + params.metadata.name + ' allows ' + ({_TOPICS}.size() > 0
+  ? 'snsTopicArns [' + {_TOPICS}.join(', ') + ']' : 'SNS topics of account ' + params.spec.account + ' in ' + params.spec.region)"""
 _ROLE_OR_TOPIC = f"""!(x[1].contains(':iam:') && {_listed("executionRoleArns")}.exists(p, {MATCHES}))
   && (!x[1].contains(':sns:') || {_TOPIC})"""
 _UNJUDGED = f"""'" is not allowed: {UNJUDGED_WORDS}'"""
@@ -83,7 +83,7 @@ RULES: dict[str, tuple[str, str, str]] = {
     "securityGroups": (*_pattern("securityGroupIds"), "a security group outside of allow.securityGroupIds"),
     "endpointNames": (*_pattern("endpointNames"), "an endpoint name outside of allow.endpointNames"),
     "groups": (f"{_listed('modelPackageGroups')}.size() > 0 && ({_GROUP[0]})", _GROUP[1], "a group outside of allow.modelPackageGroups"),
-    "topics": (_TOPIC, _TOPIC_WORDS, "an SNS topic of another account or region"),
+    "topics": (_TOPIC, _TOPIC_WORDS, "an SNS topic that the Tenant does not allow"),
     "counts": (*_above("double(x[1])", "maxInstanceCount", "double"), "more instances than limits.maxInstanceCount"),
     "durations": (*_above("duration(x[1])", "maxRuntime", "duration"), "longer than limits.maxRuntime"),
     "seconds": (*_above("duration(x[1] + 's')", "maxRuntime", "duration"), "longer than limits.maxRuntime"),

@@ -20,6 +20,7 @@ from sagemaker_gitops.aws.kinds.bindings import binding_of, tenant_of
 from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.aws.kinds.monitor_code import job_code
 from sagemaker_gitops.aws.kinds.monitor_policy import MonitorPolicyKind
+from sagemaker_gitops.aws.kinds.notifying import Notifying
 from sagemaker_gitops.aws.kinds.references import ConfigMap, References
 from sagemaker_gitops.aws.kinds.slots import Slots
 from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind, scope_of
@@ -27,8 +28,12 @@ from sagemaker_gitops.aws.limits import START_RATES, UNLIMITED, Limits
 from sagemaker_gitops.aws.sweep import ACTIVE, ActiveJob, sweep
 from sagemaker_gitops.config import Settings
 from sagemaker_gitops.core.kinds.model_endpoint.facts import Quiet
+from sagemaker_gitops.core.kinds.model_endpoint.occurrences import occurrences as endpoint_occurrences
+from sagemaker_gitops.core.kinds.monitor_policy.occurrences import occurrences as policy_occurrences
+from sagemaker_gitops.core.kinds.training_run.occurrences import occurrences as run_occurrences
 from sagemaker_gitops.core.kinds.training_run.settings import Settings as PlanSettings
 from sagemaker_gitops.core.kinds.training_run.status import recorded_active
+from sagemaker_gitops.core.notifications import Occurrences
 from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.core.tenancy import Bound
 from sagemaker_gitops.runtime.assembly import Context, Wiring
@@ -40,6 +45,11 @@ from sagemaker_gitops.runtime.store import Store, any_of
 Background = Callable[[Enqueue, Store], Coroutine[Any, Any, None]]
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 ACTIVE_PHASES = ("Running", "Deleting")
+OCCURRENCES: Mapping[str, Occurrences] = {
+    "TrainingRun": run_occurrences,
+    "ModelEndpoint": endpoint_occurrences,
+    "MonitorPolicy": policy_occurrences,
+}
 
 
 class StoreReferences:
@@ -195,7 +205,7 @@ def wire(context: Context) -> Wiring:
         clients.close()
 
     return Wiring(
-        kinds=kinds.by_name(),
+        kinds={name: Notifying(made, clients, references, OCCURRENCES[name]) for name, made in kinds.by_name().items()},
         references={
             kind.name: training_run_references,
             endpoints.name: model_endpoint_references,

@@ -13,6 +13,7 @@ from unittest.mock import patch
 from sagemaker_gitops.aws import approvals, drift, sweep
 from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.aws.kinds.monitor_policy import MonitorPolicyKind
+from sagemaker_gitops.aws.kinds.notifying import Notifying
 from sagemaker_gitops.aws.kinds.slots import Slots
 from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind
 from sagemaker_gitops.core.errors import AwsFailure
@@ -24,6 +25,7 @@ from sagemaker_gitops.runtime.queue import KeyedQueue, Priority
 from sagemaker_gitops.runtime.reconciler import Reconciler
 from sagemaker_gitops.runtime.store import Store
 from sagemaker_gitops.wiring import (
+    OCCURRENCES,
     StoreReferences,
     active_jobs,
     model_endpoint_references,
@@ -69,7 +71,11 @@ class Process:
         self.runs = TrainingRunKind(aws, self._references, settings, Slots(self._references.enqueue, self._references.exists))
         self.endpoints = ModelEndpointKind(aws, self._references, settings)
         self.policies = MonitorPolicyKind(aws, self._references, settings, CODE)
-        kinds = {kind.name: kind for kind in (self.runs, self.endpoints, self.policies) if kind.name in reconciled}
+        kinds = {
+            kind.name: Notifying(kind, aws, self._references, OCCURRENCES[kind.name])
+            for kind in (self.runs, self.endpoints, self.policies)
+            if kind.name in reconciled
+        }
         self._reconciler = Reconciler(kinds, self.store, kube, clock, self.enqueue, self, fraction=fraction)
 
     def enqueue(self, key: Key, delay: float = 0.0, priority: Priority = Priority.SWEEP) -> None:

@@ -22,6 +22,7 @@ from tests.simulation.aws_hosting import Hosting
 from tests.simulation.aws_jobs import Jobs, Work
 from tests.simulation.aws_rest import Registry, Storage
 from tests.simulation.aws_scaling import Scaling
+from tests.simulation.aws_sns import Topics
 from tests.simulation.clock import Agenda, VirtualClock
 from tests.simulation.gate import Gate
 from tests.simulation.kube import FakeKube
@@ -69,9 +70,10 @@ class World:
         self.scaling, self.cloudwatch = Scaling(self.context, self.hosting), CloudWatch(self.context)
         self.checks = Checks(self.context)
         self.jobs.written = self.checks.written
+        self.topics = Topics(self.context)
         services = (
             *(self.jobs, self.glue, self.registry, self.hosting),
-            *(self.scaling, self.cloudwatch, Storage(self.context)),
+            *(self.scaling, self.cloudwatch, self.topics, Storage(self.context)),
         )
         self.aws = FakeAws(self.context, self.gate, services, partial(scenario.oracle.requested, self), strict=strict)
         self.kube = FakeKube(self.gate, self._watch_event, self._removed)

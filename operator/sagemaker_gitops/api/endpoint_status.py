@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool, StrictInt
 
 from sagemaker_gitops.api.base import Items, Model
 from sagemaker_gitops.api.batch_status import BatchStatus
-from sagemaker_gitops.api.status import Arn, AwsName, Cell, Column, Deletion, Digest, Message, Status, Time, Uri, Url, Word
+from sagemaker_gitops.api.status import Arn, AwsName, Cell, Column, Deletion, Digest, Message, NotifyingStatus, Time, Uri, Url, Word
 
 VARIANT_LIMIT = 10
 PAST_CONFIG_LIMIT = 20
@@ -213,7 +213,7 @@ class SmokeTestResult(Model):
     """What each variant did. Example: [{name: blue, status: 200, latency: 0.021s}]."""
 
 
-class ModelEndpointStatus(Status):
+class ModelEndpointStatus(NotifyingStatus):
     """What serves, what is wanted, and why they differ. Written by the operator only."""
 
     endpoint_name: AwsName | None = None

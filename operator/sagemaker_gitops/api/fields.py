@@ -115,6 +115,14 @@ TopicArn = Annotated[
         320,
     ),
 ]
+TopicArnPattern = Annotated[
+    str,
+    Text(
+        rf"{_ARN}:sns:[a-z0-9-]{{5,20}}:[0-9]{{12}}:(?:\*|[A-Za-z0-9_-]{{1,256}}\*?)",
+        "must be the ARN of an SNS topic, of which only the end may be *, such as arn:aws:sns:eu-central-1:123456789012:team-a-*",
+        320,
+    ),
+]
 SubnetId = Annotated[str, Text(r"subnet-[0-9a-f]{8,17}", "must be the id of a subnet such as subnet-0a1b2c3d4e5f60718", 32)]
 SecurityGroupId = Annotated[str, Text(r"sg-[0-9a-f]{8,17}", "must be the id of a security group such as sg-0a1b2c3d4e5f60718", 32)]
 GlueVersion = Annotated[str, Text(r"[0-9]\.[0-9]", 'must be a Glue version in quotes, such as "5.0"', 3)]

@@ -27,6 +27,7 @@ from sagemaker_gitops.api.fields import (
     reserved_tags,
 )
 from sagemaker_gitops.api.model_reference import ModelReference
+from sagemaker_gitops.api.notify import NOTIFY_LIMIT, EndpointNotify
 from sagemaker_gitops.api.steps import Network
 from sagemaker_gitops.api.training_run import DeletionPolicy
 
@@ -335,6 +336,10 @@ class ModelEndpointSpec(Model):
     """IAM role that the models run as. Example: arn:aws:iam::123456789012:role/team-a/serving. Left out: the Tenant's default."""
     tags: Tags = Field(default_factory=dict)
     """AWS tags of endpoint, configs and models, besides the Tenant's. Example: {project: digits}."""
+    notify: Annotated[tuple[EndpointNotify, ...], Items(NOTIFY_LIMIT)] | None = None
+    """Whom to tell of what, by SNS; [] tells nobody. Example: [{snsTopicArn: "arn:aws:sns:eu-central-1:123456789012:team-a-alerts",
+    transitions: [Failed, RolledBack]}]. Left out: the Tenant's default.
+    """
     deletion_policy: DeletionPolicy | None = None
     """On deletion of this object: Retain leaves the endpoint serving, Delete removes endpoint, configs and models. Example: Delete. Left
     out: Retain, because a pruned manifest must not take production down.

@@ -27,6 +27,7 @@ from sagemaker_gitops.api.monitor_check import Check
 from sagemaker_gitops.api.monitor_overrides import PolicyOverrides, owned_members
 from sagemaker_gitops.api.monitor_schedule import CheckSchedule, TrainingRunRef
 from sagemaker_gitops.api.monitor_target import Target
+from sagemaker_gitops.api.notify import NOTIFY_LIMIT, PolicyNotify
 from sagemaker_gitops.api.steps import Resources
 from sagemaker_gitops.api.training_run import DeletionPolicy, Source
 
@@ -273,6 +274,10 @@ class MonitorPolicySpec(Model):
     """true: a CloudWatch dashboard with the threshold, the number and the retrains of every alarm. Example: true. Left out: none."""
     min_sample_size: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = None
     """Fewest records that a number is computed from; below, it is no value. Example: 20. Left out: 30."""
+    notify: Annotated[tuple[PolicyNotify, ...], Items(NOTIFY_LIMIT)] | None = None
+    """Whom to tell of what, by SNS; [] tells nobody. Example: [{snsTopicArn: "arn:aws:sns:eu-central-1:123456789012:team-a-alerts",
+    transitions: [Breached, Recovered]}]. Left out: the Tenant's default.
+    """
     resources: Resources | None = None
     """Machines of the checks. Example: {instanceType: ml.m5.large}. Left out: the Tenant's default for processing."""
     suspend: Flag | None = None

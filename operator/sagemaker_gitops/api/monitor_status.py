@@ -17,8 +17,8 @@ from sagemaker_gitops.api.status import (
     Digest,
     Failure,
     Message,
+    NotifyingStatus,
     RetrainRequest,
-    Status,
     Time,
     Uri,
     Url,
@@ -191,7 +191,7 @@ class Request(RetrainRequest):
     """TrainingRun that is asked. Example: fees."""
 
 
-class MonitorPolicyStatus(Status):
+class MonitorPolicyStatus(NotifyingStatus):
     """What is watched and how it is. Written by the operator only."""
 
     target: Column | None = None

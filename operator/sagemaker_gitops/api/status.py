@@ -20,6 +20,7 @@ LOG_LINES = 20
 LOG_LINE_LIMIT = 300
 HISTORY_LIMIT = 20
 LEFTOVER_LIMIT = 20
+RECORD_LIMIT = 20  # notifications
 
 Message = Annotated[str, Prose(MESSAGE_LIMIT)]
 Word = Annotated[str, Prose(64)]
@@ -256,7 +257,49 @@ class Status(Model):
     """What was decided on your behalf: the spec with every default filled in. Example: {train: {maxRuntime: 1h}}."""
 
 
-class TrainingRunStatus(Status):
+class Notification(Model):
+    """One message to one topic: intended, sent, or why not."""
+
+    id: Word
+    """Stands for object, transition and topic; the message names it, too. Example: k5tq3vwx2a."""
+    transition: Word
+    """What is told. Example: Failed."""
+    topic_arn: AwsName
+    """To whom. Example: arn:aws:sns:eu-central-1:123456789012:team-a-alerts."""
+    state: Word
+    """Pending, Sending, Sent, Failed, or Unconfirmed when nobody can know whether AWS took it: it is not sent again. Example: Sent."""
+    at: Time
+    """When the transition was seen. Example: "2026-11-21T10:05:00Z"."""
+    attempts: Whole | None = None
+    """How often AWS was asked. Example: 1."""
+    attempted_at: Time | None = None
+    """When the intent to send it was recorded last, before AWS was called. Example: "2026-11-21T10:05:00Z"."""
+    next_attempt_at: Time | None = None
+    """Not before then AWS is asked again. Example: "2026-11-21T10:10:00Z"."""
+    message_id: Word | None = None
+    """SNS's own id of the message. Example: 4b9d3f0e-4c5a-5a1b-9d0e-0f1a2b3c4d5e."""
+    error: Message | None = None
+    """Why it has not been sent. Example: "AuthorizationError: not authorized to perform SNS:Publish"."""
+    reason: Digest | None = None
+    """Reason that the message gives; gone once it is sent. Example: AlgorithmError."""
+    message: Message | None = None
+    """What the message says; gone once it is sent. Example: "train: AlgorithmError: ExitCode 1"."""
+    revision: Digest | None = None
+    """Git revision that the message names; gone once it is sent. Example: 4f2c9e1."""
+    console_url: Url | None = None
+    """Page that the message links to; gone once it is sent. Example: https://eu-central-1.console.aws.amazon.com/sagemaker/home#/jobs/..."""
+
+
+class NotifyingStatus(Status):
+    """What every kind that notifies reports."""
+
+    notifications: Annotated[tuple[Notification, ...], Items(RECORD_LIMIT, kind="map", key="id")] | None = None
+    """The last notifications, newest first: what is in here is never sent twice. Example: [{id: k5tq3vwx2a, transition: Failed, state:
+    Sent}].
+    """
+
+
+class TrainingRunStatus(NotifyingStatus):
     """What is, why, and where it came from. Written by the operator only."""
 
     step: Word | None = None

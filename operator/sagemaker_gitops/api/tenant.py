@@ -27,9 +27,11 @@ from sagemaker_gitops.api.fields import (
     SecurityGroupId,
     SubnetId,
     Tags,
+    TopicArnPattern,
     TrainingDuration,
     reserved_tags,
 )
+from sagemaker_gitops.api.notify import NOTIFY_LIMIT, DefaultNotify
 from sagemaker_gitops.api.steps import Network
 
 Requirement = Literal["kms", "vpc"]
@@ -101,6 +103,10 @@ class Allow(Model):
     """Groups of the model registry that may be written and served from; the end may be *. Example: [team-a-*]. Left out: every group
     of the account, of which only models inside the other lists are served; name them where teams share an account.
     """
+    sns_topic_arns: Annotated[tuple[TopicArnPattern, ...], Items(50, kind="set")] = ()
+    """SNS topics that may be told of something; the end may be *. Example: [arn:aws:sns:eu-central-1:123456789012:team-a-*]. Left out:
+    every topic of account and region.
+    """
 
 
 class Limits(Model):
@@ -143,6 +149,10 @@ class Defaults(Model):
     """VPC and isolation of jobs. Example: {subnetIds: [subnet-0a1b2c3d4e5f60718], securityGroupIds: [sg-0a1b2c3d4e5f60718]}."""
     instance_types: InstanceTypes | None = None
     """Instance types for jobs that name none. Example: {training: ml.m5.large, processing: ml.m5.large}."""
+    notify: Annotated[tuple[DefaultNotify, ...], Items(NOTIFY_LIMIT)] = ()
+    """Whom to tell of what, by SNS, where a resource has no notify of its own. Example: [{snsTopicArn:
+    "arn:aws:sns:eu-central-1:123456789012:team-a-alerts", transitions: [Failed, Breached, AwaitingApproval, RolledBack]}].
+    """
     tags: Tags = Field(default_factory=dict)
     """AWS tags of everything that is created. Example: {cost-centre: "4711"}."""
 
@@ -178,6 +188,12 @@ def _allowed_default(path: str, allowed: str) -> Rule:
     )
 
 
+def _topics_allowed(spec: TenantSpec) -> bool:
+    topics, patterns = [item.sns_topic_arn for item in spec.defaults.notify], spec.allow.sns_topic_arns
+    own = [spec.region, spec.account]
+    return all(arn.split(":")[3:5] == own and (not patterns or matches(patterns, arn)) for arn in topics)
+
+
 def _artifacts_allowed(spec: TenantSpec) -> bool:
     return any(spec.defaults.artifact_prefix.startswith(prefix) for prefix in spec.allow.s3_prefixes)
 
@@ -198,6 +214,15 @@ class TenantSpec(Model):
             "artifactPrefix must lie in one of allow.s3Prefixes",
             _artifacts_allowed,
             ".defaults.artifactPrefix",
+        ),
+        Rule(
+            "!has(self.defaults.notify) || self.defaults.notify.all(n,"
+            " n.snsTopicArn.contains(':sns:' + self.region + ':' + self.account + ':')"
+            " && (!has(self.allow.snsTopicArns) || self.allow.snsTopicArns.exists(p,"
+            " p.endsWith('*') ? n.snsTopicArn.startsWith(p.substring(0, p.size() - 1)) : n.snsTopicArn == p)))",
+            "topics must be of account and region, and allowed by allow.snsTopicArns where that is given",
+            _topics_allowed,
+            ".defaults.notify",
         ),
         _allowed_default("executionRoleArn", "executionRoleArns"),
         _allowed_default("kmsKeyArn", "kmsKeyArns"),

@@ -24,6 +24,7 @@ from sagemaker_gitops.api.fields import (
     Tags,
     VariantName,
 )
+from sagemaker_gitops.api.notify import NOTIFY_LIMIT, RunNotify
 from sagemaker_gitops.api.steps import Evaluate, Goal, Input, Network, Prepare, Train
 
 ConcurrencyPolicy = Literal["Replace", "Queue", "Forbid"]
@@ -202,6 +203,10 @@ class TrainingRunSpec(Model):
     """IAM role that the jobs run as. Example: arn:aws:iam::123456789012:role/team-a/training. Left out: the Tenant's default."""
     tags: Tags = Field(default_factory=dict)
     """AWS tags of everything that is created, besides the Tenant's. Example: {project: digits}."""
+    notify: Annotated[tuple[RunNotify, ...], Items(NOTIFY_LIMIT)] | None = None
+    """Whom to tell of what, by SNS; [] tells nobody. Example: [{snsTopicArn: "arn:aws:sns:eu-central-1:123456789012:team-a-alerts",
+    transitions: [Failed, AwaitingApproval]}]. Left out: the Tenant's default.
+    """
     suspend: Flag | None = None
     """true: no new run starts; a running one is finished. Example: true. Left out: false."""
     deletion_policy: DeletionPolicy | None = None

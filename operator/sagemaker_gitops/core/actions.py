@@ -22,8 +22,8 @@ class AwsRequest:
 
     @property
     def creates(self) -> bool:
-        """Whether the call makes something that costs money or has to be cleaned up: it needs a recorded intent."""
-        return self.operation.startswith(("Create", "Start"))
+        """Whether the call makes something that costs money, has to be cleaned up or cannot be taken back: it needs a recorded intent."""
+        return self.operation.startswith(("Create", "Start")) or self.operation == "Publish"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,15 @@ def timestamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def moment(text: Any) -> datetime | None:
+    """A time of status, None for what is none: anybody may have edited it."""
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None
+
+
 def whole(text: str) -> str:
     """`text` without halves of surrogate pairs, which JSON can carry and no API server keeps as they are."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

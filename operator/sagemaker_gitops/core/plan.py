@@ -37,13 +37,15 @@ class Plan:
     """Ordered actions, the full status as it will be true once they are accepted, and what comes next.
 
     The status is written before the first creating action: it is the recorded intent (design.md section 3, step 5).
-    `finalizer` says whether the object must keep ours; False releases it, last of all.
+    `finalizer` says whether the object must keep ours; False releases it, last of all. `locked`: the status may be written only over the
+    version that it was made from, because it asks for something that is done once.
     """
 
     status: Mapping[str, Any]
     requeue: Requeue
     actions: tuple[Action, ...] = ()
     finalizer: bool = True
+    locked: bool = False
 
     @property
     def creates(self) -> bool:

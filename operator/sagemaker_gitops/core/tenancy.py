@@ -70,7 +70,7 @@ def findings(tenant_name: str, tenant: TenantSpec, wanted: Wanted) -> tuple[Find
         *_not_allowed(tenant_name, "securityGroupIds", wanted.security_group_ids, allow.security_group_ids),
         *_not_allowed(tenant_name, "endpointNames", wanted.endpoint_names, allow.endpoint_names),
         *(_not_allowed(tenant_name, "modelPackageGroups", wanted.groups, groups) if (groups := allow.model_package_groups) else ()),
-        *_foreign_topics(tenant_name, tenant, wanted.topic_arns),
+        *topic_findings(tenant_name, tenant, wanted.topic_arns),
         *(Finding(path, f'"{value}" is not allowed: {UNJUDGED_WORDS}') for path, value in wanted.unjudged),
         *_missing_requirements(tenant_name, tenant, wanted),
         *_over_limits(tenant_name, tenant, wanted),
@@ -97,11 +97,13 @@ def outside_prefixes(tenant: str, uris: Iterable[tuple[str, str]], prefixes: Ite
             yield Finding(path, f'"{uri}" is not allowed: Tenant {tenant} allows s3Prefixes {_listed(allowed)}')
 
 
-def _foreign_topics(tenant: str, spec: TenantSpec, arns: Iterable[tuple[str, str]]) -> Iterator[Finding]:
-    """An SNS topic is told where answers are and what failed: it must be in the Tenant's own account and region."""
+def topic_findings(tenant: str, spec: TenantSpec, arns: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+    """An SNS topic is told where answers are and what failed: it must be in the Tenant's own account and region, and in its list if any."""
+    listed = spec.allow.sns_topic_arns
+    words = f"snsTopicArns {_listed(listed)}" if listed else f"SNS topics of account {spec.account} in {spec.region}"
     for path, arn in arns:
-        if arn.split(":")[3:5] != [spec.region, spec.account]:
-            yield Finding(path, f'"{arn}" is not allowed: Tenant {tenant} allows SNS topics of account {spec.account} in {spec.region}')
+        if arn.split(":")[3:5] != [spec.region, spec.account] or (listed and not matches(listed, arn)):
+            yield Finding(path, f'"{arn}" is not allowed: Tenant {tenant} allows {words}')
 
 
 def _missing_requirements(tenant: str, spec: TenantSpec, wanted: Wanted) -> Iterator[Finding]:

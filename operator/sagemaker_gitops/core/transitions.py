@@ -78,7 +78,7 @@ def _stated(condition: Mapping[str, Any] | None) -> tuple[Any, Any]:
 
 
 def _severity(condition: Mapping[str, Any]) -> EventType:
-    troubled = {STALLED: "True", READY: "Unknown", "Drifted": "True", "BatchFailed": "True"}.get(condition["type"])
+    troubled = {STALLED: "True", READY: "Unknown", "Drifted": "True", "BatchFailed": "True", "Notified": "False"}.get(condition["type"])
     somebody_has_to_act = condition.get("status") != "True" and str(condition.get("reason", "")).endswith("Missing")
     return "Warning" if condition.get("status") == troubled or somebody_has_to_act else "Normal"
 

@@ -168,7 +168,7 @@ class Reconciler:
         if not plan.finalizer and run.snapshot.has_finalizer:
             await self._release(run, plan)
         else:
-            await self._say(run, plan.status)
+            await self._say(run, plan.status, locked=plan.locked)
         return plan.requeue
 
     async def _record_intent(self, run: _Pass, plan: Plan, *, proven: bool) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sagemaker_gitops.core.conditions import READY
+from sagemaker_gitops.core.notifications import unsent
 from sagemaker_gitops.core.resource import CHECK_NOW, FINALIZER, PAUSE, RECONCILE_REQUESTED_AT, RELEASE, RERUN, UNPARK, Key, Snapshot
 from sagemaker_gitops.kube.objects import snapshot_of
 
@@ -262,9 +263,9 @@ def _newer(version: str, than: str) -> bool:
 
 
 def _settled(status: Mapping[str, Any]) -> bool:
-    """Whether Ready speaks of the object, and not of a pause or a pass that failed."""
+    """Whether Ready speaks of the object, and not of a pause or a pass that failed, and nobody is to be told any more."""
     reason = next((item.get("reason", "") for item in status.get("conditions") or () if item.get("type") == READY), "")
-    return not reason.startswith("Aws") and reason not in ("Paused", "Released", "InternalError")
+    return not reason.startswith("Aws") and reason not in ("Paused", "Released", "InternalError") and not unsent(status)
 
 
 def _at_rest(status: Mapping[str, Any]) -> bool:

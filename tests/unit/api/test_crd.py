@@ -16,7 +16,7 @@ from sagemaker_gitops.api.kinds import KINDS
 from sagemaker_gitops.api.status import Status
 
 ROOT = Path(__file__).parents[3]
-LATER = ("build", "tuning", "autoML", "triggers", "metadataStore", "tracking", "notify")
+LATER = ("build", "tuning", "autoML", "triggers", "metadataStore", "tracking")
 
 
 def _schema(kind: str) -> dict[str, Any]:

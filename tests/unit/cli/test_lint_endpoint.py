@@ -101,6 +101,9 @@ def test_a_good_endpoint_lints_clean(tmp_path: Path, capsys: pytest.CaptureFixtu
         ),
         (ENDPOINT + "  async: {output: s3://elsewhere/}\n", "spec.async.output"),
         (ENDPOINT + f"  async: {{errorTopicArn: '{TOPIC}'}}\n", "spec.async.errorTopicArn"),
+        (ENDPOINT + f"  notify: [{{snsTopicArn: '{TOPIC}', transitions: [Failed]}}]\n", "spec.notify[0].snsTopicArn"),
+        (ENDPOINT + f"  notify: [{{snsTopicArn: '{TOPIC}', transitions: [Breached]}}]\n", "spec.notify[0].transitions[0]"),
+        (ENDPOINT + f"  notify: [{{snsTopicArn: '{TOPIC}', on: [Failed]}}]\n", "spec.notify[0]"),
         (TESTED.replace("key: sample.csv", "key: other.csv") + SAMPLE, "ConfigMap digits-sample has no other.csv, it holds sample.csv"),
     ],
 )
@@ -117,6 +120,10 @@ def test_a_mistake_in_an_endpoint_is_named(tmp_path: Path, capsys: pytest.Captur
         ("s3://team-a-ml/actuals/ s3://elsewhere/actuals/", "spec.groundTruth.s3Uri"),
         ("DataQuality DataQualitee", "spec.checks[0].type"),
         ("'30_*_*_*_*' '30_*_*'", "spec.schedule.cron"),
+        (
+            "window: notify:_[{snsTopicArn:_'arn:aws:sns:us-east-1:123456789012:a',_transitions:_[Breached]}]\n__window:",
+            "spec.notify[0].snsTopicArn",
+        ),
     ],
 )
 def test_a_mistake_in_a_policy_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, words: str) -> None:

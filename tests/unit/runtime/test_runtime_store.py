@@ -141,8 +141,9 @@ def test_a_restart_does_not_wake_finished_objects(store: Store) -> None:
         snapshot(status=DONE, deleting=True),
         snapshot(status=DONE, annotations={RERUN: "2"}),
         snapshot(),
+        snapshot(status=DONE | {"notifications": [{"id": "n", "transition": "Failed", "topicArn": "t", "state": "Pending", "at": "now"}]}),
     ],
-    ids=["active", "edited while down", "deleted while down", "annotated while down", "no status"],
+    ids=["active", "edited while down", "deleted while down", "annotated while down", "no status", "somebody is to be told"],
 )
 def test_a_restart_wakes_everything_else(store: Store, item: Snapshot) -> None:
     """Whatever may have changed while the operator was down is looked at."""

@@ -22,7 +22,7 @@ DRIFTED, DETECTED = "Drifted", "DriftDetected"
 def wanted_key(serving: Serving) -> str:
     """Identity of everything that is wanted of AWS now; whether drift is repaired is no part of it."""
     spec = serving.spec.model_dump(
-        mode="json", by_alias=True, exclude={"drift_policy", "adopt", "deletion_policy", "idle", "active_window"}
+        mode="json", by_alias=True, exclude={"drift_policy", "adopt", "deletion_policy", "idle", "active_window", "notify"}
     )
     return naming.content_key([serving.config_name, spec, dict(serving.effective.instance_counts), dict(serving.effective.tags)])
 

@@ -13,6 +13,7 @@ from sagemaker_gitops.core import naming, overridden, tenancy
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint.facts import ModelFact, Resolved
 from sagemaker_gitops.core.kinds.model_endpoint.modes import mode_findings
+from sagemaker_gitops.core.notifications import Subscription, subscriptions, topics_of
 from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Bound, Wanted
 
@@ -66,6 +67,7 @@ class Effective:
     given_output: str | None = None
     watches: tuple[Watch, ...] = ()
     batch: BatchMachines | None = None
+    notify: tuple[Subscription, ...] = ()
 
     def async_output(self, owner: Key) -> str:
         """Where the answers of an asynchronous endpoint go."""
@@ -87,6 +89,8 @@ class Effective:
         if self.watches:
             limits = {watch.metric: watch.limit for watch in self.watches}
             shown["defaultAlarms"] = limits | {"evaluation": f"{BAD_MINUTES} of {WATCHED_MINUTES} minutes"}
+        if self.notify:
+            shown["notify"] = [item.as_status() for item in self.notify]
         return shown
 
 
@@ -138,6 +142,7 @@ def effective_of(spec: ModelEndpointSpec, tenant: TenantSpec) -> Effective:
         )
         if spec.batch is not None
         else None,
+        notify=subscriptions("ModelEndpoint", spec.notify, tenant),
     )
 
 
@@ -217,7 +222,7 @@ def wanted_of(spec: ModelEndpointSpec, effective: Effective, models: Mapping[str
         endpoint_names=[("spec.endpointName", spec.endpoint_name)] if spec.endpoint_name else [],
         subnet_ids=[("spec.network.subnetIds", value) for value in effective.subnet_ids],
         security_group_ids=[("spec.network.securityGroupIds", value) for value in effective.security_group_ids],
-        topic_arns=[*_topics(spec)],
+        topic_arns=[*_topics(spec), *topics_of(effective.notify)],
         groups=[(f"{path}.package.group", container.package.group) for path, container in own if container.package],
     )
     given = spec.overrides.model_dump(by_alias=True, exclude_none=True) if spec.overrides is not None else {}

@@ -14,6 +14,7 @@ from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.core import overridden, tenancy
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.images import image_uri, images_table
+from sagemaker_gitops.core.notifications import Subscription, subscriptions, topics_of
 from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Bound, Wanted
 
@@ -41,6 +42,7 @@ class Effective:
     network_isolation: bool
     encrypt_inter_container_traffic: bool
     tags: Mapping[str, str]
+    notify: tuple[Subscription, ...] = ()
 
     def base(self, owner: Key) -> str:
         """The folder of everything that this policy's checks read and write."""
@@ -63,6 +65,8 @@ class Effective:
             shown["kmsKeyArn"] = self.kms_key_arn
         if self.subnet_ids:
             shown["subnetIds"] = list(self.subnet_ids)
+        if self.notify:
+            shown["notify"] = [item.as_status() for item in self.notify]
         return shown
 
 
@@ -102,6 +106,7 @@ def effective_of(spec: MonitorPolicySpec, tenant: TenantSpec) -> Effective:
         network_isolation=bool(network and network.isolation),
         encrypt_inter_container_traffic=bool(network and network.encrypt_inter_container_traffic),
         tags=defaults.tags,
+        notify=subscriptions("MonitorPolicy", spec.notify, tenant),
     )
 
 
@@ -127,4 +132,5 @@ def wanted_of(spec: MonitorPolicySpec, effective: Effective) -> Wanted:
         instance_counts=[("spec.resources.instanceCount", effective.instance_count)],
         subnet_ids=[("spec.network.subnetIds", value) for value in effective.subnet_ids],
         security_group_ids=[("spec.network.securityGroupIds", value) for value in effective.security_group_ids],
+        topic_arns=topics_of(effective.notify),
     )

@@ -11,6 +11,7 @@ from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.images import ImageKind, image_uri, images_table
+from sagemaker_gitops.core.notifications import Subscription, subscriptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Effective:
     network_isolation: bool
     encrypt_inter_container_traffic: bool
     tags: Mapping[str, str]
+    notify: tuple[Subscription, ...] = ()
 
     def as_status(self) -> dict[str, Any]:
         """status.effective: short, flat, in the spec's own words."""
@@ -49,6 +51,8 @@ class Effective:
             shown["kmsKeyArn"] = self.kms_key_arn
         if self.subnet_ids:
             shown["subnetIds"] = list(self.subnet_ids)
+        if self.notify:
+            shown["notify"] = [item.as_status() for item in self.notify]
         return shown
 
 
@@ -96,6 +100,7 @@ def effective_of(spec: TrainingRunSpec, tenant: TenantSpec) -> Effective:
         network_isolation=bool(network and network.isolation),
         encrypt_inter_container_traffic=bool(network and network.encrypt_inter_container_traffic),
         tags={**defaults.tags, **spec.tags},
+        notify=subscriptions("TrainingRun", spec.notify, tenant),
     )
     if found:
         raise InvalidResource(tuple(found))

@@ -25,7 +25,17 @@ BEFORE_NONCE = (PREPARE, EVALUATE_CHAMPION)  # a rerun trains again; it changes 
 
 # Policy, not content: an edit of these changes what happens next, never what a finished step did.
 _POLICY = ("retry",)
-_RUN_POLICY = ("suspend", "deletionPolicy", "historyLimit", "concurrencyPolicy", "tags", "network", "kmsKeyArn", "executionRoleArn")
+_RUN_POLICY = (
+    "suspend",
+    "deletionPolicy",
+    "historyLimit",
+    "concurrencyPolicy",
+    "tags",
+    "network",
+    "kmsKeyArn",
+    "executionRoleArn",
+    "notify",
+)
 
 
 @dataclass(frozen=True, slots=True)

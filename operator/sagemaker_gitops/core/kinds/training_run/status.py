@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sagemaker_gitops.core.conditions import Condition, bounded, merge, timestamp, whole
+from sagemaker_gitops.core.conditions import moment as moment
 from sagemaker_gitops.core.kinds.training_run.facts import (
     Absent,
     Active,
@@ -298,12 +299,3 @@ def _numbers(metrics: Any) -> dict[str, float]:
         with contextlib.suppress(TypeError, ValueError):
             found[str(name)] = float(value)
     return found
-
-
-def moment(text: Any) -> datetime | None:
-    """A time of status, None for what is none: anybody may have edited it."""
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return found if found is not None and found.tzinfo is not None else None

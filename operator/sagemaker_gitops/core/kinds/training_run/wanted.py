@@ -9,6 +9,7 @@ from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.core import overridden
 from sagemaker_gitops.core.kinds.training_run.effective import Effective
 from sagemaker_gitops.core.kinds.training_run.run import content_of, input_uris
+from sagemaker_gitops.core.notifications import topics_of
 from sagemaker_gitops.core.tenancy import Wanted
 
 
@@ -30,6 +31,7 @@ def wanted_of(spec: TrainingRunSpec, effective: Effective) -> Wanted:
         instance_counts=[*_counts(spec)],
         subnet_ids=[("spec.network.subnetIds", value) for value in effective.subnet_ids],
         security_group_ids=[("spec.network.securityGroupIds", value) for value in effective.security_group_ids],
+        topic_arns=topics_of(effective.notify),
         groups=[("spec.register.group", spec.register_.group)] if spec.register_ else [],
         runtimes=[*_runtimes(spec, effective)],
     )
