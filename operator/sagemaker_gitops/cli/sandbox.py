@@ -86,9 +86,9 @@ class Sandbox:
         self.kubectl_path = self._find_kubectl()
         with doing("local AWS"):
             self.start_aws()
-        with doing("Kubernetes API server"):
+        with doing("Kubernetes API server" if self.argo_cd else "Kubernetes API server, CRDs"):
             self.start_cluster()
-        with doing("Argo CD, and its first sync of the platform" if self.argo_cd else "CRDs, rights, tenant"):
+        with doing("Argo CD, and its first sync of the platform" if self.argo_cd else "rights, tenant"):
             self.install()
         with doing("operator"):
             self.start_operator()
@@ -131,12 +131,11 @@ class Sandbox:
         ready.unlink(missing_ok=True)
         command = ["local_cluster", "up", "--folder", str(self._cluster_folder), "--ready-file", str(ready)]
         command += ["--controller-manager"] * self.controller_manager
+        command += [] if self.argo_cd else ["--crds", str(ROOT / "crds")]
         self.cluster = self.children.start("cluster", command)
         wait_for(ready.exists, self.cluster, "the start of the API server", START_SECONDS)
 
     def install(self) -> None:
-        self.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-        self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
         self.kubectl("apply", "-k", str(ROOT / "manifests" / "samples" / "tenant"))
         self.kubectl("apply", "-k", str(ROOT / "manifests" / "overlays" / "sandbox"))
         if not self.admission:
