@@ -61,8 +61,9 @@ lint: .venv/test ## Format, style, types and layers
 	@.venv/bin/lint-imports --no-cache
 
 .PHONY: generate
-generate: .venv/test ## Rebuild what is generated: crds/, admission policies, roles, IAM policies, the image table, docs/capabilities.md
+generate: .venv/test ## Rebuild what is generated: crds/, schemas/, admission policies, roles, IAM policies, the image table, docs/capabilities.md
 	@$(RUN) tools/generate_crds.py
+	@$(RUN) tools/generate_schemas.py
 	@$(RUN) tools/generate_policies.py
 	@$(RUN) tools/generate_rbac.py
 	@$(RUN) tools/generate_iam.py
@@ -76,6 +77,7 @@ generate: .venv/test ## Rebuild what is generated: crds/, admission policies, ro
 verify: .venv/test ## Fail if anything generated is stale, or the lock is
 	@$(UV) lock --check --quiet
 	@$(RUN) tools/generate_crds.py --check
+	@$(RUN) tools/generate_schemas.py --check
 	@$(RUN) tools/generate_policies.py --check
 	@$(RUN) tools/generate_rbac.py --check
 	@$(RUN) tools/generate_iam.py --check
