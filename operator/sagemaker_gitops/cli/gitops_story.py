@@ -283,7 +283,7 @@ STEPS: Iterable[tuple[str, Callable[[Story], Seen]]] = (
     ("A commit: a script that does not work", Story.break_the_script),
     ("git revert", Story.revert),
     ("Two commits: another model, and its version in the endpoint", Story.roll_out_another_version),
-    ("A commit: a forecast, its endpoint and a MonitorPolicy; another one pins its first version", Story.watch_a_forecast),
+    ("A commit: a forecast, the endpoint that pins its first version, and a MonitorPolicy", Story.watch_a_forecast),
     ("Nobody commits, and the world changes its pace", Story.drift),
     ("A commit: the version that the breach has trained", Story.approve_by_a_commit),
     ("Nobody commits", Story.rest),
