@@ -97,6 +97,11 @@ bench: .venv/test ## Cost and latency as counts and ratios, beside the API serve
 	@$(RUN) -m local_cluster build
 	@$(RUN) -m tests.bench
 
+.PHONY: image
+image: .venv/test ## Build the image with buildah, twice, and let it serve a sandbox; size and SBOM in dist/ (root on Debian: apt-get install buildah mmdebstrap)
+	@$(RUN) -m local_cluster build > /dev/null
+	@$(RUN) tools/image.py
+
 .PHONY: clean
 clean: ## Remove environments and caches of this folder; the control plane stays in the user cache
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .sandbox

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from sagemaker_gitops.cli import gitops_application as argocd
-from sagemaker_gitops.cli.gitops_sandbox import APPLICATIONS, DEPLOY, GitOpsSandbox
+from sagemaker_gitops.cli.gitops_sandbox import APPLICATIONS, DEPLOY, GitOpsSandbox, kustomization
 from sagemaker_gitops.cli.gitops_story import ENDPOINT, LIST_FILE, RUN, STEPS, WORDS, Story
 from sagemaker_gitops.cli.sandbox import ROOT
 
@@ -55,6 +55,24 @@ def test_the_platform_comes_from_git(sandbox: GitOpsSandbox) -> None:
         assert state is not None
         assert (state.sync, state.health) == ("Synced", "Healthy"), state
     assert sandbox.kubectl("get", "tenant", "team-a", "-o", "name").strip()
+
+
+def test_a_folder_that_renders_nothing_prunes_nothing(sandbox: GitOpsSandbox, story: Story) -> None:
+    """A wrong path or an empty list in git: Argo CD would have to delete everything that it has synced, and does not (no allowEmpty)."""
+    names = ("get", "configmaps", "-n", "team-a", "-l", "sagemaker-gitops.dev/source=true", "-o", "name")
+    before = sandbox.kubectl(*names)
+    sandbox.team.write(LIST_FILE, kustomization())
+    revision = sandbox.team.commit("Somebody's mistake")
+
+    def said() -> str:
+        found = json.loads(sandbox.kubectl("get", "applications.argoproj.io", "team-a", "-n", argocd.NAMESPACE, "-o", "json"))
+        return " ".join(item["message"] for item in found["status"].get("conditions", ()))
+
+    eventually(lambda: "wipe out all resources" in said(), 120.0)
+    assert sandbox.kubectl(*names) == before != ""
+    reverted = sandbox.team.revert(revision)
+    argocd.until(sandbox, "team-a", lambda state: state.revision == reverted and state.settled, "the sync of the revert", 120.0)
+    assert sandbox.kubectl(*names) == before
 
 
 def test_the_trio_goes_from_progressing_to_healthy(story: Story) -> None:

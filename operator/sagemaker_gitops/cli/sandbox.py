@@ -143,9 +143,14 @@ class Sandbox:
 
     def start_operator(self) -> None:
         """The operator logs in with rights of its own (manifests/base/rbac.yaml), never as admin."""
-        environment = {
+        environment = {**self.operator_environment(), "KUBECONFIG": self.kubeconfig_of("operator")}
+        self.operator = self.children.start("operator", ["sagemaker_gitops", "run"], environment)
+        wait_for(lambda: '"ready"' in self._operator_log(), self.operator, "the start of the operator", START_SECONDS)
+
+    def operator_environment(self) -> Mapping[str, str]:
+        """Settings and AWS of the operator, without its way to the cluster."""
+        return {
             **self.operator_settings,
-            "KUBECONFIG": self._kubeconfig_of("operator"),
             "AWS_ENDPOINT_URL": self.aws_url,
             "AWS_ACCESS_KEY_ID": "LOCALOPERATOR",
             "AWS_SECRET_ACCESS_KEY": "local",
@@ -153,8 +158,6 @@ class Sandbox:
             "AWS_EC2_METADATA_DISABLED": "true",
             "SAGEMAKER_GITOPS_EVENT_QUEUE_URL": self.queue_url,
         }
-        self.operator = self.children.start("operator", ["sagemaker_gitops", "run"], environment)
-        wait_for(lambda: '"ready"' in self._operator_log(), self.operator, "the start of the operator", START_SECONDS)
 
     def restart_operator(self) -> None:
         """A new process, as after an upgrade or a node failure."""
@@ -179,7 +182,7 @@ class Sandbox:
     def _operator_log(self) -> str:
         return (self.folder / "operator.log").read_text(errors="replace")
 
-    def _kubeconfig_of(self, user: str) -> str:
+    def kubeconfig_of(self, user: str) -> str:
         command = [sys.executable, "-m", "local_cluster", "kubeconfig", "--folder", str(self._cluster_folder), "--user", user]
         return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
