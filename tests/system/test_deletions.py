@@ -19,6 +19,7 @@ from tests.system.stack import Stack, condition
 SLOW = {"train.py": "import time\ntime.sleep(600)\n"}
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker-gitops-team-a"
 FINALIZER = "sagemaker-gitops.dev/aws-resources"
+pytestmark = pytest.mark.long
 KINDS = ("trainingruns", "modelendpoints", "monitorpolicies")
 
 
