@@ -12,7 +12,9 @@ RUN /uv/bin/uv sync --locked --no-default-groups --group operator --no-install-p
 COPY operator operator
 COPY jobs/monitoring jobs/monitoring
 RUN /uv/bin/uv sync --locked --no-default-groups --group operator --no-editable --compile-bytecode \
-    && cp -r .venv/lib/python3.13/site-packages /packages
+    && cp -r .venv/lib/python3.13/site-packages /packages \
+    # uv notes when it built: the only thing that differs from build to build.
+    && rm /packages/sagemaker_gitops-*.dist-info/uv_cache.json && sed -i /uv_cache/d /packages/sagemaker_gitops-*.dist-info/RECORD
 
 FROM gcr.io/distroless/python3-debian13:nonroot
 COPY --from=build /packages /packages

@@ -61,8 +61,9 @@ lint: .venv/test ## Format, style, types and layers
 	@.venv/bin/lint-imports --no-cache
 
 .PHONY: generate
-generate: .venv/test ## Rebuild what is generated: crds/, admission policies, roles, IAM policies, the image table, docs/capabilities.md
+generate: .venv/test ## Rebuild what is generated: crds/, schemas/, admission policies, roles, IAM policies, the image table, docs/capabilities.md
 	@$(RUN) tools/generate_crds.py
+	@$(RUN) tools/generate_schemas.py
 	@$(RUN) tools/generate_policies.py
 	@$(RUN) tools/generate_rbac.py
 	@$(RUN) tools/generate_iam.py
@@ -76,6 +77,7 @@ generate: .venv/test ## Rebuild what is generated: crds/, admission policies, ro
 verify: .venv/test ## Fail if anything generated is stale, or the lock is
 	@$(UV) lock --check --quiet
 	@$(RUN) tools/generate_crds.py --check
+	@$(RUN) tools/generate_schemas.py --check
 	@$(RUN) tools/generate_policies.py --check
 	@$(RUN) tools/generate_rbac.py --check
 	@$(RUN) tools/generate_iam.py --check
@@ -94,6 +96,11 @@ chaos: .venv/test ## kill -9 and SIGSTOP at random against the real API server a
 bench: .venv/test ## Cost and latency as counts and ratios, beside the API server's own rate in the same run
 	@$(RUN) -m local_cluster build
 	@$(RUN) -m tests.bench
+
+.PHONY: image
+image: .venv/test ## Build the image with buildah, twice, and let it serve a sandbox; size and SBOM in dist/ (root on Debian: apt-get install buildah mmdebstrap)
+	@$(RUN) -m local_cluster build > /dev/null
+	@$(RUN) tools/image.py
 
 .PHONY: clean
 clean: ## Remove environments and caches of this folder; the control plane stays in the user cache

@@ -177,6 +177,19 @@ def _containers(namespace: str) -> list[Statement]:
     ]
 
 
+def endpoint() -> list[Statement]:
+    """Besides: the alarms that roll a deployment back are read as this role, and so are the topics of asynchronous answers written to.
+
+    Source: SageMaker developer guide, "Auto-Rollback Configuration and Monitoring" and "Check prediction results" (asynchronous inference).
+    """
+    return [
+        *_execution("/aws/sagemaker/Endpoints/", "/aws/sagemaker/TransformJobs"),
+        *_containers("/aws/sagemaker/*"),
+        _allow("RollbackAlarms", ["cloudwatch:DescribeAlarms"], [_arn("cloudwatch", "alarm:*")]),
+        _allow("AsyncTopics", ["sns:Publish"], [_arn("sns", f"{TEAM}-*")]),
+    ]
+
+
 def kms() -> list[Statement]:
     """For the tenant's role and its execution roles, where a Tenant has keys (allow.kmsKeyArns)."""
     use = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
@@ -204,7 +217,7 @@ def files() -> dict[str, str]:
         "kms": kms(),
         "vpc": vpc(),
         "glue": _execution("/aws-glue/"),
-        "endpoint": [*_execution("/aws/sagemaker/Endpoints/", "/aws/sagemaker/TransformJobs"), *_containers("/aws/sagemaker/*")],
+        "endpoint": endpoint(),
     }
     return {
         f"docs/iam/{name}.json": json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2) + "\n"

@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         help="go on from the state in the folder, and leave it there at the end",
     )
     up.add_argument("--detach", action="store_true", help="return when it is ready and leave it running")
+    up.add_argument("--crds", type=Path, help="a folder of CustomResourceDefinitions to be Established before it is ready")
     up.add_argument("--ready-file", type=Path, help="written when the API server is ready, removed at the end")
     down = commands.add_parser("down", help="end an instance")
     status = commands.add_parser("status", help="whether it runs, where, and which Kubernetes")
@@ -90,6 +91,8 @@ def _up(options: argparse.Namespace) -> int:
         return _up_detached(options)
     stop = stop_signal()
     with LocalCluster.start(options.folder, options.controller_manager, options.keep) as cluster:
+        if options.crds:
+            cluster.apply_crds(options.crds)
         _announce(cluster.instance, options.ready_file)
         try:
             while not _stopped(stop, HEALTH_INTERVAL):
@@ -120,6 +123,7 @@ def _up_detached(options: argparse.Namespace) -> int:
             str(ready),
         ]
         command += ["--keep"] * options.keep + ["--controller-manager"] * options.controller_manager
+        command += ["--crds", str(options.crds)] if options.crds else []
         with (Path(name) / "output").open("w+") as output:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
             wait_until(

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from local_cluster.argocd_build import ArgoProgram, find_argocd
+from sagemaker_gitops.cli.gitops_story import CONFIRMED
 from tests.gitops.customizations import ROOT
 
 ENVIRONMENTS = ("sandbox", "dev", "staging", "prod")
@@ -43,8 +44,7 @@ def test_the_platform_may_sync_what_it_ships_and_trains_nothing(environment: str
     objects = render(ROOT / "argocd" / "environments" / environment)
     project = allowed(found(objects, "AppProject", "sagemaker-gitops-platform"))
     overlay = ROOT / found(objects, "Application", "sagemaker-gitops-operator")["spec"]["source"]["path"]
-    if not overlay.is_dir():
-        pytest.skip(f"{overlay.relative_to(ROOT)} is not there yet")
+    assert overlay == ROOT / "manifests" / "overlays" / environment
     crds = [yaml.safe_load(path.read_text()) for path in (ROOT / "crds").glob("*.yaml")]
     shipped = [*crds, *render(overlay), *render(ROOT / "argocd" / "teams")]
     assert {group_kind(item) for item in shipped} <= project
@@ -62,7 +62,9 @@ def test_a_team_may_sync_its_kinds_and_code_and_nothing_cluster_wide() -> None:
 def test_ours_is_the_last_wave_and_endpoints_go_only_when_confirmed(environment: str) -> None:
     """No PruneLast (it would be a wave after ours), no ignoreDifferences anywhere, no team can leave the annotations out."""
     objects = render(ROOT / "argocd" / "environments" / environment)
-    spec = found(objects, "ApplicationSet", "sagemaker-gitops-teams")["spec"]["template"]["spec"]
+    teams = found(objects, "ApplicationSet", "sagemaker-gitops-teams")["spec"]
+    assert teams["preservedFields"] == {"annotations": [CONFIRMED]}
+    spec = teams["template"]["spec"]
     assert not [option for option in spec["syncPolicy"]["syncOptions"] if option.startswith("PruneLast")]
     assert "ignoreDifferences" not in yaml.safe_dump_all(objects)
     patches = {

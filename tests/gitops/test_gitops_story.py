@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from sagemaker_gitops.cli import gitops_application as argocd
-from sagemaker_gitops.cli.gitops_sandbox import APPLICATIONS, DEPLOY, GitOpsSandbox
+from sagemaker_gitops.cli.gitops_sandbox import APPLICATIONS, DEPLOY, GitOpsSandbox, kustomization
 from sagemaker_gitops.cli.gitops_story import ENDPOINT, LIST_FILE, RUN, STEPS, WORDS, Story
 from sagemaker_gitops.cli.sandbox import ROOT
 
@@ -57,6 +57,24 @@ def test_the_platform_comes_from_git(sandbox: GitOpsSandbox) -> None:
     assert sandbox.kubectl("get", "tenant", "team-a", "-o", "name").strip()
 
 
+def test_a_folder_that_renders_nothing_prunes_nothing(sandbox: GitOpsSandbox, story: Story) -> None:
+    """A wrong path or an empty list in git: Argo CD would have to delete everything that it has synced, and does not (no allowEmpty)."""
+    names = ("get", "configmaps", "-n", "team-a", "-l", "sagemaker-gitops.dev/source=true", "-o", "name")
+    before = sandbox.kubectl(*names)
+    sandbox.team.write(LIST_FILE, kustomization())
+    revision = sandbox.team.commit("Somebody's mistake")
+
+    def said() -> str:
+        found = json.loads(sandbox.kubectl("get", "applications.argoproj.io", "team-a", "-n", argocd.NAMESPACE, "-o", "json"))
+        return " ".join(item["message"] for item in found["status"].get("conditions", ()))
+
+    eventually(lambda: "wipe out all resources" in said(), 120.0)
+    assert sandbox.kubectl(*names) == before != ""
+    reverted = sandbox.team.revert(revision)
+    argocd.until(sandbox, "team-a", lambda state: state.revision == reverted and state.settled, "the sync of the revert", 120.0)
+    assert sandbox.kubectl(*names) == before
+
+
 def test_the_trio_goes_from_progressing_to_healthy(story: Story) -> None:
     """Each paid call once: one preparation, one training, one evaluation, one version, one endpoint."""
     seen = story.commit_the_trio()
@@ -89,6 +107,34 @@ def test_another_version_is_rolled_out_by_a_commit(story: Story) -> None:
     assert "glue:StartJobRun" not in seen.facts["trained"]
     assert seen.created == Counter({"sagemaker:CreateModel": 1, "sagemaker:CreateEndpointConfig": 1})
     assert "Degraded" not in seen.healths
+
+
+def test_a_monitored_forecast_is_healthy(story: Story) -> None:
+    """One training, one check, and a policy that has never been anything but well."""
+    seen = story.watch_a_forecast()
+    assert "Degraded" not in seen.healths
+    assert seen.created["sagemaker:CreateTrainingJob"] == seen.created["sagemaker:CreateEndpoint"] == 1
+    assert seen.facts["policy"][-1] == "Healthy"
+
+
+@pytest.mark.capability("G9", "G11")
+def test_a_breach_is_degraded_until_it_is_over(story: Story, told: list[str]) -> None:
+    """One retrain, no endpoint touched, and people are told of the breach."""
+    seen = story.drift()
+    assert seen.healths[-1] == seen.facts["policy"][-1] == "Degraded"
+    assert seen.created["sagemaker:CreateTrainingJob"] == seen.created["sagemaker:CreateModelPackage"] == 1
+    assert seen.created["sagemaker:CreateEndpointConfig"] == 0
+    eventually(lambda: len(told) > 1)
+    assert "team-a/fees is breached. Breached: loss-too-high" in told[1]
+
+
+def test_the_commit_that_pins_the_new_version_ends_the_breach(story: Story) -> None:
+    """It trains nothing, and what the whole loop has created is what the demo without git creates."""
+    seen = story.approve_by_a_commit()
+    assert seen.healths[0] == "Degraded"
+    assert seen.healths[-1] == "Healthy"
+    assert seen.created["sagemaker:CreateTrainingJob"] == 0
+    assert seen.created["sagemaker:CreateModel"] == seen.created["sagemaker:CreateEndpointConfig"] == 1
 
 
 def test_at_rest_nobody_writes(story: Story) -> None:
@@ -130,8 +176,9 @@ def test_a_team_syncs_nothing_but_its_own_kinds_into_its_own_namespace(story: St
 
 
 def test_people_are_told_once_and_of_nothing_else(told: list[str]) -> None:
-    """The failed run was the only thing that somebody had to know."""
-    assert len(told) == 1
+    """The failed run and the breach were the only things that somebody had to know."""
+    assert len(told) == len(set(told))
+    assert [words for words in told[1:] if "team-a/fees is breached" not in words] == []
 
 
 def test_every_step_of_the_demo_is_a_test() -> None:

@@ -21,10 +21,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def least_privilege(stack: Stack) -> None:
-    """The tenant's role may do what docs/iam/tenant.json says and nothing else: every test proves that it is enough."""
-    policy = json.loads((ROOT / "docs/iam/tenant.json").read_text())
-    allowed = [action for statement in policy["Statement"] for action in statement["Action"]]
-    stack.aws.add_role(**SEED["roles"][0], allow=allowed)
+    """Tenant's and execution role may do what docs/iam says and nothing else: every test proves that it is enough."""
+    stack.aws.add_role(**SEED["roles"][0], allow=allowed("tenant"))
+    stack.aws.add_role(**SEED["roles"][1], allow=allowed("training", "glue", "endpoint"))
+
+
+def allowed(*policies: str) -> list[str]:
+    """The actions of some files of docs/iam."""
+    read = [json.loads((ROOT / "docs/iam" / f"{name}.json").read_text())["Statement"] for name in policies]
+    return sorted({action for statements in read for statement in statements for action in statement["Action"]})
 
 
 @pytest.fixture(scope="session")

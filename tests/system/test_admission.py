@@ -35,8 +35,7 @@ def _denied(server: ApiServer, item: dict[str, Any], **how: Any) -> str:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """A control plane with CRDs, roles and policies."""
     with LocalCluster.start(tmp_path_factory.mktemp("admission") / "cluster") as running:
-        running.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-        running.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+        running.apply_crds(ROOT / "crds")
         running.kubectl("apply", "-f", str(ROOT / "manifests/base/rbac.yaml"), check=False)
         running.kubectl("create", "clusterrolebinding", "operator", "--clusterrole=sagemaker-gitops-operator", "--user=operator")
         yield running

@@ -25,10 +25,13 @@ PROMETHEUS = {"servicemonitors": "ServiceMonitor", "prometheusrules": "Prometheu
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """CRDs of ours, and stand-ins for those of the Prometheus operator, which take anything."""
-    with LocalCluster.start(tmp_path_factory.mktemp("manifests") / "cluster") as running:
-        running.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-        running.kubectl("apply", "-f", "-", stdin="\n---\n".join(json.dumps(_stand_in(*names)) for names in PROMETHEUS.items()))
-        running.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+    folder = tmp_path_factory.mktemp("manifests")
+    (folder / "crds").mkdir()
+    for names in PROMETHEUS.items():
+        (folder / "crds" / f"{names[0]}.json").write_text(json.dumps(_stand_in(*names)))
+    with LocalCluster.start(folder / "cluster") as running:
+        running.apply_crds(ROOT / "crds")
+        running.apply_crds(folder / "crds")
         running.kubectl("apply", "-f", str(ROOT / "manifests/base/namespace.yaml"))
         yield running
 

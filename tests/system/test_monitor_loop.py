@@ -24,6 +24,7 @@ def test_the_loop_closes(tmp_path: Path) -> None:
         with loop.drifting():
             pass
         loop.retrain()
+        loop.close()
         good, *bad, better = loop.losses
         assert better < good < THRESHOLD < min(bad)
         assert len(bad) == 3

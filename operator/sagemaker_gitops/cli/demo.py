@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
             served |= roll_out(sandbox, lambda trees: _retrain(sandbox, trees))
         say("8. Three breaches in a row: one retrain, a better model, a person's approval, a check that passes")
         loop.retrain()
+        loop.close()
         say("  What the loop created at AWS:")
         watched = {"losses": loop.losses, "created": loop.created()}
         picture = sandbox.folder / "fees.png"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 from sagemaker_gitops.cli.gitops_sandbox import GitOpsSandbox
 from sagemaker_gitops.cli.gitops_story import REST_SECONDS, STEPS, Seen, Story
 from sagemaker_gitops.cli.output import add_output, show
-from sagemaker_gitops.cli.progress import doing, say
+from sagemaker_gitops.cli.progress import say
 from sagemaker_gitops.cli.sandbox import NAMESPACE
 
 
@@ -29,8 +30,9 @@ def run(options: argparse.Namespace) -> int:
         story = Story(sandbox, options.rest)
         for number, (title, step) in enumerate(STEPS, 1):
             say(f"{number}. {title}")
-            with doing("Argo CD, the operator and AWS"):
-                seen = step(story)
+            started = time.monotonic()
+            seen = step(story)
+            say(f"    {time.monotonic() - started:.1f} s")
             _tell(seen)
             told.append({"step": title, "health": seen.healths, "created": dict(seen.created), **seen.facts})
         table = sandbox.kubectl("get", "tr,mep", "-n", NAMESPACE).rstrip()

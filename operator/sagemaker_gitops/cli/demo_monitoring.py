@@ -55,7 +55,10 @@ def _wait_until(moment: datetime) -> None:
 
 @dataclass(slots=True)
 class Loop:
-    """The fees sample in a sandbox, from the first training to a threshold that has moved."""
+    """The fees sample in a sandbox, from the first training to a threshold that has moved.
+
+    What a person does is in `bring`, `waits` and `approve`; who works in another way overrides these (cli/gitops_watch.py).
+    """
 
     sandbox: Sandbox
     ledger: Ledger
@@ -64,17 +67,29 @@ class Loop:
 
     def serve(self) -> None:
         """Train, approve, serve; the first check passes. CommandError when anything is not as promised."""
-        with doing("statsmodels' sunspots to s3://team-a-ml/raw/fees/, kubectl apply -k manifests/samples/fees"):
+        with doing("statsmodels' sunspots to s3://team-a-ml/raw/fees/, and manifests/samples/fees"):
             self._upload()
-            self.sandbox.kubectl("apply", "-k", str(SAMPLE))
-            self.sandbox.kubectl("patch", "mp", NAME, "-n", NAMESPACE, "--type=merge", "-p", json.dumps(QUICK))
+            self.bring()
             run = self._run("fees/1")
         say(f"    trained: {run['metric']}")
-        with doing("approved in the registry, served, asked"):
-            approve(self.sandbox, NAME)
+        with doing("approved, served, asked"):
+            self.approve("1")
             self._serves("1")
             self.ask(HELD_OUT)
         self._expect(self.check(), "Passing", bad=False)
+
+    def bring(self) -> None:
+        """The sample as it is, but a window of a minute, and checks when somebody asks."""
+        self.sandbox.kubectl("apply", "-k", str(SAMPLE))
+        self.sandbox.kubectl("patch", "mp", NAME, "-n", NAMESPACE, "--type=merge", "-p", json.dumps(QUICK))
+
+    def waits(self) -> str:
+        """Until the endpoint says that it waits for a person; what it says."""
+        return str(ready_of(until(self.sandbox, lambda status: ready_of(status).get("reason") == "AwaitingApproval", name=NAME))["message"])
+
+    def approve(self, version: str) -> None:
+        """That this version may serve."""
+        approve(self.sandbox, NAME)
 
     @contextmanager
     def drifting(self) -> Iterator[None]:
@@ -104,18 +119,21 @@ class Loop:
             self._expect(status, "Breached" if number == 3 else "Passing", bad=True)
 
     def retrain(self) -> None:
-        """One retrain, better than what serves; approved by a person, rolled out, checked: the threshold has moved."""
+        """One retrain, better than what serves, which serves until a person has approved."""
         with doing("one retrain, judged against the model that serves on the newest points"):
             run = self._run("fees/2")
         asked = run["provenance"]["retrain"]
         say(f"    {asked['metric']} {asked['value']} > {asked['threshold']}: {run['metric']}, {self._gate(run)}")
         with doing("it waits for a person"):
-            waiting = until(self.sandbox, lambda status: ready_of(status).get("reason") == "AwaitingApproval", name=NAME)
-        say(f"    {ready_of(waiting)['message']}")
-        if waiting["live"] != "1":
+            words = self.waits()
+        say(f"    {words}")
+        if self._endpoint()["live"] != "1":
             raise CommandError("a version that nobody approved serves")
+
+    def close(self) -> None:
+        """Approved by a person, rolled out, checked: the threshold has moved."""
         with doing("approved and rolled out"):
-            approve(self.sandbox, NAME)
+            self.approve("2")
             self._serves("2")
             self._policy(lambda status: status.get("model") == "fees/2")
             time.sleep(1.5)  # what the model before may have answered is not held against this one

@@ -21,6 +21,7 @@ from sagemaker_gitops.cli.errors import CommandError
 from sagemaker_gitops.cli.gitops_application import State, Watch
 from sagemaker_gitops.cli.gitops_audit import foreign_writes, position
 from sagemaker_gitops.cli.gitops_sandbox import DEPLOY, TEAM, GitOpsSandbox, kustomization
+from sagemaker_gitops.cli.gitops_watch import POLICY, CommittedLoop
 from sagemaker_gitops.cli.ledger import Ledger
 from sagemaker_gitops.cli.local_account import ACCOUNT, client
 from sagemaker_gitops.cli.sandbox import NAMESPACE, ROOT
@@ -64,6 +65,11 @@ class Story:
     sandbox: GitOpsSandbox
     rest_seconds: float = REST_SECONDS
     broken: str = ""
+    endpoint: str = ""
+    loop: CommittedLoop = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.loop = CommittedLoop(self.sandbox, self.ledger, team=self.sandbox.team, commit=self._commit)
 
     @property
     def ledger(self) -> Ledger:
@@ -119,6 +125,40 @@ class Story:
         expect(seen.created["sagemaker:CreateTrainingJob"] == 0, f"the rollout created {dict(seen.created)}")
         return Seen(seen.state, seen.healths, seen.created, {**seen.facts, "trained": dict(trained.created), "model": model})
 
+    def watch_a_forecast(self) -> Seen:
+        """A second trio: a forecast, the endpoint that pins its first version, and the MonitorPolicy on it, which says that all is well."""
+        ledger = self.ledger.position()
+        with Watch(self.sandbox, TEAM) as watch:
+            self.loop.serve()
+            state = self.settled(self.loop.revision, "Healthy")
+        expect(POLICY in state.resources, f"Argo CD knows no health of the MonitorPolicy: {state}")
+        return Seen(state, watch.healths(), self.ledger.created(ledger), {"policy": watch.healths(POLICY)})
+
+    def drift(self) -> Seen:
+        """The world changes its pace: three bad checks are a breach, a breach is Degraded, and one retrain later it still is."""
+        ledger = self.ledger.position()
+        with Watch(self.sandbox, TEAM) as watch:
+            with self.loop.drifting():
+                pass
+            breached = argocd.until(self.sandbox, TEAM, lambda state: state.health == "Degraded", f"{TEAM} to be Degraded", SECONDS)
+            self.loop.retrain()
+            state = self.settled(self.loop.revision, "Degraded")
+        for told in (breached, state):
+            health, message = told.resources[POLICY]
+            expect(health == "Degraded" and message.startswith("Breached: "), f"the policy is {health}: {message}")
+        others = {name: health for name, (health, _) in state.resources.items() if name != POLICY}
+        expect(set(others.values()) == {"Healthy"}, f"beside the policy {others}")
+        return Seen(state, watch.healths(), self.ledger.created(ledger), {"policy": watch.healths(POLICY)})
+
+    def approve_by_a_commit(self) -> Seen:
+        """The new version is pinned; it is rolled out, the next check is good, and with it the Application."""
+        ledger = self.ledger.position()
+        with Watch(self.sandbox, TEAM) as watch:
+            self.loop.close()
+            state = self.settled(self.loop.revision, "Healthy")
+        self.loop.created()
+        return Seen(state, watch.healths(), self.ledger.created(ledger), {"policy": watch.healths(POLICY)})
+
     def rest(self) -> Seen:
         """Argo CD compares and heals every five seconds all the while; there is nothing to heal, and nobody writes."""
         ledger, audit = self.ledger.position(), position(self.sandbox)
@@ -139,9 +179,10 @@ class Story:
     def prune_the_endpoint(self) -> Seen:
         """The file goes; Argo CD waits for a confirmation; and then the endpoint goes on serving, for its policy is Retain."""
         team, ledger = self.sandbox.team, self.ledger.position()
-        name, before = self._status("modelendpoint")["endpointName"], self._describe()
+        self.endpoint = name = self._status("modelendpoint")["endpointName"]
+        before = self._describe()
         team.path(ENDPOINT_FILE).unlink()
-        team.write(LIST_FILE, kustomization(f"../../{SAMPLE}"))
+        team.edit(LIST_FILE, {"  - model-endpoint.yaml\n": ""})
         revision = team.commit("Somebody's mistake")
         waiting = argocd.until(self.sandbox, TEAM, lambda state: "confirm" in state.message, "Argo CD's question", SECONDS)
         expect(self._status("modelendpoint")["phase"] == "InService", "the ModelEndpoint went without a confirmation")
@@ -168,6 +209,12 @@ class Story:
         with Watch(self.sandbox, TEAM) as watch:
             state = self.settled(revision, health)
         return Seen(state, watch.healths(), self.ledger.created(ledger), {"endpoint": watch.healths(ENDPOINT), "run": watch.healths(RUN)})
+
+    def _commit(self, message: str) -> str:
+        """A commit of the team's that Argo CD has synced."""
+        revision = self.sandbox.team.commit(message)
+        argocd.until(self.sandbox, TEAM, lambda state: state.revision == revision and state.settled, f"the sync of {message!r}", SECONDS)
+        return revision
 
     def settled(self, revision: str, health: str) -> State:
         """The state once the commit is synced, both sides are at rest, and the health is what it should be."""
@@ -205,9 +252,7 @@ class Story:
 
     def _describe(self) -> tuple[str, str, str]:
         """State, config and last change of the endpoint, from AWS."""
-        names = [item["EndpointName"] for item in client(self.sandbox.aws_url, "sagemaker").list_endpoints()["Endpoints"]]
-        expect(len(names) == 1, f"there are the endpoints {names}")
-        found = client(self.sandbox.aws_url, "sagemaker").describe_endpoint(EndpointName=names[0])
+        found = client(self.sandbox.aws_url, "sagemaker").describe_endpoint(EndpointName=self.endpoint)
         return found["EndpointStatus"], found["EndpointConfigName"], str(found["LastModifiedTime"])
 
     def _confirm(self) -> None:
@@ -238,6 +283,9 @@ STEPS: Iterable[tuple[str, Callable[[Story], Seen]]] = (
     ("A commit: a script that does not work", Story.break_the_script),
     ("git revert", Story.revert),
     ("Two commits: another model, and its version in the endpoint", Story.roll_out_another_version),
+    ("A commit: a forecast, the endpoint that pins its first version, and a MonitorPolicy", Story.watch_a_forecast),
+    ("Nobody commits, and the world changes its pace", Story.drift),
+    ("A commit: the version that the breach has trained", Story.approve_by_a_commit),
     ("Nobody commits", Story.rest),
     ("A commit: the endpoint's file is gone", Story.prune_the_endpoint),
     ("git revert", Story.put_it_back),

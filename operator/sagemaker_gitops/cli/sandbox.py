@@ -86,9 +86,9 @@ class Sandbox:
         self.kubectl_path = self._find_kubectl()
         with doing("local AWS"):
             self.start_aws()
-        with doing("Kubernetes API server"):
+        with doing("Kubernetes API server" if self.argo_cd else "Kubernetes API server, CRDs"):
             self.start_cluster()
-        with doing("Argo CD, and its first sync of the platform" if self.argo_cd else "CRDs, rights, tenant"):
+        with doing("Argo CD, and its first sync of the platform" if self.argo_cd else "rights, tenant"):
             self.install()
         with doing("operator"):
             self.start_operator()
@@ -131,12 +131,11 @@ class Sandbox:
         ready.unlink(missing_ok=True)
         command = ["local_cluster", "up", "--folder", str(self._cluster_folder), "--ready-file", str(ready)]
         command += ["--controller-manager"] * self.controller_manager
+        command += [] if self.argo_cd else ["--crds", str(ROOT / "crds")]
         self.cluster = self.children.start("cluster", command)
         wait_for(ready.exists, self.cluster, "the start of the API server", START_SECONDS)
 
     def install(self) -> None:
-        self.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-        self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
         self.kubectl("apply", "-k", str(ROOT / "manifests" / "samples" / "tenant"))
         self.kubectl("apply", "-k", str(ROOT / "manifests" / "overlays" / "sandbox"))
         if not self.admission:
@@ -144,9 +143,14 @@ class Sandbox:
 
     def start_operator(self) -> None:
         """The operator logs in with rights of its own (manifests/base/rbac.yaml), never as admin."""
-        environment = {
+        environment = {**self.operator_environment(), "KUBECONFIG": self.kubeconfig_of("operator")}
+        self.operator = self.children.start("operator", ["sagemaker_gitops", "run"], environment)
+        wait_for(lambda: '"ready"' in self._operator_log(), self.operator, "the start of the operator", START_SECONDS)
+
+    def operator_environment(self) -> Mapping[str, str]:
+        """Settings and AWS of the operator, without its way to the cluster."""
+        return {
             **self.operator_settings,
-            "KUBECONFIG": self._kubeconfig_of("operator"),
             "AWS_ENDPOINT_URL": self.aws_url,
             "AWS_ACCESS_KEY_ID": "LOCALOPERATOR",
             "AWS_SECRET_ACCESS_KEY": "local",
@@ -154,8 +158,6 @@ class Sandbox:
             "AWS_EC2_METADATA_DISABLED": "true",
             "SAGEMAKER_GITOPS_EVENT_QUEUE_URL": self.queue_url,
         }
-        self.operator = self.children.start("operator", ["sagemaker_gitops", "run"], environment)
-        wait_for(lambda: '"ready"' in self._operator_log(), self.operator, "the start of the operator", START_SECONDS)
 
     def restart_operator(self) -> None:
         """A new process, as after an upgrade or a node failure."""
@@ -180,7 +182,7 @@ class Sandbox:
     def _operator_log(self) -> str:
         return (self.folder / "operator.log").read_text(errors="replace")
 
-    def _kubeconfig_of(self, user: str) -> str:
+    def kubeconfig_of(self, user: str) -> str:
         command = [sys.executable, "-m", "local_cluster", "kubeconfig", "--folder", str(self._cluster_folder), "--user", user]
         return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 

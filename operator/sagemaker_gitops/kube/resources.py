@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sagemaker_gitops.api.kinds import GROUP, KINDS, VERSION
@@ -30,6 +30,10 @@ class ResourceType:
         """The URL path of the collection: of one namespace, or of the whole cluster."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         return f"{root}/namespaces/{namespace}/{self.plural}" if namespace else f"{root}/{self.plural}"
+
+    def collections(self, namespaces: Sequence[str]) -> list[str]:
+        """One collection for the cluster, or one for each namespace served: what an operator of these may list."""
+        return [self.collection(namespace) for namespace in namespaces] if self.namespaced and namespaces else [self.collection()]
 
     def path(self, key: Key, subresource: str = "") -> str:
         """The URL path of one object. Names are DNS labels or subdomains, so they need no quoting."""

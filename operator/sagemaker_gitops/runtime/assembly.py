@@ -113,9 +113,8 @@ class Operator:
         )
         self._life = WatchLife(clock.monotonic, on_list=self._intake.list_begins, on_watch=self._intake.list_ends)
         self._watcher = make_watcher(self._life, resources, self._intake.observe)
-        self._health = health.Health(
-            self._life, self._kube.collection_status, [item.collection() for item in CUSTOM], lambda: self._intake.evaluated
-        )
+        self._custom = [path for item in CUSTOM for path in item.collections(settings.namespaces)]
+        self._health = health.Health(self._life, self._kube.collection_status, self._custom, lambda: self._intake.evaluated)
 
     async def run(self, take_signals: Callable[[Callable[[], None]], None]) -> None:
         """Serve until told to stop; raise what broke it otherwise. `take_signals` installs the stop for SIGTERM and SIGINT."""
@@ -155,10 +154,10 @@ class Operator:
     async def _await_crds(self) -> None:
         """A watcher that starts without them would idle for ever (failure-modes.md 2.2)."""
         said = ""
-        for resource in CUSTOM:
-            while problem := await self._problem(resource.collection()):
+        for path in self._custom:
+            while problem := await self._problem(path):
                 if problem != said:
-                    log.warning("waiting_for_crds", extra={"path": resource.collection(), "error": problem})
+                    log.warning("waiting_for_crds", extra={"path": path, "error": problem})
                     said = problem
                 await asyncio.sleep(CRD_PAUSE)
 

@@ -44,7 +44,7 @@ class Intake:
         self._reconciled = reconciled
         self._enqueue = enqueue
         self._count = count
-        self._resources = {path: item for item in resources for path in _collections(item, namespaces)}
+        self._resources = {path: item for item in resources for path in item.collections(namespaces)}
         self._listing: set[str] = set()
         self._checks: set[asyncio.Task[None]] = set()
         self._observed = 0
@@ -120,13 +120,6 @@ class Intake:
         for key in keys:
             if key.kind in self._reconciled:
                 self._enqueue(key, 0.0, priority)
-
-
-def _collections(resource: ResourceType, namespaces: Sequence[str]) -> list[str]:
-    """One collection for the cluster, or one per namespace served."""
-    if resource.namespaced and namespaces:
-        return [resource.collection(namespace) for namespace in namespaces]
-    return [resource.collection()]
 
 
 def _selected(resource: ResourceType, snapshot: Snapshot) -> bool:

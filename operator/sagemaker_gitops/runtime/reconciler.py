@@ -139,6 +139,8 @@ class Reconciler:
         """None: an action found its name taken; look before doing anything else."""
         snapshot, now = run.snapshot, self._clock.now()
         if _is_set(snapshot, RELEASE):
+            if snapshot.has_finalizer:
+                log.warning("released", extra=run.fields)  # a namespace that is being deleted takes no Event
             return await self._carry_out(run, None, self._hands_off(snapshot, "Released", RELEASED, finalizer=False))
         if _is_set(snapshot, PAUSE):
             return await self._carry_out(run, None, self._hands_off(snapshot, "Paused", PAUSED, finalizer=snapshot.has_finalizer))
@@ -194,21 +196,26 @@ class Reconciler:
         self._keep(run, await self._kube.patch_status(run.snapshot, patch, locked=locked))
         if merge_patch(run.snapshot.status, status):
             raise Conflict(f"{run.snapshot.key}: somebody else changed the status meanwhile, so what was written is not whole")
-        for event in transitions(before, status):
-            self._kube.event(run.snapshot, type_=event.type, reason=event.reason, message=event.message)
+        self._announce(run, before, status)
         for step in step_transitions(before, status):
             self._recorder.stepped(run.kind.name, step.step, step.state)
         return True
+
+    def _announce(self, run: _Pass, before: Mapping[str, Any], status: Mapping[str, Any]) -> None:
+        for event in transitions(before, status):
+            self._kube.event(run.snapshot, type_=event.type, reason=event.reason, message=event.message)
 
     async def _hold(self, run: _Pass) -> None:
         finalizers = (*run.snapshot.finalizers, FINALIZER)
         self._keep(run, await self._kube.patch_finalizers(run.snapshot, finalizers))
 
     async def _release(self, run: _Pass, plan: Plan) -> None:
-        """Say the last word, then give the finalizer back. An object that is going away needs no last word."""
+        """Say the last word, then give the finalizer back. Of an object that is going away only its Events outlive it."""
         remaining = tuple(name for name in run.snapshot.finalizers if name != FINALIZER)
         if not run.snapshot.deleting or remaining:
             await self._say(run, plan.status)
+        else:
+            self._announce(run, run.snapshot.status, plan.status)
         released = await self._kube.patch_finalizers(run.snapshot, remaining)
         if released.deleting and not released.finalizers:
             raise Gone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,7 +130,7 @@ def test_an_api_server_that_dies_and_returns_is_survived(cluster: LocalCluster) 
     run(main())
 
 
-def test_a_removed_crd_ends_the_watcher(cluster: LocalCluster) -> None:
+def test_a_removed_crd_ends_the_watcher(cluster: LocalCluster, tmp_path: Path) -> None:
     """Better no operator than a blind one (failure-modes.md B13)."""
     crd = {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -142,8 +143,8 @@ def test_a_removed_crd_ends_the_watcher(cluster: LocalCluster) -> None:
             "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}],
         },
     }
-    cluster.kubectl("apply", "-f", "-", stdin=json.dumps(crd))
-    cluster.kubectl("wait", "--for=condition=Established", "crd/widgets.contract.example")
+    (tmp_path / "widgets.json").write_text(json.dumps(crd))
+    cluster.apply_crds(tmp_path)
 
     async def main() -> None:
         async with watching(cluster, [WIDGETS]) as watch:

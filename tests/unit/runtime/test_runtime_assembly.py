@@ -196,6 +196,22 @@ def test_the_watch_begins_when_the_crds_are_there(
     assert sum(record.getMessage() == "waiting_for_crds" for record in caplog.records) == 1
 
 
+def test_an_operator_of_some_namespaces_asks_for_nothing_beyond_them() -> None:
+    """Its role lets it list our kinds there, and nowhere else; Tenants are cluster-scoped."""
+    api, kind, seen = Api(), FakeKind(), asyncio.Event()
+    kind.during = seen.set
+
+    async def background(enqueue: Enqueue, store: Store, stop: Callable[[], None]) -> None:
+        await seen.wait()
+        await stop_at_once(enqueue, store, stop)
+
+    operate(background, kind=kind, order=[], api=api, namespaces=("team-a", "team-b"))
+    root = "/apis/sagemaker-gitops.dev/v1alpha1"
+    asked = {path for method, path in api.requests if method == "GET"}
+    assert {f"{root}/namespaces/{namespace}/trainingruns" for namespace in ("team-a", "team-b")} <= asked
+    assert {path for path in asked if "/namespaces/" not in path} <= {f"{root}/tenants"}
+
+
 def test_a_stop_while_the_crds_are_awaited_ends_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no watcher yet that could wind itself down."""
     monkeypatch.setattr(assembly, "CRD_PAUSE", 0.01)

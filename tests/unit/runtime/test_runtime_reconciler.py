@@ -231,6 +231,7 @@ def test_break_glass_gives_up_the_finalizer_without_aws() -> None:
     bench = Bench(item, seen=AssertionError("observed"))
     assert bench.run() == "Gone"
     assert RUN not in bench.kube.objects
+    assert bench.kube.events == [("Normal", "Released")]
 
 
 def test_break_glass_on_a_living_object_says_so() -> None:
