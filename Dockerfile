@@ -7,13 +7,15 @@ WORKDIR /src
 COPY tools/uv.txt tools/uv.txt
 RUN python -m venv /uv && /uv/bin/pip install --no-cache-dir --require-hashes -r tools/uv.txt
 COPY pyproject.toml uv.lock README.md ./
+# By time they would be void after the copy below, and be compiled at every start.
+ENV PYC_INVALIDATION_MODE=UNCHECKED_HASH
 # uv.lock holds the hash of every file; --locked refuses anything else.
 RUN /uv/bin/uv sync --locked --no-default-groups --group operator --no-install-project --compile-bytecode
 COPY operator operator
 COPY jobs/monitoring jobs/monitoring
 RUN /uv/bin/uv sync --locked --no-default-groups --group operator --no-editable --compile-bytecode \
     && cp -r .venv/lib/python3.13/site-packages /packages \
-    # uv notes when it built: the only thing that differs from build to build.
+    # uv notes when it built, which would make every build another layer.
     && rm /packages/sagemaker_gitops-*.dist-info/uv_cache.json && sed -i /uv_cache/d /packages/sagemaker_gitops-*.dist-info/RECORD
 
 FROM gcr.io/distroless/python3-debian13:nonroot
