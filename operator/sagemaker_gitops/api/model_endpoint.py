@@ -15,7 +15,6 @@ from sagemaker_gitops.api.fields import (
     DAY,
     TAG_RULE,
     Count,
-    FreeForm,
     InstanceType,
     KmsKeyArn,
     Number,
@@ -26,6 +25,7 @@ from sagemaker_gitops.api.fields import (
     duration_type,
     reserved_tags,
 )
+from sagemaker_gitops.api.free_form import FreeForm
 from sagemaker_gitops.api.model_reference import ModelReference
 from sagemaker_gitops.api.notify import NOTIFY_LIMIT, EndpointNotify
 from sagemaker_gitops.api.steps import Network

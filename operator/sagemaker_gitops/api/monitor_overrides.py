@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 from sagemaker_gitops.api.base import Model, Problem
-from sagemaker_gitops.api.fields import FreeForm
+from sagemaker_gitops.api.free_form import FreeForm
 
 
 class PolicyOverrides(Model):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictInt
 
 from sagemaker_gitops.api.base import Entries, Items, Model, Prose
-from sagemaker_gitops.api.fields import FreeForm
+from sagemaker_gitops.api.free_form import FreeForm
 
 SIZE_LIMIT = 64 * 1024  # bytes of status as JSON
 MESSAGE_LIMIT = 1000

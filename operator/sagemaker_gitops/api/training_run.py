@@ -11,7 +11,6 @@ from sagemaker_gitops.api import template, training_rules
 from sagemaker_gitops.api.base import Items, Model, Path, Rule, exactly_one
 from sagemaker_gitops.api.fields import (
     Flag,
-    FreeForm,
     GroupName,
     KmsKeyArn,
     MetricName,
@@ -24,6 +23,7 @@ from sagemaker_gitops.api.fields import (
     Tags,
     VariantName,
 )
+from sagemaker_gitops.api.free_form import FreeForm
 from sagemaker_gitops.api.notify import NOTIFY_LIMIT, RunNotify
 from sagemaker_gitops.api.steps import Evaluate, Goal, Input, Network, Prepare, Train
 
