@@ -35,18 +35,14 @@ test: .venv/test ## Unit, scenarios, properties, contracts, simulation, and the 
 	@$(RUN) -m pytest -q -n 2 --dist loadfile -m "not long" tests/system
 
 .PHONY: test-long
-test-long: .venv/test ## The system tests of minutes: every hostile resource, the whole monitoring loops (about ten minutes)
+test-long: .venv/test ## What takes minutes: guards taken away one by one, every hostile resource, deletions, whole monitoring loops (under 20 minutes)
 	@$(RUN) -m local_cluster build --controller-manager > /dev/null
+	@$(RUN) -m pytest -q -n 2 --dist worksteal -m long tests/simulation
 	@$(RUN) -m pytest -q -n 2 --dist loadfile -m long tests/system
 
 .PHONY: simulate
-simulate: .venv/test ## Random schedules of faults against the unmodified reconciler (SCHEDULES=50000: about 20 minutes)
-	@SCHEDULES=$(or $(SCHEDULES),50000) $(RUN) -m pytest -q -n 2 tests/simulation/test_random_schedules.py
-
-.PHONY: test-gitops
-test-gitops: .venv/test ## A real Argo CD, driven by commits (REST=600: ten minutes in which nobody may write)
-	@$(RUN) -m local_cluster build --controller-manager --argocd > /dev/null
-	@SAGEMAKER_GITOPS_REST_SECONDS=$(or $(REST),60) $(RUN) -m pytest -q -n 2 --dist loadgroup tests/gitops
+simulate: .venv/test ## A fault at every boundary of every scenario, 50,000 random schedules, 10,000 flips of a metric (hours; make test runs a share)
+	@SIMULATION=whole $(RUN) -m pytest -q -n 2 --timeout 7200 tests/simulation
 
 .PHONY: unit
 unit: .venv/test ## The quick tests: no control plane, no local AWS, no training (under 60 s)

@@ -34,9 +34,14 @@ TURNS: Sequence[str] = tuple(name for name in NAMES if not name.startswith(OWN_T
 POLICY_TURNS: Sequence[str] = tuple(name for name in NAMES if name.startswith("policy"))
 
 
+def whole() -> bool:
+    """Whether every boundary is wanted, and as many random schedules as were promised (`make simulate`)."""
+    return os.environ.get("SIMULATION") == "whole"
+
+
 def schedules() -> int:
     """How many random schedules a test session runs; SCHEDULES in the environment overrides it."""
-    return int(os.environ.get("SCHEDULES", "4000"))
+    return int(os.environ.get("SCHEDULES", "50000" if whole() else "4000"))
 
 
 def of_seed(seed: int, turns: Sequence[str] = TURNS) -> tuple[Scenario, Schedule]:
@@ -75,9 +80,13 @@ def run_seeds(seeds: range, turns: Sequence[str] = TURNS) -> list[str]:
 
 
 def stride(name: str) -> int:
-    """A policy's run goes on for an hour of moments much alike: every so manieth of its boundaries, all with SCHEDULES=216000."""
-    most = 1 if SCENARIOS[name].key.kind != "MonitorPolicy" else 24 if SCENARIOS[name].by_number else 2
-    return max(1, most * 9000 // max(9000, schedules()))
+    """Of the boundaries of a scenario every so manieth is tried, all of them by `make simulate`.
+
+    An endpoint's run has more of them than a training's, and a policy's goes on for an hour of moments much alike.
+    """
+    if whole() or SCENARIOS[name].key.kind == "TrainingRun":
+        return 1
+    return 3 if SCENARIOS[name].key.kind == "ModelEndpoint" else 48 if SCENARIOS[name].by_number else 4
 
 
 def run_single_faults(name: str, fault: Fault) -> list[str]:

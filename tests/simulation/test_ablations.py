@@ -26,6 +26,7 @@ from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.scenarios_training import KEY
 from tests.simulation.schedule import Schedule
 
+pytestmark = pytest.mark.long
 SEEDS = 3000
 NAMES = tuple(name for name, scenario in SCENARIOS.items() if scenario.key == KEY)
 

@@ -21,6 +21,7 @@ from tests.simulation.runner import directed, run, seeds_of
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.scenarios_endpoint import KEY
 
+pytestmark = pytest.mark.long
 SEEDS = 1000
 NAMES = tuple(name for name, scenario in SCENARIOS.items() if scenario.key == KEY)
 

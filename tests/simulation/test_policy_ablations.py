@@ -21,6 +21,7 @@ from tests.simulation.runner import POLICY_TURNS, run
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.schedule import Disturbance, Schedule
 
+pytestmark = pytest.mark.long
 Patch = pytest.MonkeyPatch
 Hunt = Callable[[], Iterator[list[str]]]
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation.aws_checks import BAD, GOOD
 from tests.simulation.oracles_policy import DAY, RUN, PolicyOracle, over_limits, retrains
-from tests.simulation.runner import schedules
+from tests.simulation.runner import whole
 from tests.simulation.scenario import Scenario
 from tests.simulation.scenarios_policy import ALARM, KEY, OPEN, endings, endpoint, policy, retraining, serving, training_run
 from tests.simulation.schedule import Disturbance, Schedule
@@ -33,8 +33,8 @@ FLAPPING = Scenario(
 
 
 def flips() -> int:
-    """How often the metric changes sides: 10,000 with SCHEDULES=750000."""
-    return min(10_000, max(100, schedules() // 75))
+    """How often the metric changes sides."""
+    return 10_000 if whole() else 100
 
 
 @pytest.mark.timeout(3600)
