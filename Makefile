@@ -44,6 +44,11 @@ test-long: .venv/test ## What takes minutes: guards taken away one by one, every
 simulate: .venv/test ## A fault at every boundary of every scenario, 50,000 random schedules, 10,000 flips of a metric (hours; make test runs a share)
 	@SIMULATION=whole $(RUN) -m pytest -q -n 2 --timeout 7200 tests/simulation
 
+.PHONY: test-gitops
+test-gitops: .venv/test ## A real Argo CD, driven by commits (REST=600: ten minutes in which nobody may write)
+	@$(RUN) -m local_cluster build --controller-manager --argocd > /dev/null
+	@SAGEMAKER_GITOPS_REST_SECONDS=$(or $(REST),60) $(RUN) -m pytest -q -n 2 --dist loadgroup tests/gitops
+
 .PHONY: unit
 unit: .venv/test ## The quick tests: no control plane, no local AWS, no training (under 60 s)
 	@$(RUN) -m pytest -q -n 2 --dist worksteal tests/unit tests/scenarios tests/properties --ignore=tests/unit/local_aws -m "not system"
