@@ -59,6 +59,12 @@ class Settings:
     create_quarantine: float = 300.0
     """After an attempt to create a job, until a job that cannot be found is believed to be absent when its object is deleted."""
 
+    deletion_limit: int = 10
+    """Objects with something at AWS that may be deleted within deletion_window; more are held until somebody agrees. 0: no limit."""
+
+    deletion_window: float = 600.0
+    """Within which deletions are counted."""
+
     aws_endpoint_url: str = ""
     """AWS_ENDPOINT_URL: another address for every AWS service, such as the local AWS; empty: AWS's own."""
 
@@ -128,6 +134,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _limit(text: str) -> int:
+    if not text.isdigit() or int(text) > 100_000:
+        raise ValueError("must be a whole number up to 100000; 0 means no limit")
+    return int(text)
+
+
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text)
     if match is None:
@@ -188,6 +200,8 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "absence_interval": ("", _seconds),
     "glue_quarantine": ("", _seconds),
     "create_quarantine": ("", _seconds),
+    "deletion_limit": ("", _limit),
+    "deletion_window": ("", _seconds),
     "aws_endpoint_url": ("AWS_ENDPOINT_URL", _url),
     "aws_region": ("AWS_DEFAULT_REGION", str),
     "log_level": ("", _level),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from sagemaker_gitops.aws.clients import Clients
 from sagemaker_gitops.aws.drift import watch, watch_attached
 from sagemaker_gitops.aws.events import AwsEvent, poll
 from sagemaker_gitops.aws.kinds.bindings import binding_of, tenant_of
+from sagemaker_gitops.aws.kinds.guarding import Guard, Guarding
 from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.aws.kinds.monitor_code import job_code
 from sagemaker_gitops.aws.kinds.monitor_policy import MonitorPolicyKind
@@ -25,14 +27,19 @@ from sagemaker_gitops.aws.kinds.references import ConfigMap, References
 from sagemaker_gitops.aws.kinds.slots import Slots
 from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind, scope_of
 from sagemaker_gitops.aws.limits import START_RATES, UNLIMITED, Limits
+from sagemaker_gitops.aws.port import Aws
 from sagemaker_gitops.aws.sweep import ACTIVE, ActiveJob, sweep
 from sagemaker_gitops.config import Settings
+from sagemaker_gitops.core.kinds.model_endpoint import deletion as endpoint_deletion
 from sagemaker_gitops.core.kinds.model_endpoint.facts import Quiet
 from sagemaker_gitops.core.kinds.model_endpoint.occurrences import occurrences as endpoint_occurrences
+from sagemaker_gitops.core.kinds.monitor_policy import deletion as policy_deletion
 from sagemaker_gitops.core.kinds.monitor_policy.occurrences import occurrences as policy_occurrences
+from sagemaker_gitops.core.kinds.training_run import deletion as run_deletion
 from sagemaker_gitops.core.kinds.training_run.occurrences import occurrences as run_occurrences
 from sagemaker_gitops.core.kinds.training_run.settings import Settings as PlanSettings
 from sagemaker_gitops.core.kinds.training_run.status import recorded_active
+from sagemaker_gitops.core.mass_deletion import AtStake, Limit
 from sagemaker_gitops.core.notifications import Occurrences
 from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.core.tenancy import Bound
@@ -49,6 +56,11 @@ OCCURRENCES: Mapping[str, Occurrences] = {
     "TrainingRun": run_occurrences,
     "ModelEndpoint": endpoint_occurrences,
     "MonitorPolicy": policy_occurrences,
+}
+AT_STAKE: Mapping[str, AtStake] = {
+    "TrainingRun": run_deletion.is_at_stake,
+    "ModelEndpoint": endpoint_deletion.is_at_stake,
+    "MonitorPolicy": policy_deletion.is_at_stake,
 }
 
 
@@ -177,6 +189,11 @@ def kinds_of(aws: Clients, references: References, settings: Settings) -> Kinds:
     )
 
 
+def with_all(kinds: Mapping[str, Kind], aws: Aws, references: References, guard: Guard) -> dict[str, Kind]:
+    """What every kind has besides itself: notifications, and the guard against mass deletion."""
+    return {name: Guarding(Notifying(kind, aws, references, OCCURRENCES[name]), guard) for name, kind in kinds.items()}
+
+
 def wire(context: Context) -> Wiring:
     """Every kind with its adapters, and the two ways in which AWS wakes them."""
     settings = context.settings
@@ -184,6 +201,9 @@ def wire(context: Context) -> Wiring:
     references = StoreReferences(context)
     kinds = kinds_of(clients, references, settings)
     kind, endpoints, policies = kinds.runs, kinds.endpoints, kinds.policies
+
+    guard = Guard(context.store, AT_STAKE, Limit(settings.deletion_limit, timedelta(seconds=settings.deletion_window)))
+    context.metrics.gauge("deletions_held", "Objects whose deletion waits for somebody to agree.", lambda: len(guard.waiting))
 
     def owners_of(aws_name: str) -> set[Key]:
         run = kind.owner_of(aws_name)
@@ -205,7 +225,7 @@ def wire(context: Context) -> Wiring:
         clients.close()
 
     return Wiring(
-        kinds={name: Notifying(made, clients, references, OCCURRENCES[name]) for name, made in kinds.by_name().items()},
+        kinds=with_all(kinds.by_name(), clients, references, guard),
         references={
             kind.name: training_run_references,
             endpoints.name: model_endpoint_references,

@@ -11,13 +11,14 @@ from typing import Any, cast
 from unittest.mock import patch
 
 from sagemaker_gitops.aws import approvals, drift, sweep
+from sagemaker_gitops.aws.kinds.guarding import Guard
 from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.aws.kinds.monitor_policy import MonitorPolicyKind
-from sagemaker_gitops.aws.kinds.notifying import Notifying
 from sagemaker_gitops.aws.kinds.slots import Slots
 from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind
 from sagemaker_gitops.core.errors import AwsFailure
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
+from sagemaker_gitops.core.mass_deletion import Limit
 from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.runtime.assembly import Context
 from sagemaker_gitops.runtime.ports import Gone, Unavailable
@@ -25,12 +26,13 @@ from sagemaker_gitops.runtime.queue import KeyedQueue, Priority
 from sagemaker_gitops.runtime.reconciler import Reconciler
 from sagemaker_gitops.runtime.store import Store
 from sagemaker_gitops.wiring import (
-    OCCURRENCES,
+    AT_STAKE,
     StoreReferences,
     active_jobs,
     model_endpoint_references,
     monitor_policy_references,
     training_run_references,
+    with_all,
 )
 from tests.simulation.aws import FakeAws
 from tests.simulation.clock import VirtualClock, drive
@@ -71,12 +73,9 @@ class Process:
         self.runs = TrainingRunKind(aws, self._references, settings, Slots(self._references.enqueue, self._references.exists))
         self.endpoints = ModelEndpointKind(aws, self._references, settings)
         self.policies = MonitorPolicyKind(aws, self._references, settings, CODE)
-        kinds = {
-            kind.name: Notifying(kind, aws, self._references, OCCURRENCES[kind.name])
-            for kind in (self.runs, self.endpoints, self.policies)
-            if kind.name in reconciled
-        }
-        self._reconciler = Reconciler(kinds, self.store, kube, clock, self.enqueue, self, fraction=fraction)
+        kinds = {kind.name: kind for kind in (self.runs, self.endpoints, self.policies) if kind.name in reconciled}
+        guarded = with_all(cast(Any, kinds), aws, self._references, Guard(self.store, AT_STAKE, Limit()))
+        self._reconciler = Reconciler(guarded, self.store, kube, clock, self.enqueue, self, fraction=fraction)
 
     def enqueue(self, key: Key, delay: float = 0.0, priority: Priority = Priority.SWEEP) -> None:
         self.queue.add(key, delay=delay, priority=priority)

@@ -126,7 +126,7 @@ def test_alerts_name_metrics_that_exist(cluster: LocalCluster) -> None:
     metrics = Metrics()
     metrics.passed("x", "OK", 1.0)
     exported = set(re.findall(r"sagemaker_gitops_\w+", metrics.scrape().decode()))
-    source = (ROOT / "operator/sagemaker_gitops/runtime/assembly.py").read_text()
+    source = "".join((ROOT / "operator/sagemaker_gitops" / name).read_text() for name in ("runtime/assembly.py", "wiring.py"))
     exported |= {f"sagemaker_gitops_{name}" for name in re.findall(r'metrics\.gauge\(\s*"(\w+)"', source)}
     exported |= {f"sagemaker_gitops_{name}_total" for name in ("aws_calls", "aws_throttles", "kubernetes_requests")}
     rules = _one(_built(cluster, ROOT / "manifests/overlays/prod"), "PrometheusRule")["spec"]["groups"][0]["rules"]

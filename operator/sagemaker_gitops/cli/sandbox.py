@@ -28,12 +28,13 @@ from sagemaker_gitops.cli.progress import doing, say
 ROOT = Path(__file__).resolve().parents[3]
 NAMESPACE = "team-a"
 START_SECONDS = 120.0
-# Waits that protect against late answers from a real AWS; the local one answers at once.
+# Waits for late answers of a real AWS, and a guard against wrong prunes: the local one answers at once and holds nothing dear.
 OPERATOR_SETTINGS = {
     "SAGEMAKER_GITOPS_INSTALL_ID": "sandbox",
     "SAGEMAKER_GITOPS_ABSENCE_INTERVAL": "1s",
     "SAGEMAKER_GITOPS_GLUE_QUARANTINE": "5s",
     "SAGEMAKER_GITOPS_CREATE_QUARANTINE": "5s",
+    "SAGEMAKER_GITOPS_DELETION_LIMIT": "0",
     "SAGEMAKER_GITOPS_SWEEP_INTERVAL": "30s",
     "SAGEMAKER_GITOPS_DRIFT_INTERVAL": "30s",
     "SAGEMAKER_GITOPS_HEALTH_ADDRESS": "127.0.0.1:0",

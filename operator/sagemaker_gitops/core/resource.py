@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 GROUP = "sagemaker-gitops.dev"
@@ -39,7 +40,9 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One object at one resourceVersion. annotations holds ours only; spec and status are plain JSON values."""
+    """One object at one resourceVersion. annotations holds ours only; spec and status are plain JSON values. `deleted_at` is the
+    deletionTimestamp.
+    """
 
     key: Key
     uid: str
@@ -51,6 +54,7 @@ class Snapshot:
     labels: Mapping[str, str] = field(default_factory=dict)
     spec: Mapping[str, Any] = field(default_factory=dict)
     status: Mapping[str, Any] = field(default_factory=dict)
+    deleted_at: datetime | None = None
 
     @property
     def has_finalizer(self) -> bool:

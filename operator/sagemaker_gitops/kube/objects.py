@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from sagemaker_gitops.core.conditions import moment
 from sagemaker_gitops.core.resource import ANNOTATIONS, Key, Snapshot
 
 
@@ -25,6 +26,7 @@ def snapshot_of(body: Mapping[str, Any]) -> Snapshot:
         labels=dict(metadata.get("labels") or {}),
         spec=_content(body) if kind == "ConfigMap" else body.get("spec") or {},
         status={} if kind == "Namespace" else body.get("status") or {},
+        deleted_at=moment(metadata.get("deletionTimestamp")),
     )
 
 

@@ -13,6 +13,7 @@ import sys
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sagemaker_gitops.core.conditions import READY
@@ -42,6 +43,7 @@ class _Record:
     version: str
     generation: int
     deleting: bool
+    deleted_at: datetime | None
     finalizers: tuple[str, ...]
     annotations: tuple[tuple[str, str], ...]
     phase: str
@@ -87,6 +89,11 @@ class Store:
     def phases(self, kind: str) -> Iterator[tuple[Key, str]]:
         """Key and status.phase ("" before the first status) of every object of a kind, without decoding any."""
         return ((key, record.phase) for key, record in list(self._kinds.get(kind, {}).items()))
+
+    def leaving(self) -> Iterator[tuple[Key, str]]:
+        """Key and resourceVersion of every object that is being deleted, without decoding any."""
+        held = ((key, record) for records in self._kinds.values() for key, record in records.items())
+        return iter([(key, record.version) for key, record in held if record.deleting])
 
     def referrers(self, key: Key) -> set[Key]:
         """Objects that name `key`, or any object of its kind."""
@@ -214,6 +221,7 @@ def _encoded(snapshot: Snapshot, references: tuple[Key, ...], ours: bool, epoch:
         version=snapshot.resource_version,
         generation=snapshot.generation,
         deleting=snapshot.deleting,
+        deleted_at=snapshot.deleted_at,
         finalizers=tuple(sys.intern(name) for name in snapshot.finalizers),
         annotations=tuple(sorted(snapshot.annotations.items())),
         phase=sys.intern(str(status.get("phase", ""))),
@@ -235,6 +243,7 @@ def _decoded(key: Key, record: _Record) -> Snapshot:
         resource_version=record.version,
         generation=record.generation,
         deleting=record.deleting,
+        deleted_at=record.deleted_at,
         finalizers=record.finalizers,
         annotations=dict(record.annotations),
         labels=labels,

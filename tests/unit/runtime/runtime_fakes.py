@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome
+from sagemaker_gitops.core.conditions import timestamp
 from sagemaker_gitops.core.errors import InvalidResource
 from sagemaker_gitops.core.merge_patch import apply_merge_patch
 from sagemaker_gitops.core.plan import Done, Plan
@@ -103,7 +104,7 @@ def body(item: Snapshot) -> dict[str, Any]:
     if item.key.namespace:
         metadata["namespace"] = item.key.namespace
     if item.deleting:
-        metadata["deletionTimestamp"] = "2026-11-21T00:00:00Z"
+        metadata["deletionTimestamp"] = timestamp(item.deleted_at or START)
     content = item.spec if item.key.kind == "ConfigMap" else {"spec": item.spec, "status": item.status}
     return {"apiVersion": "v1", "kind": item.key.kind, "metadata": metadata, **content}
 

@@ -37,6 +37,8 @@ def test_values_are_converted(tmp_path: Path) -> None:
             "SAGEMAKER_GITOPS_HEALTH_ADDRESS": "127.0.0.1:0",
             "SAGEMAKER_GITOPS_SWEEP_INTERVAL": "5m",
             "SAGEMAKER_GITOPS_ABSENCE_INTERVAL": "0.5",
+            "SAGEMAKER_GITOPS_DELETION_LIMIT": "0",
+            "SAGEMAKER_GITOPS_DELETION_WINDOW": "1h",
             "SAGEMAKER_GITOPS_LOG_LEVEL": "debug",
             "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
             "KUBECONFIG": str(kubeconfig),
@@ -45,6 +47,7 @@ def test_values_are_converted(tmp_path: Path) -> None:
     assert settings.namespaces == ("team-a", "team-b")
     assert (settings.workers, settings.health_address) == (4, ("127.0.0.1", 0))
     assert (settings.sweep_interval, settings.absence_interval) == (300.0, 0.5)
+    assert (settings.deletion_limit, settings.deletion_window) == (0, 3600.0)
     assert (settings.log_level, settings.aws_endpoint_url) == ("DEBUG", "http://127.0.0.1:4566")
     assert settings.kubeconfig == kubeconfig
 
@@ -55,6 +58,7 @@ def test_values_are_converted(tmp_path: Path) -> None:
         ("SAGEMAKER_GITOPS_INSTALL_ID", "Prod EU", "lower-case letters"),
         ("SAGEMAKER_GITOPS_WORKERS", "0", "1 to 256"),
         ("SAGEMAKER_GITOPS_WORKERS", "many", "whole number"),
+        ("SAGEMAKER_GITOPS_DELETION_LIMIT", "none", "0 means no limit"),
         ("SAGEMAKER_GITOPS_SWEEP_INTERVAL", "5 minutes", "such as 90s, 5m or 1h"),
         ("SAGEMAKER_GITOPS_HEALTH_ADDRESS", "8080", "host:port"),
         ("SAGEMAKER_GITOPS_EVENT_QUEUE_URL", "queue", "http://"),

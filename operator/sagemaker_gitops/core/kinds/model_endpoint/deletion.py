@@ -48,6 +48,11 @@ def retains(policy: str | None) -> bool:
     return (policy or DEFAULT_ENDPOINT_DELETION_POLICY) == "Retain"
 
 
+def is_at_stake(snapshot: Snapshot, found: bool) -> bool:
+    """Whether a deletion takes the endpoint away: only where its spec says so."""
+    return snapshot.spec.get("deletionPolicy") == "Delete"
+
+
 def plan_deletion(snapshot: Snapshot, policy: str | None, remains: Remains | None, name: str, settings: Settings, now: datetime) -> Plan:
     """`remains` is None when nothing has to be looked for."""
     if not snapshot.has_finalizer or remains is None:

@@ -19,6 +19,11 @@ from sagemaker_gitops.core.plan import After, Plan
 from sagemaker_gitops.core.resource import Snapshot
 
 
+def is_at_stake(snapshot: Snapshot, found: bool) -> bool:
+    """Whether a deletion stops a check, or takes alarms and a dashboard away."""
+    return snapshot.spec.get("deletionPolicy") != "Retain"
+
+
 def plan_deletion(snapshot: Snapshot, policy: str | None, facts: PolicyFacts, settings: Settings, now: datetime) -> Plan:
     """`facts.alarms` and `facts.dashboards` are those that AWS still has and that are ours."""
     lost = "effective" not in snapshot.status or _unrecorded(snapshot)

@@ -19,6 +19,12 @@ STOPPING_DELAY = 30.0
 ROUNDING = 1.0  # times in status are whole seconds, cut off
 
 
+def is_at_stake(snapshot: Snapshot, found: bool) -> bool:
+    """Whether a deletion would stop something: what has ended stays as it is. Without steps nobody knows."""
+    may_run = found or bool(said.recorded_active(snapshot.status)) or not snapshot.status.get("steps")
+    return may_run and snapshot.spec.get("deletionPolicy") != "Retain"
+
+
 def plan_deletion(
     snapshot: Snapshot, policy: str | None, jobs: Mapping[str, Leftover], settings: Settings, now: datetime, lost: bool | None = None
 ) -> Plan:
