@@ -1,4 +1,4 @@
-"""`python -m tests.chaos --schedules 100 [--seed 0]`: prints one line a schedule and the numbers at the end."""
+"""`python -m tests.chaos --schedules 100 [--seed 0] [--policies]`: prints one line a schedule and the numbers at the end."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from sagemaker_gitops.cli.sandbox import Sandbox
-from tests.chaos.schedule import schedule_of
+from sagemaker_gitops.cli.sandbox import OPERATOR_SETTINGS, Sandbox
+from tests.chaos.schedule import Schedule, policy_schedule_of, schedule_of
 from tests.chaos.serving import ServingChaos
+from tests.chaos.watching import WatchingChaos
 from tests.chaos.world import Chaos
+from tests.system.policies import stand_in
 from tests.system.stack import Stack
 
 
@@ -21,22 +23,38 @@ def main() -> int:
     parser.add_argument("--schedules", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--step", type=int, default=1, help="4 with --seed 3: endpoints alone")
+    parser.add_argument("--policies", action="store_true", help="schedules of a MonitorPolicy, and of nothing else")
     options = parser.parse_args()
-    failed: dict[int, list[str]] = {}
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="chaos-") as folder, Sandbox(Path(folder)) as sandbox:
-        stack = Stack(sandbox)
-        training, serving = Chaos(stack), ServingChaos(stack)
-        for seed in range(options.seed, options.seed + options.schedules * options.step, options.step):
-            schedule, began = schedule_of(seed), time.monotonic()
-            violations = (serving if schedule.serving else training).carry_out(schedule)
-            print(f"{'FAILED' if violations else 'held'} {time.monotonic() - began:5.1f} s  {schedule}", flush=True)
-            if violations:
-                failed[seed] = violations
-                print("\n".join(f"    {violation}" for violation in violations), flush=True)
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        settings = OPERATOR_SETTINGS | {"SAGEMAKER_GITOPS_MONITORING_CODE": str(stand_in(Path(folder) / "job"))}
+        with Sandbox(Path(folder) / "sandbox", settings) as sandbox:
+            failed = _carry_out(Stack(sandbox), options)
     seconds = (time.monotonic() - started) / options.schedules
     print(f"{options.schedules} schedules, {seconds:.1f} s each, {len(failed)} violated: {sorted(failed)}")
     return 1 if failed else 0
+
+
+def _carry_out(stack: Stack, options: argparse.Namespace) -> dict[int, list[str]]:
+    """Violations by seed."""
+    failed: dict[int, list[str]] = {}
+    made = policy_schedule_of if options.policies else schedule_of
+    worlds: dict[type[Chaos], Chaos] = {}
+    for seed in range(options.seed, options.seed + options.schedules * options.step, options.step):
+        schedule, began = made(seed), time.monotonic()
+        world = _world_of(schedule)
+        if world not in worlds:
+            worlds[world] = world(stack)
+        violations = worlds[world].carry_out(schedule)
+        print(f"{'FAILED' if violations else 'held'} {time.monotonic() - began:5.1f} s  {schedule}", flush=True)
+        if violations:
+            failed[seed] = violations
+            print("\n".join(f"    {violation}" for violation in violations), flush=True)
+    return failed
+
+
+def _world_of(schedule: Schedule) -> type[Chaos]:
+    return WatchingChaos if schedule.watching else ServingChaos if schedule.serving else Chaos
 
 
 if __name__ == "__main__":

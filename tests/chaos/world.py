@@ -22,13 +22,20 @@ LOST = {
     Trouble.LOSE_RUN: "StartJobRun",
     Trouble.LOSE_ENDPOINT: "CreateEndpoint",
     Trouble.LOSE_UPDATE: "UpdateEndpoint",
+    Trouble.LOSE_CHECK: "CreateProcessingJob",
 }
-BROKEN = {Trouble.BREAK_DESCRIBE: "DescribeTrainingJob", Trouble.BREAK_ENDPOINT: "DescribeEndpoint"}
+BROKEN = {
+    Trouble.BREAK_DESCRIBE: "DescribeTrainingJob",
+    Trouble.BREAK_ENDPOINT: "DescribeEndpoint",
+    Trouble.BREAK_CHECK: "DescribeProcessingJob",
+}
 SLOW_TRAIN = "import time\ntime.sleep(0.8)\n" + TRAIN
 
 
 class Chaos:
-    """One sandbox; `carry_out` is called for one schedule after another. serving.py does the same with a ModelEndpoint."""
+    """One sandbox; `carry_out` is called for one schedule after another. serving.py does the same with a ModelEndpoint,
+    watching.py with a MonitorPolicy.
+    """
 
     resource = "tr"
 
@@ -68,14 +75,14 @@ class Chaos:
                 self._signal(signal.SIGSTOP)
                 time.sleep(FROZEN)
                 self._signal(signal.SIGCONT)
-            case Trouble.LOSE_TRAINING | Trouble.LOSE_RUN | Trouble.LOSE_ENDPOINT | Trouble.LOSE_UPDATE:
+            case Trouble.LOSE_TRAINING | Trouble.LOSE_RUN | Trouble.LOSE_ENDPOINT | Trouble.LOSE_UPDATE | Trouble.LOSE_CHECK:
                 self._script(operation=LOST[trouble], kind="accept-then-drop", times=1)
-            case Trouble.BREAK_DESCRIBE | Trouble.BREAK_ENDPOINT:
+            case Trouble.BREAK_DESCRIBE | Trouble.BREAK_ENDPOINT | Trouble.BREAK_CHECK:
                 self._script(operation=BROKEN[trouble], kind="error", code="InternalServerError", message="broken", times=3)
             case Trouble.WIPE:
                 wipe = ("patch", self.resource, name, "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p", '{"status": null}')
                 self.stack.sandbox.kubectl(*wipe)
-            case Trouble.EDIT | Trouble.SHIFT | Trouble.VERSION:
+            case Trouble.EDIT | Trouble.SHIFT | Trouble.VERSION | Trouble.CHECK | Trouble.THRESHOLD:
                 self.edit(trouble, manifest["spec"])
                 self.stack.apply(manifest)
             case Trouble.REAPPLY:
