@@ -166,6 +166,8 @@ class MemoryAws:
 
     def _DeleteDashboards(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         for name in given["DashboardNames"]:
+            if name not in self.dashboards:
+                raise failure(Category.NOT_FOUND, "ResourceNotFound", "DeleteDashboards")
             del self.dashboards[name]
         return {}
 

@@ -360,6 +360,7 @@ def test_the_cloudwatch_alarm_follows_model_and_threshold_and_goes_with_the_poli
     """Made once, changed when it has to be, asked about only then; ours alone are deleted."""
     world = Loop(alarm={"createCloudWatchAlarm": True})
     world.hour(0.2)
+    assert (world.status["cloudWatchAlarms"], world.turn().requeue) == ("Changing", After(59 * 60.0))
     (alarm,) = world.aws.alarms.values()
     assert (alarm["Threshold"], alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (0.24, 3600, 2, 2)
     assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["TreatMissingData"]) == (
@@ -373,6 +374,7 @@ def test_the_cloudwatch_alarm_follows_model_and_threshold_and_goes_with_the_poli
     world.serves(2)
     world.turn()
     world.hour(0.1)
+    world.turn()
     (alarm,) = world.aws.alarms.values()
     assert alarm["Threshold"] == pytest.approx(0.17)
     assert {"Name": "ModelVersion", "Value": "fees/2"} in alarm["Dimensions"]

@@ -34,6 +34,7 @@ def test_threshold_number_and_retrains_have_their_colours() -> None:
     world = shown()
     assert world.aws.dashboards == {}
     world.hour(0.31)
+    world.turn()
     assert lines(world) == [
         ("high/threshold", "", BLUE),
         ("loss/wql", "fees/1", ORANGE),
@@ -42,6 +43,7 @@ def test_threshold_number_and_retrains_have_their_colours() -> None:
     world.serves(2)
     world.turn()
     world.hour(0.1)
+    world.turn()
     assert [line[1:] for line in lines(world)][1:] == [("fees/2", ORANGE), ("fees/2", GREEN), ("fees/1", ORANGE), ("fees/1", GREEN)]
 
 
@@ -59,11 +61,14 @@ def test_it_goes_with_the_policy_and_with_the_wish() -> None:
     """Whether status still knows of it or not."""
     world = shown()
     world.hour(0.1)
+    world.turn()
+    assert len(world.aws.dashboards) == 1
     world.edit(dashboard=False)
     assert operations(world.turn()) == ["DeleteDashboards"]
     assert (world.aws.dashboards, world.turn().actions) == ({}, ())
     world.edit(dashboard=True)
     world.hour(0.1)
+    world.turn()
     assert len(world.aws.dashboards) == 1
     world.wipe()
     world.delete()

@@ -80,6 +80,7 @@ def test_a_breach_of_a_batch_alarms() -> None:
     scores(world, "b-1")
     world.checked(report())
     world.turn()
+    world.turn()
     assert world.status["phase"] == "Breached"
     (put,) = world.aws.alarms.values()
     assert put["Period"] == 86_400

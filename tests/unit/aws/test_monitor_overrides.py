@@ -40,6 +40,7 @@ def test_a_member_is_merged_into_the_alarm_and_an_edit_of_it_is_told_once() -> N
     world = world_with(putMetricAlarm={"AlarmActions": [TOPIC]})
     world.checked(report())
     world.turn()
+    world.turn()
     (alarm,) = world.aws.alarms.values()
     assert (alarm["AlarmActions"], alarm["Threshold"]) == ([TOPIC], 0.1)
     world.turn()

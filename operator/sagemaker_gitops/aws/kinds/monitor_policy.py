@@ -46,6 +46,7 @@ from sagemaker_gitops.core.kinds.monitor_policy.facts import (
     Refusal,
     Report,
     RetrainSight,
+    RunView,
     Sight,
     TargetFact,
     Unfit,
@@ -56,7 +57,7 @@ from sagemaker_gitops.core.kinds.monitor_policy.plan import plan
 from sagemaker_gitops.core.kinds.monitor_policy.preview import preview
 from sagemaker_gitops.core.kinds.monitor_policy.publish import alarm_prefix
 from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT, REPORT_FILE, TAG_WINDOW, job_name, output_of
-from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, episode_of, obstacle, pursued, unheeded, view_of
+from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, episode_of, obstacle, pursued, run_of, unheeded, view_of
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, Recorded, watched_of
 from sagemaker_gitops.core.kinds.monitor_policy.target import batch_target, target_of
 from sagemaker_gitops.core.kinds.monitor_policy.windows import due_of
@@ -154,7 +155,7 @@ class MonitorPolicyKind:
             return facts
         if (key := looked_at(resource, snapshot.key.namespace)) is not None:
             facts = replace(facts, completions=completions_of(key, self.references.object(key)))
-        facts = replace(facts, target=self._at_rest(snapshot, resource, facts))
+        facts = replace(facts, target=self._at_rest(snapshot, resource, facts), run=self._asked(snapshot, resource))
         here = self._pass(snapshot, resource, facts, now)
         if here.recorded.running:
             return await self._under_way(scope, here)
@@ -180,6 +181,11 @@ class MonitorPolicyKind:
         last = watched_of(recorded.running or recorded.last)
         return last if last is not None and last.endpoint == resource.target.endpoint_name else None
 
+    def _asked(self, snapshot: Snapshot, resource: MonitorPolicySpec) -> RunView | None:
+        name = run_of(resource, snapshot.status)
+        found = self.references.object(Key("TrainingRun", snapshot.key.namespace, name)) if name else None
+        return view_of(name, found.status) if found is not None else None
+
     def _spec_of(self, namespace: str) -> Callable[[str], Mapping[str, Any] | None]:
         """Specs of other policies of the namespace, as last seen."""
 
@@ -197,9 +203,7 @@ class MonitorPolicyKind:
         on_breach, open_, episode = here.spec.on_breach, episode_of(here.snapshot.status), pursued(here)
         if on_breach is None or open_ is None:
             return facts
-        run = Key("TrainingRun", owner.namespace, on_breach.retrain.training_run_ref.name)
-        seen = self.references.object(run)
-        facts = replace(facts, run=view_of(run.name, seen.status) if seen is not None else None)
+        run = Key("TrainingRun", owner.namespace, run_of(here.spec, here.snapshot.status))
         here = replace(here, facts=facts)
         if unheeded(here, open_):
             self.references.enqueue(run)

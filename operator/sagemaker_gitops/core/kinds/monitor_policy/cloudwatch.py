@@ -12,7 +12,7 @@ from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import Action
 from sagemaker_gitops.core.kinds.model_endpoint.alarms import delete_alarm, same
 from sagemaker_gitops.core.kinds.monitor_policy.publish import put_alarm, wanted_alarms
-from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, watched_of
+from sagemaker_gitops.core.kinds.monitor_policy.situation import CHANGING, Pass, watched_of
 
 
 def wanted(here: Pass) -> dict[str, dict[str, Any]]:
@@ -27,7 +27,9 @@ def out_of_line(here: Pass) -> bool:
 
 
 def in_line(here: Pass) -> tuple[tuple[Action, ...], Mapping[str, Any]]:
-    """The calls, and what status says afterwards. The observer has found only alarms that are ours."""
+    """The calls, and what status says afterwards; before the first call of a change, that there is one. The observer has found only alarms
+    that are ours.
+    """
     found = here.facts.alarms
     if found is None:
         return (), {}
@@ -35,6 +37,8 @@ def in_line(here: Pass) -> tuple[tuple[Action, ...], Mapping[str, Any]]:
     puts = tuple(
         put_alarm(here, name, settings) for name, settings in needed.items() if name not in found or not same(found[name], settings)
     )
+    if puts and here.snapshot.status.get("cloudWatchAlarms") != CHANGING:
+        return (), {"cloudWatchAlarms": CHANGING}
     return (*puts, *(delete_alarm(name) for name in sorted(found.keys() - needed.keys()))), {"cloudWatchAlarms": _identity(needed)}
 
 

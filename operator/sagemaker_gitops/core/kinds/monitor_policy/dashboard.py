@@ -15,7 +15,7 @@ from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import Action, AwsRequest
 from sagemaker_gitops.core.kinds.monitor_policy.alarms import number_of, period_of
 from sagemaker_gitops.core.kinds.monitor_policy.publish import NAMESPACE, SERVICE, policy_dimension, served_dimensions, threshold_metric
-from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, watched_of
+from sagemaker_gitops.core.kinds.monitor_policy.situation import CHANGING, Pass, watched_of
 from sagemaker_gitops.core.resource import Key
 
 BLUE, ORANGE, GREEN = "#1f77b4", "#ff7f0e", "#2ca02c"
@@ -28,7 +28,7 @@ def dashboard_name(install: str, owner: Key) -> str:
 
 
 def dashboard(here: Pass) -> tuple[tuple[Action, ...], Mapping[str, Any]]:
-    """The call, and what status says afterwards; nothing where CloudWatch has what is wanted."""
+    """The call, and what status says afterwards; before it, that there is one; nothing where CloudWatch has what is wanted."""
     name, told = dashboard_name(here.settings.install, here.snapshot.key), here.snapshot.status.get("dashboard")
     if not here.spec.dashboard:
         return ((delete_dashboard(name),), {"dashboard": None}) if told else ((), {})
@@ -36,6 +36,8 @@ def dashboard(here: Pass) -> tuple[tuple[Action, ...], Mapping[str, Any]]:
     wanted = naming.content_key(body) if body is not None else None
     if body is None or told == wanted:
         return (), {}
+    if told != CHANGING:
+        return (), {"dashboard": CHANGING}
     put = AwsRequest(SERVICE, "PutDashboard", name, {"DashboardName": name, "DashboardBody": json.dumps(body, sort_keys=True)})
     return (put,), {"dashboard": wanted}
 

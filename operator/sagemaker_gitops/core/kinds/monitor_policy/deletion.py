@@ -12,7 +12,7 @@ from datetime import datetime
 from sagemaker_gitops.core.kinds.model_endpoint.alarms import delete_alarm
 from sagemaker_gitops.core.kinds.monitor_policy.dashboard import delete_dashboard
 from sagemaker_gitops.core.kinds.monitor_policy.facts import PolicyFacts
-from sagemaker_gitops.core.kinds.monitor_policy.situation import Recorded
+from sagemaker_gitops.core.kinds.monitor_policy.situation import CHANGING, Recorded
 from sagemaker_gitops.core.kinds.training_run.deletion import plan_deletion as plan_jobs_deletion
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import After, Plan
@@ -39,6 +39,8 @@ def _unrecorded(snapshot: Snapshot) -> bool:
     """Whether the last thing that was asked of CloudWatch may still be on its way: its answer would stand in status."""
     spec, status, recorded = snapshot.spec, snapshot.status, Recorded(snapshot.status)
     asked = any(isinstance(alarm, Mapping) and alarm.get("createCloudWatchAlarm") is True for alarm in spec.get("alarms") or ())
+    if CHANGING in (status.get("cloudWatchAlarms"), status.get("dashboard")):
+        return True
     alarms = asked and bool(recorded.last) and not status.get("cloudWatchAlarms")
     shown = spec.get("dashboard") is True and any(item.get("metrics") for item in (recorded.last, *recorded.checks))
     return alarms or (shown and not status.get("dashboard"))

@@ -22,7 +22,7 @@ from sagemaker_gitops.core.kinds.monitor_policy.outcome import columns, ended, f
 from sagemaker_gitops.core.kinds.monitor_policy.publish import put_metric_data
 from sagemaker_gitops.core.kinds.monitor_policy.requests import creating_actions, output_of
 from sagemaker_gitops.core.kinds.monitor_policy.retrain import decide, followed, pursued, retrains_cell, unpursued
-from sagemaker_gitops.core.kinds.monitor_policy.situation import IN_PROGRESS, NO_DATA, SUCCEEDED, Pass, as_entry, kept
+from sagemaker_gitops.core.kinds.monitor_policy.situation import CHANGING, IN_PROGRESS, NO_DATA, SUCCEEDED, Pass, as_entry, kept
 from sagemaker_gitops.core.kinds.monitor_policy.windows import counted_from, next_run, schedule_words, until_next
 from sagemaker_gitops.core.kinds.training_run.facts import Absent, Active, Failed, Foreign, JobType, Succeeded, Unknown, Unseen, Unstarted
 from sagemaker_gitops.core.kinds.training_run.status import ARN_PATHS, CONSOLE, partition
@@ -76,12 +76,13 @@ def _waiting(here: Pass, fields: Mapping[str, Any]) -> Plan:
         calls, told = bring(here)
         actions += calls
         whole |= told
+    wait = AT_ONCE if CHANGING in (whole.get("cloudWatchAlarms"), whole.get("dashboard")) else made.wait
     if here.facts.retrains is not None and episode is not None:
         whole["retrains"] = retrains_cell(here, made.fields.get("episode") or episode)
     phase, conditions = summary(here, whole)
     return Plan(
         here.say(phase, here.keeping(*conditions), **whole),
-        _earlier(until_next(here), made.wait),
+        _earlier(until_next(here), wait),
         (*made.actions, *actions),
         finalizer=here.snapshot.has_finalizer or bool(actions),
     )

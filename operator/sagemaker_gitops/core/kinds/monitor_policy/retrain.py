@@ -16,6 +16,7 @@ from sagemaker_gitops.api.monitor_policy import (
     DEFAULT_COOLDOWN,
     DEFAULT_MAX_PER_DAY,
     DEFAULT_MAX_WITHOUT_IMPROVEMENT,
+    MonitorPolicySpec,
     Retraining,
 )
 from sagemaker_gitops.core import naming
@@ -49,7 +50,8 @@ def followed(here: Pass, entry: Mapping[str, Any], alarms: Sequence[Mapping[str,
     """status.episode and lastEpisode after an ended check."""
     episode = episode_of(here.snapshot.status)
     if episode is not None and _over(here, episode, entry, alarms):
-        return {"episode": None, "lastEpisode": episode["id"]}
+        withdrawn = {"retrain": None} if unheeded(here, episode) else {}
+        return {"episode": None, "lastEpisode": episode["id"], **withdrawn}
     gone_off = next((item for item in alarms if item.get("state") == ALARM), None)
     if episode is not None or gone_off is None or here.spec.on_breach is None:
         return {}
@@ -119,6 +121,14 @@ def unpursued(here: Pass) -> Decision:
     if episode.get("state") == STALLED or target.key == episode.get("modelKey"):
         return Decision({})
     return _told(episode, WAITING, f"{target.model} serves: its first good check ends this")
+
+
+def run_of(spec: MonitorPolicySpec, status: Mapping[str, Any]) -> str:
+    """The TrainingRun that is asked, or that was while something followed a breach; empty where there is none."""
+    asked = status.get("retrain")
+    if spec.on_breach is not None:
+        return spec.on_breach.retrain.training_run_ref.name
+    return str(asked.get("trainingRun") or "") if isinstance(asked, Mapping) else ""
 
 
 def obstacle(here: Pass, episode: Mapping[str, Any]) -> str:

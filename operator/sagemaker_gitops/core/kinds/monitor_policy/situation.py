@@ -21,6 +21,7 @@ IN_PROGRESS, REFUSED, SUCCEEDED, FAILED, STOPPED, NO_DATA = "InProgress", "Refus
 AVAILABLE = "Available"
 DATA_AVAILABLE, BREACHED = "DataAvailable", "Breached"
 STEP = "check"
+CHANGING = "Changing"  # in place of the identity of what CloudWatch was told: it may know either, whatever ends the process
 
 
 @dataclass(frozen=True, slots=True)

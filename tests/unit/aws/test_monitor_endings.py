@@ -1,0 +1,141 @@
+"""What is asked for and not wanted any more is taken back: alarms and dashboards that a crash left in no status, and unheeded retrains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sagemaker_gitops.core.kinds.training_run.retrain import retrain_of
+from tests.unit.aws.monitor_world import report
+from tests.unit.aws.passes import Crash
+from tests.unit.aws.test_aws_adapter_monitor_breach import ALARM, RUN, Loop
+
+CLOUDWATCH = {"alarm": {"createCloudWatchAlarm": True}}
+Unwanted = Callable[[Loop], None]
+
+
+def _no_alarm(world: Loop) -> None:
+    world.edit(alarms=[ALARM])
+
+
+def _no_dashboard(world: Loop) -> None:
+    world.edit(dashboard=None)
+
+
+def _settle(world: Loop) -> None:
+    for _ in range(4):
+        world.later(seconds=2)
+        world.turn()
+
+
+def _checked(world: Loop) -> None:
+    world.at(10, 30)
+    world.aws.captured(world.aws.now)
+    world.checked(report(0.1))
+
+
+def _until_crash(world: Loop, operation: str, *, before: bool = False) -> None:
+    with pytest.raises(Crash):
+        _turns(world, **{"crash_before" if before else "crash_after": operation})
+    world.restart()
+
+
+def _turns(world: Loop, **crash: str) -> None:
+    for _ in range(4):
+        world.turn(**crash)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_an_alarm_that_a_crash_left_in_no_status_goes_when_it_is_not_wanted_any_more(before: bool) -> None:
+    world = Loop(**CLOUDWATCH)
+    _checked(world)
+    _until_crash(world, "PutMetricAlarm", before=before)
+    assert len(world.aws.alarms) == (0 if before else 1)
+    _no_alarm(world)
+    _settle(world)
+    assert (world.aws.alarms, world.status.get("cloudWatchAlarms")) == ({}, None)
+
+
+def test_an_alarm_that_a_crash_left_changed_is_brought_back() -> None:
+    """The edit that was under way is taken back: what status says was said before it."""
+    world = Loop(**CLOUDWATCH)
+    _checked(world)
+    _settle(world)
+    wanted = world.snapshot.spec["alarms"]
+    world.edit(alarms=[{**wanted[0], "treatMissingData": "breaching"}])
+    _until_crash(world, "PutMetricAlarm")
+    world.edit(alarms=wanted)
+    _settle(world)
+    assert [alarm["TreatMissingData"] for alarm in world.aws.alarms.values()] == ["notBreaching"]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_dashboard_that_a_crash_left_in_no_status_goes_when_it_is_not_wanted_any_more(before: bool) -> None:
+    world = Loop()
+    world.edit(dashboard=True)
+    _checked(world)
+    _until_crash(world, "PutDashboard", before=before)
+    assert len(world.aws.dashboards) == (0 if before else 1)
+    _no_dashboard(world)
+    _settle(world)
+    assert (world.aws.dashboards, world.status.get("dashboard")) == ({}, None)
+
+
+def test_a_crash_while_it_is_still_wanted_ends_with_one_of_each_and_rests() -> None:
+    world = Loop(**CLOUDWATCH)
+    world.edit(dashboard=True)
+    _checked(world)
+    _until_crash(world, "PutMetricAlarm")
+    _settle(world)
+    calls = len(world.aws.calls)
+    _settle(world)
+    assert (len(world.aws.alarms), len(world.aws.dashboards), len(world.aws.calls)) == (1, 1, calls)
+
+
+def _better(world: Loop) -> None:
+    world.serves(2)
+    world.turn()
+    world.hour(0.1)
+
+
+def _edited(**spec: Any) -> Unwanted:
+    def edit(world: Loop) -> None:
+        world.edit(**spec)
+        world.hour(0.33)
+
+    return edit
+
+
+ENDINGS = [_better, _edited(onBreach=None), _edited(alarms=[{**ALARM, "name": "other"}])]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_retrain_that_nobody_heeded_is_withdrawn_when_its_episode_ends(ending: Unwanted) -> None:
+    """A TrainingRun that was paused meanwhile does not take it up when it goes on."""
+    world = Loop()
+    world.breach()
+    ending(world)
+    assert "episode" not in world.status
+    assert world.asked == {}
+    assert retrain_of(world.references.objects[RUN], [world.snapshot]) is None
+
+
+def test_a_retrain_that_was_heeded_goes_on_being_named() -> None:
+    world = Loop()
+    episode = world.breach()
+    world.heed()
+    world.trained(2)
+    _better(world)
+    assert "episode" not in world.status
+    assert world.asked["episode"] == episode
+
+
+def test_a_withdrawn_retrain_does_not_count_as_the_next_one() -> None:
+    world = Loop(cooldown="0s")
+    first = world.breach()
+    _better(world)
+    second = world.breach()
+    assert first.rpartition(".")[0] != second.rpartition(".")[0]
+    assert world.heed() == second
