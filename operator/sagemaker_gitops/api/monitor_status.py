@@ -233,9 +233,9 @@ class MonitorPolicyStatus(NotifyingStatus):
     alarms: Annotated[tuple[AlarmState, ...], Items(ALARM_LIMIT, kind="map")] | None = None
     """The alarms. Example: [{name: loss-too-high, state: OK, threshold: "0.24"}]."""
     cloud_watch_alarms: Digest | None = None
-    """Identity of the alarms that CloudWatch was last told. Example: k5tq3vwx2a."""
+    """Identity of the alarms that CloudWatch was last told, Changing while it is told others. Example: k5tq3vwx2a."""
     dashboard: Digest | None = None
-    """Identity of the dashboard that CloudWatch was last told. Example: k5tq3vwx2a."""
+    """Identity of the dashboard that CloudWatch was last told, Changing while it is told another. Example: k5tq3vwx2a."""
     episode: Episode | None = None
     """Present from a breach until the first good check of a newer model. Example: {id: k5tq3vwx2a, alarm: loss-too-high}."""
     last_episode: Word | None = None
