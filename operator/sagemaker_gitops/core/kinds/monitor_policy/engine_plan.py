@@ -127,7 +127,8 @@ def _in_line(here: Pass, heard: Mapping[str, Any], seen: EngineFacts, live: Live
     if live.status not in KNOWN or live.status == "Pending":
         return _held(here, heard, "Pending", reconciling("SchedulePending", f"{_name(here)} is {live.status}"), PENDING_DELAY)
     if (live.definition, live.expression) != (wanted.definition, wanted.expression):
-        first = () if seen.definition is True else (wanted.create_definition,)
+        known = seen.definition is True or live.definition == wanted.definition
+        first = () if known else (wanted.create_definition,)
         said = reconciling("UpdatingSchedule", f"{_name(here)} gets {wanted.definition}, {wanted.expression}")
         return Plan(here.say("Pending", here.keeping(*said), **heard), After(PENDING_DELAY), (*first, wanted.update_schedule))
     if live.status == "Failed":
