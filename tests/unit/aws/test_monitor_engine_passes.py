@@ -10,7 +10,7 @@ import pytest
 
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
-from sagemaker_gitops.core.errors import Category
+from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.monitor_policy.engine_requests import expression
 from sagemaker_gitops.core.plan import After
 from tests.unit.aws.monitor_engine_world import DRIFTED, MONITORED, Monitored
@@ -227,6 +227,25 @@ def test_an_account_without_model_monitor_is_told_the_way_out(operation: str) ->
     del world.aws.refuses[operation]
     world.settle()
     assert world.conditions() == {"Ready": "True Scheduled"}
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_an_account_that_may_not_even_look_holds_no_policy(leaves: bool) -> None:
+    """Neither one that is deleted nor one that follows the advice; where a schedule was seen, it has to be looked for."""
+    denied = failure(Category.BLOCKED, "AccessDeniedException", "DescribeMonitoringSchedule")
+    world, held = Monitored(), made()
+    world.aws.refuses["CreateDataQualityJobDefinition"] = denied
+    world.turn()
+    for each in (world, held):
+        each.aws.refuses["DescribeMonitoringSchedule"] = denied
+        each.edit(engine=None, window="1h") if leaves else each.delete()
+    if leaves:
+        world.settle()
+        assert world.conditions() == {"Ready": "True Scheduled"}
+    else:
+        assert world.gone()
+    with pytest.raises(AwsFailure):
+        held.turn()
 
 
 @pytest.mark.parametrize("wiped", [False, True])

@@ -69,10 +69,17 @@ class ModelMonitor:
         execution, report = await self._ended(scope, here, oldest)
         return EngineFacts(schedule, definition, stale, execution), report
 
-    async def remains(self, scope: Scope, bound: Bound, owner: Key) -> EngineFacts:
-        """What is ours and has to go: `stale` are all definitions."""
-        name = schedule_name(self.install, bound, owner)
-        schedule, executing = await self._schedule(scope, owner, name), False
+    async def remains(self, scope: Scope, bound: Bound, owner: Key, *, seen: bool) -> EngineFacts:
+        """What is ours and has to go: `stale` are all definitions. `seen`: there was a schedule; otherwise an account that may not even
+        look has none, and does not hold the policy.
+        """
+        name, executing = schedule_name(self.install, bound, owner), False
+        try:
+            schedule = await self._schedule(scope, owner, name)
+        except AwsFailure as failure:
+            if seen or failure.category is not Category.BLOCKED:
+                raise
+            return EngineFacts()
         if isinstance(schedule, LiveSchedule):
             given = {"MonitoringScheduleName": name, "SortBy": "ScheduledTime", "SortOrder": "Descending", "MaxResults": 10}
             executing = any(item["MonitoringExecutionStatus"] not in ENDED for item in await self._listed(scope, given))

@@ -174,7 +174,8 @@ class MonitorPolicyKind:
         if uses_model_monitor(here):
             return await self._monitored(scope, here)
         if snapshot.status.get("monitoringSchedule"):
-            here = replace(here, facts=replace(facts, engine=await self.monitor.remains(scope, here.bound, snapshot.key)))
+            seen = "jobDefinition" in snapshot.status
+            here = replace(here, facts=replace(facts, engine=await self.monitor.remains(scope, here.bound, snapshot.key, seen=seen)))
             if still_there(here):
                 return here.facts
         unknown = not isinstance(facts.target, Watched) and resource.target.endpoint_name is None
@@ -379,7 +380,8 @@ class MonitorPolicyKind:
         found |= await find_running_of(type_, self.aws, scope, self.settings.install, owner, found)
         alarms, dashboards = await self._alarms(scope, owner), await self._dashboards(scope, owner)
         monitored = snapshot.spec.get("engine") == MODEL_MONITOR or snapshot.status.get("monitoringSchedule")
-        engine = await self.monitor.remains(scope, bound, owner) if monitored else None
+        seen = "jobDefinition" in snapshot.status
+        engine = await self.monitor.remains(scope, bound, owner, seen=seen) if monitored else None
         return PolicyFacts(bound, leftovers=found, alarms=alarms, dashboards=dashboards, engine=engine)
 
     async def _dashboards(self, scope: Scope, owner: Key) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from sagemaker_gitops.core.kinds.training_run.facts import Foreign
 from sagemaker_gitops.core.plan import After, Plan
 from sagemaker_gitops.core.schedule import newest
 
-PENDING_DELAY = 30.0
+PENDING_DELAY = 10.0
 EXECUTION_DELAY = 60.0
 TROUBLE_DELAY = 300.0
 REFUSED_DELAY = 900.0  # an account that has no Model Monitor gets none by being asked
