@@ -94,6 +94,11 @@ ENGINE_RULES = (
     _left_out("window", "it looks at what came since the execution before"),
     _left_out("groundTruth", "checks of type DataQuality need none"),
     _left_out("prepare", "overrides.createDataQualityJobDefinition takes a RecordPreprocessorSourceUri"),
-    _left_out("source", "it runs no scripts of yours"),
+    Rule(
+        f"{_OTHER} || !has(self.source) || has(self.prepare)",
+        f"has no place in engine ModelMonitor: it runs no scripts of yours; {_LEAVE}",
+        lambda spec: spec.engine != MODEL_MONITOR or spec.source is None or spec.prepare is not None,
+        ".source",
+    ),
     _left_out("minSampleSize", "it counts violations"),
 )
