@@ -38,6 +38,8 @@ ACTIONS = {
 }
 # SageMaker's resource types by what an operation's name ends with; names begin with the namespace (core/naming.py).
 RESOURCES = {
+    "DataQualityJobDefinition": "data-quality-job-definition",
+    "MonitoringSchedule": "monitoring-schedule",
     "TrainingJob": "training-job",
     "ProcessingJob": "processing-job",
     "TransformJob": "transform-job",

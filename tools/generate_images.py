@@ -1,6 +1,7 @@
 """Generates operator/sagemaker_gitops/data/images.json from the installed `sagemaker` package: which image AWS publishes for what.
 
-The package holds one JSON file per framework or algorithm; they are read, never imported, and reduced to training images.
+The package holds one JSON file per framework or algorithm; they are read, never imported, and reduced
+to training images and that of Model Monitor.
 Usage: python tools/generate_images.py [--check]
 """
 
@@ -33,6 +34,7 @@ ALGORITHMS = (
     "seq2seq",
     "xgboost",
 )
+MONITOR = "model-monitor"
 
 
 def main(arguments: list[str]) -> int:
@@ -55,6 +57,7 @@ def table() -> dict[str, Any]:
     for kind, names in (("framework", FRAMEWORKS), ("algorithm", ALGORITHMS)):
         for name in names:
             made[kind][name] = _entry(_training(name), registries)
+    made["monitoring"] = {MONITOR: _entry(_training(MONITOR), registries)}
     version = importlib.metadata.version("sagemaker-core")
     return {"source": f"sagemaker-core {version}, sagemaker/core/image_uri_config", "registries": registries, **made}
 

@@ -125,6 +125,12 @@ AROUND: dict[str, dict[str, Any]] = {
     "spec.target.endpointName": {"target": {"endpointRef": None}},
     "spec.overrides.createModelPackage": {"register": {"group": "digits"}},
     "spec.overrides.createTransformJob": {"variants": None, "batch": _BATCH},
+    "spec.overrides.createDataQualityJobDefinition": {
+        "engine": "ModelMonitor",
+        "schedule": {"cron": "0 * * * *"},
+        "window": None,
+        "checks": [{"name": "inputs", "type": "DataQuality"}],
+    },
 }
 
 

@@ -23,6 +23,14 @@ class PolicyOverrides(Model):
             "ProcessingOutputConfig.Outputs",
             "AppSpecification.ContainerEntrypoint",
         ),
+        "createDataQualityJobDefinition": (
+            "JobDefinitionName",
+            "RoleArn",
+            "Tags",
+            "DataQualityBaselineConfig",
+            "DataQualityJobInput",
+            "DataQualityJobOutputConfig.MonitoringOutputs",
+        ),
         "putMetricAlarm": (
             "AlarmName",
             "Tags",
@@ -44,6 +52,10 @@ class PolicyOverrides(Model):
 
     create_processing_job: Annotated[dict[str, object], FreeForm()] | None = None
     """Merged into sagemaker CreateProcessingJob of every check. Example: {Environment: {LOG_LEVEL: debug}}."""
+    create_data_quality_job_definition: Annotated[dict[str, object], FreeForm()] | None = None
+    """Merged into sagemaker CreateDataQualityJobDefinition of engine ModelMonitor. Example: {DataQualityAppSpecification: {Environment:
+    {LOG_LEVEL: debug}}}.
+    """
     put_metric_alarm: Annotated[dict[str, object], FreeForm()] | None = None
     """Merged into cloudwatch PutMetricAlarm of every alarm that has createCloudWatchAlarm. Example: {AlarmActions:
     ["arn:aws:sns:eu-central-1:123456789012:team-a"]}.

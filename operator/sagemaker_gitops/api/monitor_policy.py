@@ -24,6 +24,7 @@ from sagemaker_gitops.api.fields import (
     duration_type,
 )
 from sagemaker_gitops.api.monitor_check import Check
+from sagemaker_gitops.api.monitor_engine import ENGINE_RULES, MODEL_MONITOR
 from sagemaker_gitops.api.monitor_overrides import PolicyOverrides, owned_members
 from sagemaker_gitops.api.monitor_schedule import CheckSchedule, TrainingRunRef
 from sagemaker_gitops.api.monitor_target import Target
@@ -193,9 +194,9 @@ class MonitorPolicySpec(Model):
 
     rules = (
         Rule(
-            "has(self.window) || has(self.target.batchOf)",
+            "has(self.window) || has(self.target.batchOf) || (has(self.engine) && self.engine == 'ModelMonitor')",
             "is needed: it says how much of what was captured is looked at, such as 1h",
-            lambda spec: spec.window is not None or spec.target.batch_of is not None,
+            lambda spec: spec.window is not None or spec.target.batch_of is not None or spec.engine == MODEL_MONITOR,
             ".window",
         ),
         Rule(
@@ -242,12 +243,18 @@ class MonitorPolicySpec(Model):
             lambda spec: not spec.dashboard or bool(spec.alarms),
             ".alarms",
         ),
+        *ENGINE_RULES,
     )
 
     checks = (_unknown_checks, _owned_members)
 
     target: Target
     """What is watched. Example: {endpointRef: {name: fees}, variant: blue}."""
+    engine: Literal["Processing", "ModelMonitor"] | None = None
+    """Who checks. Processing: jobs of the operator. ModelMonitor: a schedule of SageMaker Model Monitor, for accounts that still have it:
+    one check of type DataQuality on the hour, against statistics.json and constraints.json; check-now asks for nothing. Example:
+    ModelMonitor. Left out: Processing.
+    """
     schedule: CheckSchedule | None = None
     """When it is checked. Example: {cron: "30 * * * *", timeZone: Europe/Zurich}. Left out: only when the annotation
     sagemaker-gitops.dev/check-now asks for it.

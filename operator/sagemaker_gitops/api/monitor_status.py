@@ -222,6 +222,10 @@ class MonitorPolicyStatus(NotifyingStatus):
     """When the schedule comes next. Example: "2026-11-21T11:30:00Z"."""
     last_handled_check_now: Cell | None = None
     """Value of the check-now annotation that was heeded last. Example: "2026-11-21"."""
+    monitoring_schedule: AwsName | None = None
+    """Schedule of SageMaker Model Monitor that this policy has, or is about to have. Example: team-a-fees-monitor-k5tq3vwx2a."""
+    job_definition: AwsName | None = None
+    """Its job definition; named while it is the only one that this policy has. Example: team-a-fees-monitor-m2ab7qz4dc."""
     running: CheckRun | None = None
     """The check that is under way. Example: {moment: "2026-11-21T10:30:00Z", state: InProgress}."""
     last_check: CheckRun | None = None

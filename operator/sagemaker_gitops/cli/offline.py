@@ -17,7 +17,7 @@ from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.aws.kinds.batch import request_findings as job_findings
 from sagemaker_gitops.aws.kinds.monitor_code import job_code
-from sagemaker_gitops.aws.kinds.monitor_policy import request_findings as check_findings
+from sagemaker_gitops.aws.kinds.monitor_findings import request_findings as check_findings
 from sagemaker_gitops.cli.files import Manifest, is_name, of_kind
 from sagemaker_gitops.core import tenancy
 from sagemaker_gitops.core.actions import Action, AwsRequest

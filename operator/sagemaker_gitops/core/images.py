@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any, Literal
 
 ImageKind = Literal["framework", "algorithm"]
+MONITOR = "model-monitor"
 
 _CHINA = "cn-"
 _ISOLATED = {"us-iso-": "c2s.ic.gov", "us-isob-": "sc2s.sgov.gov", "us-isof-": "csp.hci.ic.gov"}
@@ -46,6 +47,15 @@ def image_uri(
     prefix = found.get("prefix") or version or resolved
     parts = (prefix, _processor(name, found.get("processors"), instance_type), _python(name, resolved, found.get("python"), py_version))
     return f"{account}.dkr.ecr.{region}.{_domain(region)}/{found['repository']}:{'-'.join(part for part in parts if part)}"
+
+
+def monitor_image_uri(table: Mapping[str, Any], region: str) -> str:
+    """The image of SageMaker Model Monitor, which has neither version nor tag. ValueError where there is none."""
+    (found,) = table["monitoring"][MONITOR]["versions"].values()
+    account = table["registries"][found["registry"]].get(region)
+    if account is None:
+        raise ValueError(f"SageMaker Model Monitor has no image in {region}: leave engine out")
+    return f"{account}.dkr.ecr.{region}.{_domain(region)}/{found['repository']}"
 
 
 def _version(kind: ImageKind, name: str, entry: Mapping[str, Any], version: str | None) -> str:

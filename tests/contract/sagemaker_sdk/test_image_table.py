@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 from sagemaker.core import common_utils, image_uris
 
-from sagemaker_gitops.core.images import image_uri, images_table
+from sagemaker_gitops.core.images import image_uri, images_table, monitor_image_uri
 
 REGIONS = ("eu-central-1", "cn-north-1")
 
@@ -45,6 +45,11 @@ def test_every_image_is_what_the_sdk_says(region: str) -> None:
             assert image_uri(images_table(), kind, name, version, region, instance) == expected
             compared += 1
     assert compared > 100
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_image_of_model_monitor_is_what_the_sdk_says(region: str) -> None:
+    assert monitor_image_uri(images_table(), region) == image_uris.retrieve("model-monitor", region)
 
 
 def test_an_alias_stands_for_its_newest_patch_release() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sagemaker_gitops.api.monitor_overrides import given_overrides
+from sagemaker_gitops.api.monitor_engine import MODEL_MONITOR
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.aws import storage
@@ -20,14 +20,15 @@ from sagemaker_gitops.aws.kinds.deleting import Deleting, deleting, prove_bound
 from sagemaker_gitops.aws.kinds.hosting import tags_of
 from sagemaker_gitops.aws.kinds.jobs import foreign_owner, look
 from sagemaker_gitops.aws.kinds.leftovers import find_running_of
+from sagemaker_gitops.aws.kinds.monitor_engine import ModelMonitor
+from sagemaker_gitops.aws.kinds.monitor_findings import forbidden, request_findings
 from sagemaker_gitops.aws.kinds.monitor_retrains import Retrains
-from sagemaker_gitops.aws.kinds.monitor_sights import baseline_of, captured, outputs, truth_of
+from sagemaker_gitops.aws.kinds.monitor_sights import baseline_of, captured, dated, outputs, report_in, truth_of
 from sagemaker_gitops.aws.kinds.monitor_targets import target_and_root
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.sources import Sources
-from sagemaker_gitops.aws.kinds.training_run import placed, scope_of
+from sagemaker_gitops.aws.kinds.training_run import scope_of
 from sagemaker_gitops.aws.port import Aws, Scope
-from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.core import conditions, naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome, UploadSource
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
@@ -37,26 +38,33 @@ from sagemaker_gitops.core.kinds.monitor_policy.cloudwatch import out_of_line
 from sagemaker_gitops.core.kinds.monitor_policy.completion import circle_of, completions_of, looked_at
 from sagemaker_gitops.core.kinds.monitor_policy.dashboard import dashboard_name
 from sagemaker_gitops.core.kinds.monitor_policy.deletion import plan_deletion
-from sagemaker_gitops.core.kinds.monitor_policy.effective import findings_of
+from sagemaker_gitops.core.kinds.monitor_policy.engine_plan import still_there, uses_model_monitor
+from sagemaker_gitops.core.kinds.monitor_policy.engine_requests import (
+    CREATE_DEFINITION,
+    CREATE_SCHEDULE,
+    DELETE_DEFINITION,
+    DELETE_SCHEDULE,
+    STOP_SCHEDULE,
+    schedule_name,
+    wanted_of,
+)
 from sagemaker_gitops.core.kinds.monitor_policy.facts import (
     Due,
     NotReady,
     Planned,
     PolicyFacts,
     Refusal,
-    Report,
     RetrainSight,
     RunView,
     Sight,
     TargetFact,
     Unfit,
     Watched,
-    Window,
 )
 from sagemaker_gitops.core.kinds.monitor_policy.plan import plan
-from sagemaker_gitops.core.kinds.monitor_policy.preview import preview
+from sagemaker_gitops.core.kinds.monitor_policy.preview import stand_in
 from sagemaker_gitops.core.kinds.monitor_policy.publish import alarm_prefix
-from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT, REPORT_FILE, TAG_WINDOW, job_name, output_of
+from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT, job_name, output_of
 from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, episode_of, obstacle, pursued, run_of, unheeded, view_of
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, Recorded, watched_of
 from sagemaker_gitops.core.kinds.monitor_policy.target import batch_target, target_of
@@ -68,9 +76,9 @@ from sagemaker_gitops.core.plan import OnEvent, Plan
 from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.core.tenancy import Binding, Bound
 
-REPORT_LIMIT = 4 * 1024 * 1024  # bytes
 CREATE, STOP = "CreateProcessingJob", "StopProcessingJob"
-GONE_IS_DONE = (STOP, "DeleteAlarms", "DeleteDashboards")
+CREATES = (CREATE, CREATE_DEFINITION, CREATE_SCHEDULE)
+GONE_IS_DONE = (STOP, "DeleteAlarms", "DeleteDashboards", STOP_SCHEDULE, DELETE_SCHEDULE, DELETE_DEFINITION)
 REFUSALS = (Category.BLOCKED, Category.TERMINAL)
 
 
@@ -86,6 +94,7 @@ class MonitorPolicyKind:
     code: Mapping[str, bytes]
     sources: Sources = field(init=False)
     retrains: Retrains = field(init=False)
+    monitor: ModelMonitor = field(init=False)
     known: set[str] = field(default_factory=set)
     uploaded: set[str] = field(default_factory=set)
     refused: dict[str, AwsFailure] = field(default_factory=dict)
@@ -95,6 +104,7 @@ class MonitorPolicyKind:
     def __post_init__(self) -> None:
         self.sources = Sources(self.aws, self.references)
         self.retrains = Retrains(self.aws, self.settings.install)
+        self.monitor = ModelMonitor(self.aws, self.settings.install)
 
     def parse(self, snapshot: Snapshot) -> MonitorPolicySpec | Deleting:
         """A resource being deleted is not parsed: it stays deletable whatever its spec has become."""
@@ -143,7 +153,7 @@ class MonitorPolicyKind:
             touches = snapshot.has_finalizer and resource.policy != "Retain"
             return await self._remains(snapshot, binding) if touches else PolicyFacts(binding)
         facts = PolicyFacts(binding)
-        if not isinstance(binding, Bound) or _forbidden(resource, binding):
+        if not isinstance(binding, Bound) or forbidden(resource, binding):
             return facts
         facts = replace(facts, circle=circle_of(snapshot.key.name, resource, self._spec_of(snapshot.key.namespace)))
         if facts.circle:
@@ -156,14 +166,41 @@ class MonitorPolicyKind:
         if (key := looked_at(resource, snapshot.key.namespace)) is not None:
             facts = replace(facts, completions=completions_of(key, self.references.object(key)))
         facts = replace(facts, target=self._at_rest(snapshot, resource, facts), run=self._asked(snapshot, resource))
-        here = self._pass(snapshot, resource, facts, now)
+        return await self._seen(scope, self._pass(snapshot, resource, facts, now))
+
+    async def _seen(self, scope: Scope, here: Pass) -> PolicyFacts:
+        """What is under way, or due; nothing holds the policy back."""
+        snapshot, resource, facts = here.snapshot, here.spec, here.facts
         if here.recorded.running:
             return await self._under_way(scope, here)
+        if uses_model_monitor(here):
+            return await self._monitored(scope, here)
+        if snapshot.status.get("monitoringSchedule"):
+            seen = "jobDefinition" in snapshot.status
+            here = replace(here, facts=replace(facts, engine=await self.monitor.remains(scope, here.bound, snapshot.key, seen=seen)))
+            if still_there(here):
+                return here.facts
         unknown = not isinstance(facts.target, Watched) and resource.target.endpoint_name is None
         due = None if resource.suspend or unknown else due_of(here)
         if due is not None:
             return await self._look(scope, here, due)
         return facts if resource.suspend else await self._follow_up(scope, here)
+
+    async def _monitored(self, scope: Scope, here: Pass) -> PolicyFacts:
+        """What Model Monitor has, the report of the execution that ended, or else what an open breach needs."""
+        target, refusal = here.facts.target, None
+        if isinstance(target, Watched):
+            findings = request_findings(here, stand_in(here))
+            if findings:
+                return replace(here.facts, findings=findings)
+            name = schedule_name(self.settings.install, here.bound, here.snapshot.key)
+            refusals = [self._refusal(item, here.now) for item in (wanted_of(here, target.endpoint).definition, name)]
+            refusal = next(filter(None, refusals), None)
+        engine, report = await self.monitor.look(scope, here, refusal)
+        facts = replace(here.facts, engine=engine)
+        if report is not None:
+            return await self._with_thresholds(scope, here, replace(facts, report=report))
+        return facts if here.spec.suspend else await self._follow_up(scope, replace(here, facts=facts))
 
     def _at_rest(self, snapshot: Snapshot, resource: MonitorPolicySpec, facts: PolicyFacts) -> TargetFact | None:
         """What is watched as far as no call tells: of an endpoint that is not ours what was found at the last check, of a batch the newest
@@ -227,9 +264,12 @@ class MonitorPolicyKind:
 
     async def _reported(self, scope: Scope, here: Pass, facts: PolicyFacts, folder: str) -> PolicyFacts:
         """The report, and where thresholds were if status has forgotten."""
+        return await self._with_thresholds(scope, here, replace(facts, report=await report_in(self.aws, scope, folder)))
+
+    async def _with_thresholds(self, scope: Scope, here: Pass, facts: PolicyFacts) -> PolicyFacts:
         lost = here.snapshot.has_finalizer and not here.snapshot.status.get("alarms")
         found = await self.retrains.thresholds(scope, here.snapshot.key, here.spec.alarms, here.now) if lost else {}
-        return replace(facts, report=await self._report(scope, folder), thresholds=found)
+        return replace(facts, thresholds=found)
 
     async def _under_way(self, scope: Scope, here: Pass) -> PolicyFacts:
         """The check that status calls in progress; one that never came to be is planned again under its name."""
@@ -267,7 +307,7 @@ class MonitorPolicyKind:
             return replace(here.facts, target=baseline)
         name = job_name(here, due, watched, baseline)
         found, tags = await self._fact(scope, here.snapshot.key, name)
-        planned = Planned(_dated(due, tags), watched, Sight(root, (), baseline), name)
+        planned = Planned(dated(due, tags), watched, Sight(root, (), baseline), name)
         facts = replace(here.facts, planned=planned, found=found)
         if isinstance(found, Succeeded):
             return await self._reported(scope, here, facts, output_of(here, name))
@@ -296,13 +336,6 @@ class MonitorPolicyKind:
         self.known.add(name)
         return fact, tags
 
-    async def _report(self, scope: Scope, folder: str) -> Report:
-        try:
-            found = await storage.read_json(self.aws, scope, f"{folder}{REPORT_FILE}", REPORT_LIMIT)
-        except ValueError as error:
-            return Report(problem=str(error))
-        return Report(found) if isinstance(found, Mapping) else Report(problem=f"{REPORT_FILE} is no JSON object")
-
     def _refusal(self, name: str, now: datetime) -> Refusal | None:
         """What AWS said to a create; told once, then the next window asks again."""
         failure = self.refused.pop(name, None)
@@ -328,9 +361,9 @@ class MonitorPolicyKind:
         try:
             await self.aws.call(scope, action.service, action.operation, action.parameters)
         except AwsFailure as failure:
-            if action.operation == CREATE and failure.category is Category.EXISTS:
+            if action.operation in CREATES and failure.category is Category.EXISTS:
                 return Outcome.EXISTS
-            if action.operation == CREATE and failure.category in REFUSALS:
+            if action.operation in CREATES and failure.category in REFUSALS:
                 self.refused[action.subject] = failure
                 return Outcome.EXISTS
             if action.operation in GONE_IS_DONE and failure.category in (Category.NOT_FOUND, Category.BUSY):
@@ -351,40 +384,13 @@ class MonitorPolicyKind:
             found[name] = Leftover(type_, (await self._fact(scope, owner, name))[0], moment(running.get("attemptedAt")))
         found |= await find_running_of(type_, self.aws, scope, self.settings.install, owner, found)
         alarms, dashboards = await self._alarms(scope, owner), await self._dashboards(scope, owner)
-        return PolicyFacts(bound, leftovers=found, alarms=alarms, dashboards=dashboards)
+        monitored = snapshot.spec.get("engine") == MODEL_MONITOR or snapshot.status.get("monitoringSchedule")
+        seen = "jobDefinition" in snapshot.status
+        engine = await self.monitor.remains(scope, bound, owner, seen=seen) if monitored else None
+        return PolicyFacts(bound, leftovers=found, alarms=alarms, dashboards=dashboards, engine=engine)
 
     async def _dashboards(self, scope: Scope, owner: Key) -> tuple[str, ...]:
         """The policy's dashboard, if it is there: one that was made just before a crash stands in no status."""
         name = dashboard_name(self.settings.install, owner)
         answer = await self.aws.call(scope, "cloudwatch", "ListDashboards", {"DashboardNamePrefix": name})
         return tuple(item["DashboardName"] for item in answer.get("DashboardEntries", ()) if item["DashboardName"] == name)
-
-
-def _dated(due: Due, tags: Mapping[str, str]) -> Due:
-    """A check that its window does not name has the one that it began with, which its tags know."""
-    start, _, end = tags.get(TAG_WINDOW, "").partition("/")
-    window = (moment(start), moment(end))
-    by_window = not due.nonce and not due.after
-    return replace(due, window=Window(window[0], window[1])) if not by_window and window[0] and window[1] else due
-
-
-def _forbidden(spec: MonitorPolicySpec, binding: Bound) -> bool:
-    """Whether the plan will refuse before AWS is read: then nothing is read either."""
-    try:
-        return bool(findings_of(spec, binding))
-    except InvalidResource:
-        return True
-
-
-def request_findings(here: Pass, planned: Planned) -> tuple[Finding, ...]:
-    """The requests of a check and of the alarms against botocore's model, before the first of them is sent."""
-    given = given_overrides(here.spec.overrides)
-    return tuple(
-        dict.fromkeys(
-            Finding(placed(finding.path, f"{step}: {action.operation}", given.get(field, {}), field), finding.message)
-            for step, action in preview(here, planned)
-            if isinstance(action, AwsRequest)
-            for field in (f"{action.operation[0].lower()}{action.operation[1:]}",)
-            for finding in validate(action.service, action.operation, action.parameters)
-        )
-    )

@@ -7,6 +7,7 @@ time of the request in UTC); API Reference, DescribeEndpoint and DescribeModelPa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,10 +18,12 @@ from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.monitor_policy.baseline import forbidden, is_pinned, recorded_baseline
-from sagemaker_gitops.core.kinds.monitor_policy.facts import NotReady, Place, Watched, Window
-from sagemaker_gitops.core.kinds.monitor_policy.requests import BASELINE
+from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, NotReady, Place, Report, Watched, Window
+from sagemaker_gitops.core.kinds.monitor_policy.requests import BASELINE, REPORT_FILE, TAG_WINDOW
 from sagemaker_gitops.core.kinds.monitor_policy.situation import STEP, Pass
+from sagemaker_gitops.core.kinds.training_run.status import moment
 
+REPORT_LIMIT = 4 * 1024 * 1024  # bytes
 BASELINE_FILE = "baseline.json"
 BASELINE_PARTS = ("statistics.json", "constraints.json")
 HOUR = timedelta(hours=1)
@@ -137,3 +140,20 @@ async def truth_of(aws: Aws, scope: Scope, spec: MonitorPolicySpec) -> Place | N
     if spec.ground_truth is None or not await storage.keys_under(aws, scope, spec.ground_truth.s3_uri, 1):
         return None
     return Place(spec.ground_truth.s3_uri)
+
+
+async def report_in(aws: Aws, scope: Scope, folder: str) -> Report:
+    """report.json of a check."""
+    try:
+        found = await storage.read_json(aws, scope, f"{folder}{REPORT_FILE}", REPORT_LIMIT)
+    except ValueError as error:
+        return Report(problem=str(error))
+    return Report(found) if isinstance(found, Mapping) else Report(problem=f"{REPORT_FILE} is no JSON object")
+
+
+def dated(due: Due, tags: Mapping[str, str]) -> Due:
+    """A check that its window does not name has the one that it began with, which its tags know."""
+    start, _, end = tags.get(TAG_WINDOW, "").partition("/")
+    window = (moment(start), moment(end))
+    by_window = not due.nonce and not due.after
+    return replace(due, window=Window(window[0], window[1])) if not by_window and window[0] and window[1] else due

@@ -9,14 +9,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from sagemaker_gitops.core.actions import Action
+from sagemaker_gitops.core.conditions import reconciling, replace_summary
 from sagemaker_gitops.core.kinds.model_endpoint.alarms import delete_alarm
 from sagemaker_gitops.core.kinds.monitor_policy.dashboard import delete_dashboard
+from sagemaker_gitops.core.kinds.monitor_policy.engine_plan import taking_away
+from sagemaker_gitops.core.kinds.monitor_policy.engine_requests import schedule_name
 from sagemaker_gitops.core.kinds.monitor_policy.facts import PolicyFacts
 from sagemaker_gitops.core.kinds.monitor_policy.situation import CHANGING, Recorded
 from sagemaker_gitops.core.kinds.training_run.deletion import plan_deletion as plan_jobs_deletion
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import After, Plan
 from sagemaker_gitops.core.resource import Snapshot
+from sagemaker_gitops.core.tenancy import Bound
 
 
 def is_at_stake(snapshot: Snapshot, found: bool) -> bool:
@@ -26,13 +31,25 @@ def is_at_stake(snapshot: Snapshot, found: bool) -> bool:
 
 def plan_deletion(snapshot: Snapshot, policy: str | None, facts: PolicyFacts, settings: Settings, now: datetime) -> Plan:
     """`facts.alarms` and `facts.dashboards` are those that AWS still has and that are ours."""
-    lost = "effective" not in snapshot.status or _unrecorded(snapshot)
+    lost = "effective" not in snapshot.status or _unrecorded(snapshot) or facts.engine is not None
     made = plan_jobs_deletion(snapshot, policy, facts.leftovers, settings, now, lost=lost)
+    monitored, wait = _monitored(snapshot, facts, settings)
     shown = (*map(delete_alarm, sorted(facts.alarms or ())), *map(delete_dashboard, facts.dashboards))
-    if not shown:
+    if not shown and not wait:
         return made
     waits = made.requeue if isinstance(made.requeue, After) else After(settings.absence_interval)
-    return replace(made, actions=(*made.actions, *shown), requeue=waits, finalizer=True)
+    if not wait:
+        return replace(made, actions=(*made.actions, *shown), requeue=waits, finalizer=True)
+    words = "deleting the schedule of SageMaker Model Monitor, then its job definitions; an execution under way is waited for"
+    status = replace_summary(made.status, reconciling("Deleting", words), snapshot.generation, now)
+    status |= {"phase": "Deleting", "observedGeneration": snapshot.generation, "deletion": {}}
+    return replace(made, status=status, actions=(*made.actions, *shown, *monitored), requeue=After(wait), finalizer=True)
+
+
+def _monitored(snapshot: Snapshot, facts: PolicyFacts, settings: Settings) -> tuple[tuple[Action, ...], float]:
+    if facts.engine is None or not isinstance(facts.binding, Bound):
+        return (), 0.0
+    return taking_away(schedule_name(settings.install, facts.binding, snapshot.key), facts.engine)
 
 
 def _unrecorded(snapshot: Snapshot) -> bool:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagemaker_gitops.api.fields import duration
+from sagemaker_gitops.api.monitor_engine import MODEL_MONITOR
 from sagemaker_gitops.api.monitor_overrides import given_overrides
 from sagemaker_gitops.api.monitor_policy import DEFAULT_CHECK_RUNTIME, DEFAULT_MIN_SAMPLE_SIZE, MonitorPolicySpec
 from sagemaker_gitops.api.steps import DEFAULT_INSTANCE_COUNT, DEFAULT_VOLUME_SIZE_IN_GB
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.core import overridden, tenancy
 from sagemaker_gitops.core.errors import Finding, InvalidResource
-from sagemaker_gitops.core.images import image_uri, images_table
+from sagemaker_gitops.core.images import image_uri, images_table, monitor_image_uri
 from sagemaker_gitops.core.notifications import Subscription, subscriptions, topics_of
 from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Bound, Wanted
@@ -82,7 +83,7 @@ def effective_of(spec: MonitorPolicySpec, tenant: TenantSpec) -> Effective:
         found.append(Finding("spec.defaults.executionRoleArn", "is required in the Tenant: checks run as this role"))
     image = ""
     try:
-        image = image_uri(images_table(), "framework", FRAMEWORK, FRAMEWORK_VERSION, tenant.region, type_ or "ml.m5.large")
+        image = _image(spec, tenant.region, type_ or "ml.m5.large")
     except ValueError as error:
         found.append(Finding("spec.region", f"of the Tenant: {error}"))
     if found:
@@ -108,6 +109,12 @@ def effective_of(spec: MonitorPolicySpec, tenant: TenantSpec) -> Effective:
         tags=defaults.tags,
         notify=subscriptions("MonitorPolicy", spec.notify, tenant),
     )
+
+
+def _image(spec: MonitorPolicySpec, region: str, instance_type: str) -> str:
+    if spec.engine == MODEL_MONITOR:
+        return monitor_image_uri(images_table(), region)
+    return image_uri(images_table(), "framework", FRAMEWORK, FRAMEWORK_VERSION, region, instance_type)
 
 
 def findings_of(spec: MonitorPolicySpec, tenant: Bound) -> tuple[Finding, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sagemaker_gitops.core.errors import Finding
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm
+from sagemaker_gitops.core.kinds.monitor_policy.engine_facts import EngineFacts
 from sagemaker_gitops.core.kinds.training_run.facts import JobFact, Leftover, Missing, Refused, Source
 from sagemaker_gitops.core.tenancy import Binding
 
@@ -190,3 +191,4 @@ class PolicyFacts:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     alarms: Mapping[str, LiveAlarm] | None = None
     dashboards: tuple[str, ...] = ()
+    engine: EngineFacts | None = None

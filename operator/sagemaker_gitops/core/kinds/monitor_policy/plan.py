@@ -17,6 +17,8 @@ from sagemaker_gitops.core.kinds.monitor_policy.baseline import used_baseline
 from sagemaker_gitops.core.kinds.monitor_policy.checks import CHECKS
 from sagemaker_gitops.core.kinds.monitor_policy.cloudwatch import in_line
 from sagemaker_gitops.core.kinds.monitor_policy.dashboard import dashboard
+from sagemaker_gitops.core.kinds.monitor_policy.engine_plan import leaving, looking, owns, still_there, told, upkeep, uses_model_monitor
+from sagemaker_gitops.core.kinds.monitor_policy.engine_report import heeded
 from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, NotReady, Planned, Unfit, Watched, Window
 from sagemaker_gitops.core.kinds.monitor_policy.outcome import columns, ended, failed, nothing_captured, refused, summary
 from sagemaker_gitops.core.kinds.monitor_policy.publish import put_metric_data
@@ -48,6 +50,9 @@ def plan(here: Pass) -> Plan:
     recorded, facts = here.recorded, here.facts
     if recorded.running:
         return _under_way(here)
+    held = _by_model_monitor(here) if uses_model_monitor(here) else leaving(here, _heard(here))
+    if held is not None:
+        return held
     if here.spec.suspend:
         said = suspended("Suspended", "spec.suspend is true: no check is started")
         return _idle(here, here.say("Suspended", here.keeping(*said), **_heard(here)), OnEvent())
@@ -66,6 +71,17 @@ def plan(here: Pass) -> Plan:
     return _due(here, facts.planned)
 
 
+def _by_model_monitor(here: Pass) -> Plan | None:
+    """The schedule first, then its executions, oldest first; None when there is nothing to do about either."""
+    heard = _heard(here)
+    held = upkeep(here, heard)
+    target, seen = here.facts.target, here.facts.engine
+    if held is not None or seen is None or seen.execution is None or not isinstance(target, Watched):
+        return held
+    made = _over(here, heard | {"lastScheduled": timestamp(seen.execution.scheduled)}, heeded(here, target, seen.execution))
+    return replace(made, finalizer=True)
+
+
 def _waiting(here: Pass, fields: Mapping[str, Any]) -> Plan:
     """No check is due: an open breach is followed up, and CloudWatch's alarms and dashboard are brought in line."""
     episode = pursued(here)
@@ -82,9 +98,9 @@ def _waiting(here: Pass, fields: Mapping[str, Any]) -> Plan:
     phase, conditions = summary(here, whole)
     return Plan(
         here.say(phase, here.keeping(*conditions), **whole),
-        _earlier(until_next(here), wait),
+        _earlier(_earlier(until_next(here), wait), looking(here)),
         (*made.actions, *actions),
-        finalizer=here.snapshot.has_finalizer or bool(actions),
+        finalizer=here.snapshot.has_finalizer or bool(actions) or owns(here),
     )
 
 
@@ -95,7 +111,7 @@ def _earlier(requeue: Requeue, wait: float | None) -> Requeue:
 
 
 def _idle(here: Pass, status: Mapping[str, Any], requeue: Requeue) -> Plan:
-    return Plan(status, requeue, finalizer=here.snapshot.has_finalizer)
+    return Plan(status, requeue, finalizer=here.snapshot.has_finalizer or owns(here))
 
 
 def _under_way(here: Pass) -> Plan:
@@ -209,6 +225,10 @@ def _heard(here: Pass) -> Fields:
         "target": bounded("/".join(part for part in (spec.target.name, variant) if part), 128),
         "effective": here.effective.as_status(),
     }
+    if uses_model_monitor(here):
+        fields |= told(here)
+    elif not still_there(here):
+        fields |= {"monitoringSchedule": None, "jobDefinition": None}
     if isinstance(target, Watched):
         fields |= {"model": target.model, "modelKey": target.key}
         if status.get("modelKey") not in (None, target.key):

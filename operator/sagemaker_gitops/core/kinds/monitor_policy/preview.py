@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from sagemaker_gitops.api.monitor_engine import MODEL_MONITOR
 from sagemaker_gitops.core.actions import Action
+from sagemaker_gitops.core.kinds.monitor_policy.engine_requests import STEP as MONITOR
+from sagemaker_gitops.core.kinds.monitor_policy.engine_requests import wanted_of
 from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, Place, Planned, Sight, Watched
 from sagemaker_gitops.core.kinds.monitor_policy.publish import put_alarm, wanted_alarms
 from sagemaker_gitops.core.kinds.monitor_policy.requests import creating_actions, job_name
@@ -26,10 +29,15 @@ def stand_in(here: Pass) -> Planned:
 
 
 def preview(here: Pass, planned: Planned) -> tuple[tuple[str, Action], ...]:
-    """(step, call): what one check takes, and the alarms that CloudWatch gets."""
+    """(step, call): what one check takes, or the schedule of Model Monitor, and the alarms that CloudWatch gets."""
     entry = as_entry(planned.due, planned.watched, IN_PROGRESS)
     alarms = (put_alarm(here, name, settings) for name, settings in wanted_alarms(here, entry).items())
+    if here.spec.engine == MODEL_MONITOR:
+        wanted = wanted_of(here, planned.watched.endpoint)
+        made: tuple[tuple[str, Action], ...] = ((MONITOR, wanted.create_definition), (MONITOR, wanted.create_schedule))
+    else:
+        made = tuple((STEP, action) for action in creating_actions(here, planned, planned.due.window))
     return (
-        *((STEP, action) for action in creating_actions(here, planned, planned.due.window)),
+        *made,
         *(("alarms", request) for request in alarms),
     )

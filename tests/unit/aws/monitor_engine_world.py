@@ -1,0 +1,154 @@
+"""SageMaker Model Monitor in memory: job definitions, schedules and executions, for policies of `engine: ModelMonitor`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sagemaker_gitops.core.errors import Category
+from tests.unit.aws.monitor_world import TENANT_SPEC, MemoryAws, World, failure
+
+MONITOR_IMAGES = "048819808253.dkr.ecr.eu-central-1.amazonaws.com/*"
+MONITORED: dict[str, Any] = {
+    "engine": "ModelMonitor",
+    "target": {"endpointRef": {"name": "fees"}},
+    "schedule": {"cron": "0 * * * *"},
+    "window": None,
+    "baseline": {"s3Uri": "s3://team-a-ml/baselines/fees/"},
+    "groundTruth": None,
+    "source": None,
+    "checks": [{"name": "inputs", "type": "DataQuality"}],
+}
+DRIFTED = {"feature_name": "amount", "constraint_check_type": "baseline_drift_check", "description": "distance 0.4 exceeds 0.1"}
+MUTATIONS = ("Create", "Update", "Start", "Stop", "Delete")
+
+
+@dataclass
+class MonitoringAws(MemoryAws):
+    """Refuses what AWS refuses: a schedule of no definition, the deletion of one whose execution runs."""
+
+    definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    schedules: dict[str, dict[str, Any]] = field(default_factory=dict)
+    executions: list[dict[str, Any]] = field(default_factory=list)
+
+    def mutations(self) -> list[str]:
+        return [name for name, _ in self.calls if name.startswith(MUTATIONS)]
+
+    def ready(self) -> None:
+        for schedule in self.schedules.values():
+            if schedule["MonitoringScheduleStatus"] == "Pending":
+                schedule["MonitoringScheduleStatus"] = "Scheduled"
+
+    def executed(self, at: datetime, status: str = "Completed", violations: list[dict[str, str]] | None = None, **more: Any) -> None:
+        """An execution of the one schedule; with its files unless it failed."""
+        (name,) = self.schedules
+        job = f"model-monitoring-{at:%Y%m%d%H}"
+        summary = {"MonitoringScheduleName": name, "ScheduledTime": at, "MonitoringExecutionStatus": status, "LastModifiedTime": self.now}
+        if status.startswith("Completed"):
+            arn = f"arn:aws:sagemaker:eu-central-1:123456789012:processing-job/{job}"
+            summary["ProcessingJobArn"] = arn
+            output = {"S3Output": {"S3Uri": f"s3://team-a-ml/out/{job}"}}
+            self.jobs[job] = {"ProcessingJobStatus": "Completed", "ProcessingOutputConfig": {"Outputs": [output]}, "CreationTime": at}
+            self.objects[f"out/{job}/statistics.json"] = json.dumps({"dataset": {"item_count": 40}}).encode()
+            if violations is not None:
+                self.objects[f"out/{job}/constraint_violations.json"] = json.dumps({"violations": violations}).encode()
+        self.executions = [*(item for item in self.executions if item["ScheduledTime"] != at), summary | more]
+
+    def _CreateDataQualityJobDefinition(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        name = given["JobDefinitionName"]
+        if name in self.definitions:
+            raise failure(Category.EXISTS, "ResourceInUse", "CreateDataQualityJobDefinition")
+        self.definitions[name] = dict(given)
+        self.tags[f"data-quality-job-definition/{name}"] = given["Tags"]
+        return {}
+
+    def _DescribeDataQualityJobDefinition(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if given["JobDefinitionName"] not in self.definitions:
+            raise failure(Category.NOT_FOUND, "ResourceNotFound", "DescribeDataQualityJobDefinition")
+        return self.definitions[given["JobDefinitionName"]]
+
+    def _ListDataQualityJobDefinitions(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        found = [{"MonitoringJobDefinitionName": name} for name in self.definitions if given["NameContains"] in name]
+        return {"JobDefinitionSummaries": found}
+
+    def _DeleteDataQualityJobDefinition(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        used = [item["MonitoringScheduleConfig"]["MonitoringJobDefinitionName"] for item in self.schedules.values()]
+        assert given["JobDefinitionName"] not in used
+        del self.definitions[given["JobDefinitionName"]]
+        return {}
+
+    def _CreateMonitoringSchedule(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        name = given["MonitoringScheduleName"]
+        if name in self.schedules:
+            raise failure(Category.EXISTS, "ResourceInUse", "CreateMonitoringSchedule")
+        assert given["MonitoringScheduleConfig"]["MonitoringJobDefinitionName"] in self.definitions
+        self.schedules[name] = dict(given) | {"MonitoringScheduleStatus": "Pending"}
+        self.tags[f"monitoring-schedule/{name}"] = given["Tags"]
+        return {}
+
+    def _DescribeMonitoringSchedule(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if given["MonitoringScheduleName"] not in self.schedules:
+            raise failure(Category.NOT_FOUND, "ResourceNotFound", "DescribeMonitoringSchedule")
+        return self.schedules[given["MonitoringScheduleName"]]
+
+    def _UpdateMonitoringSchedule(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        assert given["MonitoringScheduleConfig"]["MonitoringJobDefinitionName"] in self.definitions
+        self.schedules[given["MonitoringScheduleName"]] |= given
+        return {}
+
+    def _StartMonitoringSchedule(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self.schedules[given["MonitoringScheduleName"]]["MonitoringScheduleStatus"] = "Scheduled"
+        return {}
+
+    def _StopMonitoringSchedule(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self.schedules[given["MonitoringScheduleName"]]["MonitoringScheduleStatus"] = "Stopped"
+        return {}
+
+    def _DeleteMonitoringSchedule(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if any(item["MonitoringExecutionStatus"] == "InProgress" for item in self.executions):
+            raise failure(Category.BUSY, "ValidationException", "DeleteMonitoringSchedule")
+        del self.schedules[given["MonitoringScheduleName"]]
+        return {}
+
+    def _ListMonitoringExecutions(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        since = given.get("ScheduledTimeAfter")
+        found = [item for item in self.executions if item["MonitoringScheduleName"] == given["MonitoringScheduleName"]]
+        found = [item for item in found if since is None or item["ScheduledTime"] > since]
+        found.sort(key=lambda item: item["ScheduledTime"], reverse=given["SortOrder"] == "Descending")
+        return {"MonitoringExecutionSummaries": found[: given["MaxResults"]]}
+
+
+class Monitored(World):
+    """A policy of `engine: ModelMonitor`."""
+
+    aws: MonitoringAws
+
+    def __init__(self, **spec: Any) -> None:
+        images = [*TENANT_SPEC["allow"]["images"], MONITOR_IMAGES]
+        super().__init__({"allow": TENANT_SPEC["allow"] | {"images": images}}, **(MONITORED | spec))
+        self.aws = MonitoringAws(objects=self.aws.objects)
+        self.restart()
+
+    def settle(self, turns: int = 4) -> None:
+        """Passes until nothing is left to do, with a schedule that comes to be in between."""
+        for _ in range(turns):
+            self.turn()
+            self.aws.ready()
+            self.later(seconds=1)
+
+    def gone(self, passes: int = 12) -> bool:
+        """Deleted, pass by pass; whether the finalizer was given up."""
+        for _ in range(passes):
+            made = self.turn()
+            if not made.finalizer:
+                return True
+            self.aws.now += timedelta(minutes=5)
+        return False
+
+    @property
+    def schedule(self) -> dict[str, Any]:
+        (found,) = self.aws.schedules.values()
+        return found
