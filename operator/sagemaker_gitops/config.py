@@ -59,6 +59,9 @@ class Settings:
     create_quarantine: float = 300.0
     """After an attempt to create a job, until a job that cannot be found is believed to be absent when its object is deleted."""
 
+    spending_interval: float = 300.0
+    """How long what a Tenant with a monthly budget has spent is remembered before AWS is asked again."""
+
     aws_endpoint_url: str = ""
     """AWS_ENDPOINT_URL: another address for every AWS service, such as the local AWS; empty: AWS's own."""
 
@@ -188,6 +191,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "absence_interval": ("", _seconds),
     "glue_quarantine": ("", _seconds),
     "create_quarantine": ("", _seconds),
+    "spending_interval": ("", _seconds),
     "aws_endpoint_url": ("AWS_ENDPOINT_URL", _url),
     "aws_region": ("AWS_DEFAULT_REGION", str),
     "log_level": ("", _level),

@@ -25,11 +25,13 @@ from sagemaker_gitops.aws.kinds.monitor_sights import baseline_of, captured, out
 from sagemaker_gitops.aws.kinds.monitor_targets import target_and_root
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.sources import Sources
+from sagemaker_gitops.aws.kinds.spending import Spending
 from sagemaker_gitops.aws.kinds.training_run import placed, scope_of
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.core import conditions, naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome, UploadSource
+from sagemaker_gitops.core.budget import pays
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm
 from sagemaker_gitops.core.kinds.monitor_policy.checks import absent_scripts
@@ -83,6 +85,7 @@ class MonitorPolicyKind:
     references: References
     settings: Settings
     code: Mapping[str, bytes]
+    spending: Spending
     sources: Sources = field(init=False)
     retrains: Retrains = field(init=False)
     known: set[str] = field(default_factory=set)
@@ -141,6 +144,15 @@ class MonitorPolicyKind:
         if isinstance(resource, Deleting):
             touches = snapshot.has_finalizer and resource.policy != "Retain"
             return await self._remains(snapshot, binding) if touches else PolicyFacts(binding)
+        facts = await self._observed(snapshot, resource, binding, now)
+
+        def due() -> bool:
+            return pays(plan(self._pass(snapshot, resource, facts, now)).actions)
+
+        return replace(facts, spend=await self.spending.before(lambda tenant: scope_of(tenant.spec, snapshot.key), binding, now, due))
+
+    async def _observed(self, snapshot: Snapshot, resource: MonitorPolicySpec, binding: Binding, now: datetime) -> PolicyFacts:
+        """As far as what is known so far does not decide already."""
         facts = PolicyFacts(binding)
         if not isinstance(binding, Bound) or _forbidden(resource, binding):
             return facts

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from sagemaker_gitops.core.budget import Spend
 from sagemaker_gitops.core.errors import Finding
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm
 from sagemaker_gitops.core.kinds.training_run.facts import JobFact, Leftover, Missing, Refused, Source
@@ -190,3 +191,5 @@ class PolicyFacts:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     alarms: Mapping[str, LiveAlarm] | None = None
     dashboards: tuple[str, ...] = ()
+    spend: Spend | None = None
+    """Of the Tenant's month; None: it has no budget, or no check is to be created."""
