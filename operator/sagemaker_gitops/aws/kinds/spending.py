@@ -1,8 +1,8 @@
 """What a Tenant has used this month, counted from AWS and never from a status, which can be lost or edited. Reads only.
 
 Asked only when a Tenant has a budget and something paid is about to be created, and then once in settings.spending_interval for all its
-objects. Ownership is a tag. Sources: Amazon SageMaker API Reference (List/Describe of training, processing and transform jobs and of endpoints), AWS Glue
-API (ListJobs, GetJobRuns).
+objects. Ownership is a tag. Sources: Amazon SageMaker API Reference (List and Describe of training, processing and transform jobs and of
+endpoints), AWS Glue API (ListJobs, GetJobRuns).
 """
 
 from __future__ import annotations
@@ -186,10 +186,10 @@ def _job_uses(listing: _Listing, name: str, answer: Mapping[str, Any]) -> Iterab
     cluster: Mapping[str, Any] = answer
     for member in listing.cluster:
         cluster = cluster.get(member, {})
-    for group in cluster.get("InstanceGroups") or (cluster,):
+    for index, group in enumerate(cluster.get("InstanceGroups") or (cluster,)):
         if group.get("InstanceType"):
             billed = answer.get("BillableTimeInSeconds") if end is not None else None
-            yield Use(name, group["InstanceType"], Decimal(group.get("InstanceCount", 1)), start, end, billed)
+            yield Use(f"{name}/{index}", group["InstanceType"], Decimal(group.get("InstanceCount", 1)), start, end, billed)
 
 
 def _run_use(name: str, run: Mapping[str, Any]) -> Use:
