@@ -72,6 +72,9 @@ class StoreReferences:
             self._tenants[snapshot.key.name] = (identity, tenant_of(snapshot))
         return self._tenants[snapshot.key.name][1]
 
+    def namespaces(self) -> list[str]:
+        return [snapshot.key.name for snapshot in self._store.of_kind("Namespace")]
+
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         found = self._store.get(Key("Namespace", "", namespace))
         return found.labels if found else {}

@@ -168,6 +168,9 @@ class OneTenant:
     def tenants(self) -> list[Bound]:
         return [TENANT]
 
+    def namespaces(self) -> list[str]:
+        return ["team-a"]
+
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return {}
 

@@ -254,6 +254,9 @@ class Objects:
     def tenants(self) -> list[Bound]:
         return [self.tenant]
 
+    def namespaces(self) -> list[str]:
+        return ["team-a"]
+
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return {}
 

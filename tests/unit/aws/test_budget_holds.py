@@ -125,7 +125,7 @@ def case(**spec: Any) -> Case:
     return Case(budgeted(TENANT_SPEC), **spec)
 
 
-@pytest.mark.capability("H1")
+@pytest.mark.capability("F14")
 def test_no_endpoint_is_made_until_there_is_money() -> None:
     """Neither its model nor its config; then all of it."""
     one = case()

@@ -214,6 +214,9 @@ class Team:
     def tenants(self) -> list[Bound]:
         return [TENANT]
 
+    def namespaces(self) -> list[str]:
+        return ["team-a"]
+
     def namespace_labels(self, namespace: str) -> dict[str, str]:
         return {}
 

@@ -37,6 +37,10 @@ OURS = dict(zip(OWNER_TAGS, ("test", "team-a", "digits", "TrainingRun"), strict=
 
 class Budgeted(OneTenant):
     tenant = TENANT
+    labels: Mapping[str, str] = {}
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        return self.labels
 
     def tenants(self) -> list[Bound]:
         return [self.tenant]
@@ -144,17 +148,20 @@ def test_a_glue_run_costs_by_its_capacity(size: dict[str, Any]) -> None:
 
 
 def test_what_others_made_does_not_count() -> None:
-    """Another installation, another namespace whose name begins alike, somebody by hand."""
+    """Another installation, another namespace whose name begins alike, somebody by hand; of other names no tag is read, which the role
+    may not.
+    """
     account = Account()
     others = [{**OURS, "sagemaker-gitops.dev/install": "other"}, {**OURS, "sagemaker-gitops.dev/namespace": "team-a-b"}, {}]
     for number, tags in enumerate(others):
         account.job("Training", f"team-a-{number}", 10)
         account.tags[f"team-a-{number}"] = tags
+    account.job("Training", "my-team-a-digits", 10)
     assert account.usd() == 0
-    assert account.asked("DescribeTrainingJob") == [0]
+    assert account.asked("DescribeTrainingJob", "ListTags") == [0, 3]
 
 
-@pytest.mark.capability("H1")
+@pytest.mark.capability("F14")
 def test_it_is_counted_from_aws_alone() -> None:
     """Another process without any status finds the same."""
     account = Account()
@@ -162,6 +169,18 @@ def test_it_is_counted_from_aws_alone() -> None:
     before = account.usd()
     account.restart()
     assert account.usd() == before == Decimal(20)
+
+
+def test_a_tenant_by_selector_counts_its_namespaces() -> None:
+    """Those that it covers now, each asked for by name."""
+    account = Account()
+    selector = {"namespaceSelector": {"matchLabels": {"team": "a"}}, "limits": {"monthlyBudgetUsd": "2000"}}
+    spec = read(TenantSpec, {name: value for name, value in TENANT_SPEC.items() if name != "namespaces"} | selector)
+    account.references.tenant, account.references.labels = replace(TENANT, spec=spec), {"team": "a"}
+    account.job("Training", "team-a-digits-train-aaaaaaaaaa", 10)
+    account.job("Training", "team-b-digits-train-aaaaaaaaaa", 10)
+    assert account.usd() == Decimal(20)
+    assert account.asked("ListTags") == [1]
 
 
 def test_few_calls() -> None:

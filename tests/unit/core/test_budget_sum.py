@@ -31,7 +31,7 @@ def used(hours: float, instance_type: str = LARGE, count: str = "1", billed: int
     return Use("job", instance_type, Decimal(count), NOW - 100 * HOUR, NOW - (100 - hours) * HOUR, billed)
 
 
-@pytest.mark.capability("H1")
+@pytest.mark.capability("F14")
 def test_what_has_ended_costs_its_hours_by_its_machines() -> None:
     """Any job: the time between its ends, times machines, times price."""
     assert total(used(10, count="4")) == Decimal("4.00")

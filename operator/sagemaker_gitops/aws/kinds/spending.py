@@ -23,7 +23,6 @@ from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.budget import GLUE_DPU, Spend, Use, budget_of, month_start, spent
 from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
-from sagemaker_gitops.core.kinds.training_run.status import partition
 from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Binding, Bound
 
@@ -75,7 +74,7 @@ class Spending:
         async with self._locks[binding.name]:
             looked, spend = self._seen.get(binding.name, (datetime.min.replace(tzinfo=UTC), None))
             fresh = timedelta(seconds=self.settings.spending_interval)
-            if spend is None or not max(now - fresh, month_start(now)) <= looked <= now:
+            if spend is None or looked < max(now - fresh, month_start(now)):
                 spend = spent(await self._uses(scope(binding), binding, now), self.settings.prices, binding.spec.region, now)
                 self._seen[binding.name] = now, spend
         return spend
@@ -83,19 +82,22 @@ class Spending:
     async def _uses(self, scope: Scope, tenant: Bound, now: datetime) -> Uses:
         found: list[Use] = []
         since = month_start(now) - LONGEST
-        for namespace in tenant.spec.namespaces or ("",):
+        covered = tenant.spec.namespaces or [name for name in self.references.namespaces() if binding_of(self.references, name) == tenant]
+        for namespace in covered:
             for listing in _LISTINGS:
                 found += await self._jobs(scope, tenant, listing, namespace, since)
             found += await self._endpoints(scope, tenant, namespace)
             found += await self._glue(scope, tenant, namespace)
-        return tuple(dict.fromkeys(found))  # of team-a are also listed for team
+        return tuple(dict.fromkeys(found))  # those of team-a are also listed for team
 
     async def _jobs(self, scope: Scope, tenant: Bound, listing: _Listing, namespace: str, since: datetime) -> list[Use]:
         found: list[Use] = []
         list_, describe = listing.operations
-        request = _named(namespace) | {"CreationTimeAfter": since}
+        request = {"NameContains": _prefix(namespace), "CreationTimeAfter": since}
         for item in await self._listed(scope, "sagemaker", list_, request, f"{listing.noun}JobSummaries"):
             name, key = item[f"{listing.noun}JobName"], (listing.resource, item[f"{listing.noun}JobName"])
+            if not name.startswith(_prefix(namespace)):
+                continue
             if key not in self._ended:
                 if not await self._ours(scope, tenant, listing.resource, name):
                     continue
@@ -111,8 +113,10 @@ class Spending:
     async def _endpoints(self, scope: Scope, tenant: Bound, namespace: str) -> list[Use]:
         """What an endpoint has now, for all the time that it has been there this month: no list tells what it had before."""
         found: list[Use] = []
-        for item in await self._listed(scope, "sagemaker", "ListEndpoints", _named(namespace.lower()), "Endpoints"):
+        for item in await self._listed(scope, "sagemaker", "ListEndpoints", {"NameContains": _prefix(namespace)}, "Endpoints"):
             name = item["EndpointName"]
+            if not name.startswith(_prefix(namespace)):
+                continue
             try:
                 if not await self._ours(scope, tenant, "endpoint", name, changes=True):
                     continue
@@ -137,10 +141,8 @@ class Spending:
     async def _glue(self, scope: Scope, tenant: Bound, namespace: str) -> list[Use]:
         """Glue lists names by tag and nothing by time: a job of ours runs once, so one that has ended is asked for once."""
         found: list[Use] = []
-        tags = {naming.TAG_INSTALL: self.settings.install} | ({naming.TAG_NAMESPACE: namespace} if namespace else {})
+        tags = {naming.TAG_INSTALL: self.settings.install, naming.TAG_NAMESPACE: namespace}
         for name in await self._listed(scope, "glue", "ListJobs", {"Tags": tags}, "JobNames"):
-            if not namespace and not await self._ours(scope, tenant, "glue", name):
-                continue
             if ("glue", name) not in self._ended:
                 runs = await self._listed(scope, "glue", "GetJobRuns", {"JobName": name}, "JobRuns")
                 uses = tuple(_run_use(name, run) for run in runs if run.get("StartedOn"))
@@ -154,11 +156,7 @@ class Spending:
     async def _ours(self, scope: Scope, tenant: Bound, resource: str, name: str, changes: bool = False) -> bool:
         """Made by this installation for a namespace of `tenant`; `changes`: another thing may have the name by now."""
         if (resource, name) not in self._tags or changes:
-            if resource == "glue":
-                arn = f"arn:{partition(scope.region)}:glue:{scope.region}:{scope.account}:job/{name}"
-                self._tags[resource, name] = (await self.aws.call(scope, "glue", "GetTags", {"ResourceArn": arn})).get("Tags", {})
-            else:
-                self._tags[resource, name] = (await tags_of(self.aws, scope, resource, name))[1]
+            self._tags[resource, name] = (await tags_of(self.aws, scope, resource, name))[1]
         owner = naming.owner_of(self._tags[resource, name], self.settings.install)
         return owner is not None and binding_of(self.references, owner.namespace) == tenant
 
@@ -173,9 +171,9 @@ class Spending:
             request = {**request, "NextToken": answer["NextToken"]}
 
 
-def _named(namespace: str) -> dict[str, Any]:
-    """Every name of ours begins with the namespace; where a selector says which those are, all are listed and tags decide."""
-    return {"NameContains": naming.readable(Key("", namespace, ""))} if namespace else {}
+def _prefix(namespace: str) -> str:
+    """What every name of ours in a namespace begins with; one that is long is cut (naming.readable)."""
+    return naming.readable(Key("", namespace, "x"))[:-1]
 
 
 def _job_uses(listing: _Listing, name: str, answer: Mapping[str, Any]) -> Iterable[Use]:
