@@ -117,12 +117,15 @@ def test_every_job_counts(noun: str, ended: bool) -> None:
 
 
 def test_billed_seconds_groups_and_what_never_ran() -> None:
-    """Spot training is billed below its time; a cluster may have groups; a job that found no machine is free."""
+    """Spot training is billed below its time; a cluster may have groups; a job that found no machine is free; one that has ended, has."""
     account = Account()
     account.job("Training", "team-a-spot", 10, BillableTimeInSeconds=3600)
     account.job("Training", "team-a-groups", 1, ResourceConfig={"InstanceGroups": [MACHINES, MACHINES]})
-    account.jobs["Training", "team-a-never"] = {"TrainingJobStatus": "Failed", "ResourceConfig": MACHINES}
-    assert account.usd() == Decimal(2 + 4)
+    account.job("Training", "team-a-endless", 10)
+    del account.jobs["Training", "team-a-endless"]["TrainingEndTime"]
+    account.jobs["Training", "team-a-endless"]["LastModifiedTime"] = NOW - 9 * HOUR
+    account.jobs["Training", "team-a-never"] = {"TrainingJobStatus": "Failed", "ResourceConfig": MACHINES, "CreationTime": NOW}
+    assert account.usd() == Decimal(2 + 4 + 2)
 
 
 def test_an_endpoint_costs_what_it_has_since_it_is_there() -> None:

@@ -29,7 +29,8 @@ from sagemaker_gitops.core.tenancy import Binding, Bound
 LONGEST = timedelta(days=5)  # AWS's bound for processing and transform jobs: what was made earlier has ended before the month
 PAGE = 100
 DPUS = {"Standard": 1.0, "G.025X": 0.25, "G.1X": 1.0, "G.2X": 2.0, "G.4X": 4.0, "G.8X": 8.0, "Z.2X": 2.0}
-GLUE_RUNS = ("STARTING", "RUNNING", "STOPPING", "WAITING")
+ENDED = ("Completed", "Failed", "Stopped")
+GLUE_ENDED = ("SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT", "ERROR", "EXPIRED")
 
 Uses = tuple[Use, ...]
 
@@ -103,7 +104,7 @@ class Spending:
                     continue
                 answer = await self.aws.call(scope, "sagemaker", describe, {f"{listing.noun}JobName": name})
                 uses = tuple(_job_uses(listing, name, answer))
-                if answer[f"{listing.noun}JobStatus"] in ("InProgress", "Stopping"):
+                if answer[f"{listing.noun}JobStatus"] not in ENDED:
                     found += uses
                     continue
                 self._ended[key] = uses
@@ -146,7 +147,7 @@ class Spending:
             if ("glue", name) not in self._ended:
                 runs = await self._listed(scope, "glue", "GetJobRuns", {"JobName": name}, "JobRuns")
                 uses = tuple(_run_use(name, run) for run in runs if run.get("StartedOn"))
-                if not runs or any(run["JobRunState"] in GLUE_RUNS for run in runs):
+                if not runs or any(run["JobRunState"] not in GLUE_ENDED for run in runs):
                     found += uses
                     continue
                 self._ended["glue", name] = uses
@@ -179,6 +180,8 @@ def _prefix(namespace: str) -> str:
 def _job_uses(listing: _Listing, name: str, answer: Mapping[str, Any]) -> Iterable[Use]:
     """Nothing for a job that never came to run; a group of machines each in a cluster of several types."""
     start, end = answer.get(f"{listing.noun}StartTime"), answer.get(f"{listing.noun}EndTime")
+    if end is None and answer[f"{listing.noun}JobStatus"] in ENDED:
+        end = answer.get("LastModifiedTime") or answer["CreationTime"]
     if start is None:
         return
     cluster: Mapping[str, Any] = answer
@@ -192,5 +195,5 @@ def _job_uses(listing: _Listing, name: str, answer: Mapping[str, Any]) -> Iterab
 
 def _run_use(name: str, run: Mapping[str, Any]) -> Use:
     capacity = run.get("MaxCapacity") or DPUS.get(run.get("WorkerType", ""), 1.0) * run.get("NumberOfWorkers", 1)
-    end = run.get("CompletedOn")
+    end = run.get("CompletedOn") or (run.get("LastModifiedOn", run["StartedOn"]) if run["JobRunState"] in GLUE_ENDED else None)
     return Use(name, GLUE_DPU, Decimal(str(capacity)), run["StartedOn"], end, run.get("ExecutionTime") if end is not None else None)
