@@ -65,6 +65,9 @@ class Settings:
     deletion_window: float = 600.0
     """Within which deletions are counted."""
 
+    spending_interval: float = 300.0
+    """How long what a Tenant with a monthly budget has spent is remembered before AWS is asked again."""
+
     aws_endpoint_url: str = ""
     """AWS_ENDPOINT_URL: another address for every AWS service, such as the local AWS; empty: AWS's own."""
 
@@ -202,6 +205,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "create_quarantine": ("", _seconds),
     "deletion_limit": ("", _limit),
     "deletion_window": ("", _seconds),
+    "spending_interval": ("", _seconds),
     "aws_endpoint_url": ("AWS_ENDPOINT_URL", _url),
     "aws_region": ("AWS_DEFAULT_REGION", str),
     "log_level": ("", _level),

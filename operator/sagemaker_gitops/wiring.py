@@ -25,6 +25,7 @@ from sagemaker_gitops.aws.kinds.monitor_policy import MonitorPolicyKind
 from sagemaker_gitops.aws.kinds.notifying import Notifying
 from sagemaker_gitops.aws.kinds.references import ConfigMap, References
 from sagemaker_gitops.aws.kinds.slots import Slots
+from sagemaker_gitops.aws.kinds.spending import Spending
 from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind, scope_of
 from sagemaker_gitops.aws.limits import START_RATES, UNLIMITED, Limits
 from sagemaker_gitops.aws.port import Aws
@@ -82,6 +83,9 @@ class StoreReferences:
         if self._tenants.get(snapshot.key.name, ((), None))[0] != identity:
             self._tenants[snapshot.key.name] = (identity, tenant_of(snapshot))
         return self._tenants[snapshot.key.name][1]
+
+    def namespaces(self) -> list[str]:
+        return [snapshot.key.name for snapshot in self._store.of_kind("Namespace")]
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         found = self._store.get(Key("Namespace", "", namespace))
@@ -180,12 +184,18 @@ class Kinds:
 def kinds_of(aws: Clients, references: References, settings: Settings) -> Kinds:
     """The kinds of the operator, and of the commands that look with its eyes."""
     plan_settings = PlanSettings(
-        settings.install_id, settings.absence_interval, settings.glue_quarantine, settings.create_quarantine, settings.prices
+        settings.install_id,
+        settings.absence_interval,
+        settings.glue_quarantine,
+        settings.create_quarantine,
+        settings.spending_interval,
+        settings.prices,
     )
+    spending = Spending(aws, references, plan_settings)
     return Kinds(
-        TrainingRunKind(aws, references, plan_settings, Slots(references.enqueue, references.exists)),
-        ModelEndpointKind(aws, references, plan_settings),
-        MonitorPolicyKind(aws, references, plan_settings, job_code(settings.monitoring_code)),
+        TrainingRunKind(aws, references, plan_settings, Slots(references.enqueue, references.exists), spending),
+        ModelEndpointKind(aws, references, plan_settings, spending),
+        MonitorPolicyKind(aws, references, plan_settings, job_code(settings.monitoring_code), spending),
     )
 
 

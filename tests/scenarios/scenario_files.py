@@ -149,6 +149,7 @@ class Given(Block):
     group_exists: bool = False
     request_findings: tuple[tuple[str, str], ...] = ()
     slot: SlotBlock | None = None
+    spend: str | None = None
 
     @property
     def whole_spec(self) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sagemaker_gitops.api.parse import read
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
+from sagemaker_gitops.core.budget import Spend
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.training_run.champion import endpoint_name, reevaluation, serving, variant_name
 from sagemaker_gitops.core.kinds.training_run.deletion import plan_deletion
@@ -105,6 +107,7 @@ def _facts(given: Given, snapshot: Snapshot, spec: TrainingRunSpec, now: datetim
         registered=_package(given.registered, spec),
         request_findings=tuple(Finding(path, message) for path, message in given.request_findings),
         slot=Slot(given.slot.ahead, given.slot.limit) if given.slot else Slot(0, 0),
+        spend=Spend(Decimal(given.spend), as_of="2026-11-21") if given.spend else None,
     )
     return _with_jobs(given, Pass(snapshot, spec, facts, SETTINGS, now))
 

@@ -15,6 +15,7 @@ from sagemaker_gitops.aws.kinds.guarding import Guard
 from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.aws.kinds.monitor_policy import MonitorPolicyKind
 from sagemaker_gitops.aws.kinds.slots import Slots
+from sagemaker_gitops.aws.kinds.spending import Spending
 from sagemaker_gitops.aws.kinds.training_run import TrainingRunKind
 from sagemaker_gitops.core.errors import AwsFailure
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
@@ -70,9 +71,10 @@ class Process:
         self._now = clock.monotonic
         context = Context(cast(Any, None), self.store, cast(Any, kube), cast(Any, None), clock, self.enqueue)
         self._references = StoreReferences(context)
-        self.runs = TrainingRunKind(aws, self._references, settings, Slots(self._references.enqueue, self._references.exists))
-        self.endpoints = ModelEndpointKind(aws, self._references, settings)
-        self.policies = MonitorPolicyKind(aws, self._references, settings, CODE)
+        spending, slots = Spending(aws, self._references, settings), Slots(self._references.enqueue, self._references.exists)
+        self.runs = TrainingRunKind(aws, self._references, settings, slots, spending)
+        self.endpoints = ModelEndpointKind(aws, self._references, settings, spending)
+        self.policies = MonitorPolicyKind(aws, self._references, settings, CODE, spending)
         kinds = {kind.name: kind for kind in (self.runs, self.endpoints, self.policies) if kind.name in reconciled}
         guarded = with_all(cast(Any, kinds), aws, self._references, Guard(self.store, AT_STAKE, Limit()))
         self._reconciler = Reconciler(guarded, self.store, kube, clock, self.enqueue, self, fraction=fraction)

@@ -39,6 +39,14 @@ Requirement = Literal["kms", "vpc"]
 _LABEL = r"(?:[A-Za-z0-9.-]{1,253}/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?"
 
 _LABEL_WORDS = "such as team or example.com/team"
+BudgetUsd = Annotated[
+    str,
+    Text(
+        r"(?:[1-9][0-9]{0,8}(?:\.[0-9]{1,2})?|0\.(?:0[1-9]|[1-9][0-9]?))",
+        'must be US dollars above 0 in quotes, such as "2000" or "49.90"',
+        12,
+    ),
+]
 LabelKey = Annotated[str, Text(_LABEL, f"must be a label {_LABEL_WORDS}", 317)]
 LabelValue = Annotated[str, Text(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?)?", "must be the value of a label, such as team-a", 63)]
 
@@ -110,7 +118,9 @@ class Allow(Model):
 
 
 class Limits(Model):
-    """Upper bounds. A run that asks for more is refused; a run too many waits, and shows its place in the queue."""
+    """Upper bounds. A run that asks for more is refused; a run too many waits, and shows its place in the queue; so does what is beyond
+    the month's budget, until the next one.
+    """
 
     max_concurrent_runs: Annotated[StrictInt, Field(ge=1, le=1000)] | None = None
     """Runs of this Tenant at the same time. Example: 4."""
@@ -118,6 +128,10 @@ class Limits(Model):
     """Instances of one job. Example: 8."""
     max_retrains_per_day: Annotated[StrictInt, Field(ge=1, le=1000)] | None = None
     """Retrains that MonitorPolicies of this Tenant may ask for within 24 hours. Example: 3."""
+    monthly_budget_usd: BudgetUsd | None = None
+    """US dollars that this Tenant may spend in a calendar month (UTC), in quotes. Example: "2000". From then on nothing paid is started;
+    what runs goes on. Reckoned by list prices of instances and Glue alone.
+    """
     max_runtime: TrainingDuration | None = None
     """Longest job; also the runtime of a training job that names none. Example: 24h."""
 
@@ -250,6 +264,6 @@ class TenantSpec(Model):
     require: Annotated[tuple[Requirement, ...], Items(2, kind="set")] = ()
     """What every run must have: kms (an encryption key), vpc (subnets and security groups). Example: [kms, vpc]."""
     limits: Limits | None = None
-    """Upper bounds. Example: {maxConcurrentRuns: 4, maxInstanceCount: 8, maxRuntime: 24h}."""
+    """Upper bounds. Example: {maxConcurrentRuns: 4, maxInstanceCount: 8, maxRuntime: 24h, monthlyBudgetUsd: "2000"}."""
     defaults: Defaults
     """What a data scientist need not write. Example: {artifactPrefix: s3://team-a-ml/artifacts/, ...}."""

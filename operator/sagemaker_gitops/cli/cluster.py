@@ -107,6 +107,9 @@ class FilesOverCluster:
     def tenants(self) -> list[Bound]:
         return list(self._tenants.values())
 
+    def namespaces(self) -> list[str]:
+        return list(self._labels)
+
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return self._labels.get(namespace, {})
 

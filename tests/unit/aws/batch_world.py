@@ -12,6 +12,7 @@ from sagemaker_gitops.api.parse import read
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.aws.kinds.references import ConfigMap
+from sagemaker_gitops.aws.kinds.spending import Spending
 from sagemaker_gitops.aws.port import Scope
 from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.core.errors import AwsFailure, Category
@@ -167,6 +168,9 @@ class OneTenant:
     def tenants(self) -> list[Bound]:
         return [TENANT]
 
+    def namespaces(self) -> list[str]:
+        return ["team-a"]
+
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return {}
 
@@ -205,7 +209,7 @@ class World(Passes):
 
     def restart(self) -> None:
         """Another process: nothing is remembered."""
-        self.kind = ModelEndpointKind(self.aws, OneTenant(), self.settings)
+        self.kind = ModelEndpointKind(self.aws, OneTenant(), self.settings, Spending(self.aws, OneTenant(), self.settings))
 
     @property
     def batch(self) -> dict[str, Any]:

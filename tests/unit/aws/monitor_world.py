@@ -13,6 +13,7 @@ from sagemaker_gitops.api.parse import read
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.aws.kinds.monitor_policy import MonitorPolicyKind
 from sagemaker_gitops.aws.kinds.references import ConfigMap
+from sagemaker_gitops.aws.kinds.spending import Spending
 from sagemaker_gitops.aws.port import Scope
 from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.core.actions import UploadSource
@@ -255,6 +256,9 @@ class Objects:
     def tenants(self) -> list[Bound]:
         return [self.tenant]
 
+    def namespaces(self) -> list[str]:
+        return ["team-a"]
+
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         return {}
 
@@ -293,7 +297,7 @@ class World(Passes):
 
     def restart(self) -> None:
         """Another process: nothing is remembered."""
-        self.kind = MonitorPolicyKind(self.aws, self.references, self.settings, CODE)
+        self.kind = MonitorPolicyKind(self.aws, self.references, self.settings, CODE, Spending(self.aws, self.references, self.settings))
 
     def serves(self, version: int, phase: str = "InService", capture: bool = True) -> None:
         """The ModelEndpoint's status names that version of fees."""

@@ -17,6 +17,7 @@ from sagemaker_gitops.aws.kinds.look import Look
 from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.scaling import look_at_scaling
+from sagemaker_gitops.aws.kinds.spending import Spending
 from sagemaker_gitops.aws.port import Scope
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import Outcome
@@ -236,7 +237,7 @@ def test_alarms_are_found_by_name_when_status_is_lost(account: Account) -> None:
 def kind_of(account: Account) -> ModelEndpointKind:
     """One Tenant, and nothing else in the cluster."""
     references = cast(References, SimpleNamespace(tenants=lambda: [TENANT]))
-    return ModelEndpointKind(account.aws, references, SETTINGS)
+    return ModelEndpointKind(account.aws, references, SETTINGS, Spending(account.aws, references, SETTINGS))
 
 
 def test_deletion_finds_targets_and_alarms_and_leaves_foreign_alarms(account: Account) -> None:

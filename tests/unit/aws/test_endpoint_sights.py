@@ -14,6 +14,7 @@ from sagemaker_gitops.aws.kinds.artifacts import artifacts
 from sagemaker_gitops.aws.kinds.endpoint_tags import tags
 from sagemaker_gitops.aws.kinds.look import Look
 from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
+from sagemaker_gitops.aws.kinds.spending import Spending
 from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     Alias,
@@ -213,6 +214,9 @@ class Team:
     def tenants(self) -> list[Bound]:
         return [TENANT]
 
+    def namespaces(self) -> list[str]:
+        return ["team-a"]
+
     def namespace_labels(self, namespace: str) -> dict[str, str]:
         return {}
 
@@ -237,7 +241,7 @@ def looked(case: Tagged, phase: str) -> list[str]:
 
     references: Any = Team()
     aws = FakeAws(answer)
-    kind = ModelEndpointKind(aws, references, SETTINGS)
+    kind = ModelEndpointKind(aws, references, SETTINGS, Spending(aws, references, SETTINGS))
     facts = asyncio.run(kind.observe(replace(case.snapshot, status=status), case.spec, NOW))
     assert isinstance(facts, ModelEndpointFacts)
     return [operation.partition(":")[2] for operation in aws.operations]

@@ -22,6 +22,7 @@ from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.scaling import scaling_of
 from sagemaker_gitops.aws.kinds.sights import SIGHTS
 from sagemaker_gitops.aws.kinds.smoke import look_at_stand
+from sagemaker_gitops.aws.kinds.spending import Spending
 from sagemaker_gitops.aws.kinds.training_run import scope_of
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.aws.requests import validate
@@ -30,6 +31,7 @@ from sagemaker_gitops.core import conditions, naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint import alarms, parking, scaling
+from sagemaker_gitops.core.kinds.model_endpoint.budget import costs
 from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion, retains
 from sagemaker_gitops.core.kinds.model_endpoint.effective import findings_of, models_of
 from sagemaker_gitops.core.kinds.model_endpoint.facts import (
@@ -70,6 +72,7 @@ class ModelEndpointKind:
     aws: Aws
     references: References
     settings: Settings
+    spending: Spending
     name: str = "ModelEndpoint"
     known: set[str] = field(default_factory=set)
     batches: Batches = field(init=False)
@@ -117,7 +120,12 @@ class ModelEndpointKind:
         if _forbidden(binding, resource, facts):
             return facts
         here = Pass(snapshot, resource, facts, self.settings, now)
-        return replace(facts, batch=await self.batches.look(scope_of(binding.spec, key), here))
+        facts = replace(facts, batch=await self.batches.look(scope_of(binding.spec, key), here))
+
+        def due() -> bool:
+            return costs(replace(here, facts=facts), plan(snapshot, resource, facts, self.settings, now).actions)
+
+        return replace(facts, spend=await self.spending.before(lambda tenant: scope_of(tenant.spec, key), binding, now, due))
 
     async def _observed(self, snapshot: Snapshot, spec: ModelEndpointSpec, binding: Bound, now: datetime) -> ModelEndpointFacts:
         """As far as what is known so far does not decide already."""

@@ -14,12 +14,12 @@ from sagemaker_gitops.api.monitor_engine import MODEL_MONITOR
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.aws import storage
-from sagemaker_gitops.aws.kinds.alarms import alarms_called, foreign_alarm_owner
 from sagemaker_gitops.aws.kinds.bindings import binding_of
 from sagemaker_gitops.aws.kinds.deleting import Deleting, deleting, prove_bound
 from sagemaker_gitops.aws.kinds.hosting import tags_of
 from sagemaker_gitops.aws.kinds.jobs import foreign_owner, look
 from sagemaker_gitops.aws.kinds.leftovers import find_running_of
+from sagemaker_gitops.aws.kinds.monitor_cloudwatch import own_alarms, own_dashboards
 from sagemaker_gitops.aws.kinds.monitor_engine import ModelMonitor
 from sagemaker_gitops.aws.kinds.monitor_findings import forbidden, request_findings
 from sagemaker_gitops.aws.kinds.monitor_retrains import Retrains
@@ -27,16 +27,16 @@ from sagemaker_gitops.aws.kinds.monitor_sights import baseline_of, captured, dat
 from sagemaker_gitops.aws.kinds.monitor_targets import target_and_root
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.sources import Sources
+from sagemaker_gitops.aws.kinds.spending import Spending
 from sagemaker_gitops.aws.kinds.training_run import scope_of
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.core import conditions, naming
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome, UploadSource
+from sagemaker_gitops.core.budget import pays
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
-from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm
 from sagemaker_gitops.core.kinds.monitor_policy.checks import absent_scripts
 from sagemaker_gitops.core.kinds.monitor_policy.cloudwatch import out_of_line
 from sagemaker_gitops.core.kinds.monitor_policy.completion import circle_of, completions_of, looked_at
-from sagemaker_gitops.core.kinds.monitor_policy.dashboard import dashboard_name
 from sagemaker_gitops.core.kinds.monitor_policy.deletion import plan_deletion
 from sagemaker_gitops.core.kinds.monitor_policy.engine_plan import still_there, uses_model_monitor
 from sagemaker_gitops.core.kinds.monitor_policy.engine_requests import (
@@ -63,7 +63,6 @@ from sagemaker_gitops.core.kinds.monitor_policy.facts import (
 )
 from sagemaker_gitops.core.kinds.monitor_policy.plan import plan
 from sagemaker_gitops.core.kinds.monitor_policy.preview import stand_in
-from sagemaker_gitops.core.kinds.monitor_policy.publish import alarm_prefix
 from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT, job_name, output_of
 from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, episode_of, obstacle, pursued, run_of, unheeded, view_of
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, Recorded, watched_of
@@ -92,6 +91,7 @@ class MonitorPolicyKind:
     references: References
     settings: Settings
     code: Mapping[str, bytes]
+    spending: Spending
     sources: Sources = field(init=False)
     retrains: Retrains = field(init=False)
     monitor: ModelMonitor = field(init=False)
@@ -152,6 +152,15 @@ class MonitorPolicyKind:
         if isinstance(resource, Deleting):
             touches = snapshot.has_finalizer and resource.policy != "Retain"
             return await self._remains(snapshot, binding) if touches else PolicyFacts(binding)
+        facts = await self._observed(snapshot, resource, binding, now)
+
+        def due() -> bool:
+            return pays(plan(self._pass(snapshot, resource, facts, now)).actions)
+
+        return replace(facts, spend=await self.spending.before(lambda tenant: scope_of(tenant.spec, snapshot.key), binding, now, due))
+
+    async def _observed(self, snapshot: Snapshot, resource: MonitorPolicySpec, binding: Binding, now: datetime) -> PolicyFacts:
+        """As far as what is known so far does not decide already."""
         facts = PolicyFacts(binding)
         if not isinstance(binding, Bound) or forbidden(resource, binding):
             return facts
@@ -236,7 +245,7 @@ class MonitorPolicyKind:
         """What an open breach needs to know, and CloudWatch's alarms where they may differ; nothing at rest."""
         facts, owner = here.facts, here.snapshot.key
         if isinstance(facts.target, Watched) and out_of_line(here):
-            facts = replace(facts, alarms=await self._alarms(scope, owner))
+            facts = replace(facts, alarms=await own_alarms(self.aws, scope, self.settings.install, owner))
         on_breach, open_, episode = here.spec.on_breach, episode_of(here.snapshot.status), pursued(here)
         if on_breach is None or open_ is None:
             return facts
@@ -255,12 +264,6 @@ class MonitorPolicyKind:
             await self.retrains.new_data(scope, facts.run) if on_breach.retrain.require_new_data else True,
         )
         return replace(facts, retrains=sight)
-
-    async def _alarms(self, scope: Scope, owner: Key) -> dict[str, LiveAlarm]:
-        """The CloudWatch alarms that are ours by tag."""
-        found = await alarms_called(self.aws, scope, alarm_prefix(owner))
-        foreign = [name for name in found if await foreign_alarm_owner(self.aws, scope, name, self.settings.install, owner) is not None]
-        return {name: alarm for name, alarm in found.items() if name not in foreign}
 
     async def _reported(self, scope: Scope, here: Pass, facts: PolicyFacts, folder: str) -> PolicyFacts:
         """The report, and where thresholds were if status has forgotten."""
@@ -383,14 +386,9 @@ class MonitorPolicyKind:
             name = str(running["jobName"])
             found[name] = Leftover(type_, (await self._fact(scope, owner, name))[0], moment(running.get("attemptedAt")))
         found |= await find_running_of(type_, self.aws, scope, self.settings.install, owner, found)
-        alarms, dashboards = await self._alarms(scope, owner), await self._dashboards(scope, owner)
+        alarms = await own_alarms(self.aws, scope, self.settings.install, owner)
+        dashboards = await own_dashboards(self.aws, scope, self.settings.install, owner)
         monitored = snapshot.spec.get("engine") == MODEL_MONITOR or snapshot.status.get("monitoringSchedule")
         seen = "jobDefinition" in snapshot.status
         engine = await self.monitor.remains(scope, bound, owner, seen=seen) if monitored else None
         return PolicyFacts(bound, leftovers=found, alarms=alarms, dashboards=dashboards, engine=engine)
-
-    async def _dashboards(self, scope: Scope, owner: Key) -> tuple[str, ...]:
-        """The policy's dashboard, if it is there: one that was made just before a crash stands in no status."""
-        name = dashboard_name(self.settings.install, owner)
-        answer = await self.aws.call(scope, "cloudwatch", "ListDashboards", {"DashboardNamePrefix": name})
-        return tuple(item["DashboardName"] for item in answer.get("DashboardEntries", ()) if item["DashboardName"] == name)

@@ -24,6 +24,9 @@ class References(Protocol):
     def tenants(self) -> Iterable[Bound]:
         """Every Tenant that parses and is not being deleted."""
 
+    def namespaces(self) -> Iterable[str]:
+        """Names of the namespaces whose labels are known."""
+
     def namespace_labels(self, namespace: str) -> Mapping[str, str]: ...
 
     async def config_map(self, namespace: str, name: str) -> ConfigMap | None:

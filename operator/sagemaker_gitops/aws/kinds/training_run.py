@@ -21,10 +21,12 @@ from sagemaker_gitops.aws.kinds.leftovers import find_running
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.slots import Slots
 from sagemaker_gitops.aws.kinds.sources import Sources
+from sagemaker_gitops.aws.kinds.spending import Spending
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.core import conditions, tenancy
 from sagemaker_gitops.core.actions import Action, AwsRequest, Outcome, UploadSource
+from sagemaker_gitops.core.budget import pays
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding, InvalidResource
 from sagemaker_gitops.core.kinds.training_run import status as said
 from sagemaker_gitops.core.kinds.training_run.champion import reevaluation, unfit
@@ -70,6 +72,7 @@ class TrainingRunKind:
     references: References
     settings: Settings
     slots: Slots
+    spending: Spending
     sources: Sources = field(init=False)
     known: set[str] = field(default_factory=set)
     taken: set[str] = field(default_factory=set)
@@ -134,6 +137,15 @@ class TrainingRunKind:
         if isinstance(resource, Deleting):
             touches = snapshot.has_finalizer and resource.policy != "Retain"
             return TrainingRunFacts(binding, leftovers=await self._leftovers_of_deleted(snapshot, binding) if touches else {})
+        facts = await self._observed(snapshot, resource, binding, now)
+
+        def due() -> bool:
+            return pays(plan(snapshot, resource, facts, self.settings, now).actions)
+
+        return replace(facts, spend=await self.spending.before(lambda tenant: scope_of(tenant.spec, snapshot.key), binding, now, due))
+
+    async def _observed(self, snapshot: Snapshot, resource: TrainingRunSpec, binding: Binding, now: datetime) -> TrainingRunFacts:
+        """As far as what is known so far does not decide already."""
         if not isinstance(binding, Bound):
             return TrainingRunFacts(binding)
         scope = scope_of(binding.spec, snapshot.key)

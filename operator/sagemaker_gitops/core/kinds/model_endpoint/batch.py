@@ -13,6 +13,7 @@ from typing import Any, assert_never
 
 from sagemaker_gitops.api.batch_status import BATCH_HISTORY_LIMIT
 from sagemaker_gitops.core.actions import Action
+from sagemaker_gitops.core.budget import BUDGET_EXHAUSTED
 from sagemaker_gitops.core.conditions import Condition, bounded, merge, ready, reconciling, stalled, timestamp
 from sagemaker_gitops.core.kinds.model_endpoint.effective import BATCH
 from sagemaker_gitops.core.kinds.model_endpoint.facts import BatchFact, BatchJob, Due, Refusal
@@ -81,6 +82,7 @@ class Step:
     entry: Mapping[str, Any] | None
     actions: tuple[Action, ...] = ()
     requeue: Requeue = field(default_factory=OnEvent)
+    held: str = ""  # why a job that is due is not started: the Tenant's month is spent
 
     @property
     def state(self) -> str:
@@ -135,6 +137,8 @@ def alone(here: Pass, step: Step) -> Plan:
     entry = step.entry or {}
     name, message = str(entry.get("jobName", "")), str(entry.get("message") or "")
     match step.state:
+        case _ if step.held:
+            phase, conditions = "Pending", reconciling(BUDGET_EXHAUSTED, step.held)
         case "InProgress":
             phase, conditions = "Transforming", reconciling("Transforming", name)
         case "Failed" | "Stopped" | "Refused":

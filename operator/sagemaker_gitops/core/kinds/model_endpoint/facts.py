@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from sagemaker_gitops.core.actions import AwsRequest
+from sagemaker_gitops.core.budget import Spend
 from sagemaker_gitops.core.errors import Finding
 from sagemaker_gitops.core.kinds.training_run.facts import JobFact
 from sagemaker_gitops.core.tenancy import Binding
@@ -297,3 +298,5 @@ class ModelEndpointFacts:
     strays: Owned = Owned()
     """What status does not name; looked for when a config comes into service."""
     batch: BatchFact | None = None
+    spend: Spend | None = None
+    """Of the Tenant's month; None: it has no budget, or nothing is to be created or enlarged."""

@@ -9,6 +9,7 @@ from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.core.conditions import reconciling
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import owned
 from sagemaker_gitops.core.kinds.model_endpoint.batch import Step, advance, alone, joined
+from sagemaker_gitops.core.kinds.model_endpoint.budget import batch_within, within
 from sagemaker_gitops.core.kinds.model_endpoint.checks import CHECKS
 from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, LiveEndpoint, ModelEndpointFacts, NoEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.parking import rest, woken
@@ -27,8 +28,8 @@ BUSY_DELAY, UNKNOWN_STATE_DELAY = 30.0, 300.0
 def plan(snapshot: Snapshot, spec: ModelEndpointSpec, facts: ModelEndpointFacts, settings: Settings, now: datetime) -> Plan:
     """The decision for an object that is not being deleted (deletion.py decides for one that is)."""
     here = Pass(snapshot, spec, facts, settings, now)
-    step = advance(here)
-    return joined(here, _decide(here, step), step)
+    step = batch_within(here, advance(here))
+    return joined(here, within(here, _decide(here, step)), step)
 
 
 def _decide(here: Pass, step: Step) -> Plan:

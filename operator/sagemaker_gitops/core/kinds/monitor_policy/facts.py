@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from sagemaker_gitops.core.budget import Spend
 from sagemaker_gitops.core.errors import Finding
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm
 from sagemaker_gitops.core.kinds.monitor_policy.engine_facts import EngineFacts
@@ -192,3 +193,5 @@ class PolicyFacts:
     alarms: Mapping[str, LiveAlarm] | None = None
     dashboards: tuple[str, ...] = ()
     engine: EngineFacts | None = None
+    spend: Spend | None = None
+    """Of the Tenant's month; None: it has no budget, or no check is to be created."""

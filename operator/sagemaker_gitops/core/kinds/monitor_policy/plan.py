@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, assert_never
 
 from sagemaker_gitops.core.actions import Action
+from sagemaker_gitops.core.budget import BUDGET_EXHAUSTED, hold, pays
 from sagemaker_gitops.core.conditions import bounded, reconciling, stalled, suspended, timestamp
 from sagemaker_gitops.core.kinds.monitor_policy.alarms import judged
 from sagemaker_gitops.core.kinds.monitor_policy.baseline import used_baseline
@@ -43,6 +44,16 @@ Fields = dict[str, Any]
 
 def plan(here: Pass) -> Plan:
     """The decision for an object that is not being deleted (training_run/deletion.py decides for one that is)."""
+    decided = _decide(here)
+    held = hold(here.facts.binding, here.facts.spend, here.now) if pays(decided.actions) else None
+    if held is None:
+        return decided
+    # The moment stays due: nothing of it is recorded as heeded.
+    said = here.keeping(*reconciling(BUDGET_EXHAUSTED, held.message))
+    return _idle(here, here.say("Pending", said, **_heard(here)), After(held.seconds))
+
+
+def _decide(here: Pass) -> Plan:
     for check in CHECKS:
         answer = check(here)
         if answer is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from sagemaker_gitops.core.budget import Spend
 from sagemaker_gitops.core.errors import Finding
 from sagemaker_gitops.core.kinds.training_run.retrain import Retrain
 from sagemaker_gitops.core.tenancy import Binding
@@ -227,3 +228,5 @@ class TrainingRunFacts:
     request_findings: tuple[Finding, ...] = ()
     slot: Slot = Slot(0, 0)
     retrain: Retrain | None = None
+    spend: Spend | None = None
+    """Of the Tenant's month; None: it has no budget, or nothing paid is due."""

@@ -13,6 +13,7 @@ from typing import Any, assert_never
 from sagemaker_gitops.api.status import fitted
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.core.actions import Action
+from sagemaker_gitops.core.budget import BUDGET_EXHAUSTED, hold, pays
 from sagemaker_gitops.core.conditions import reconciling, stalled
 from sagemaker_gitops.core.kinds.training_run import status as said
 from sagemaker_gitops.core.kinds.training_run.checks import CHECKS
@@ -30,7 +31,7 @@ from sagemaker_gitops.core.kinds.training_run.facts import (
     Unstarted,
 )
 from sagemaker_gitops.core.kinds.training_run.requests import creating_actions, start_glue_job_run
-from sagemaker_gitops.core.kinds.training_run.run import Attempt, Progress, Run, walk
+from sagemaker_gitops.core.kinds.training_run.run import Attempt, Progress, Run, spec_hash, walk
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.kinds.training_run.situation import UNKNOWN_STATE_DELAY, Pass, build_run, name_conflict, tell, with_history
 from sagemaker_gitops.core.plan import After, Done, OnEvent, Plan, Requeue
@@ -39,7 +40,8 @@ from sagemaker_gitops.core.resource import Snapshot
 
 def plan(snapshot: Snapshot, spec: TrainingRunSpec, facts: TrainingRunFacts, settings: Settings, now: datetime) -> Plan:
     """The decision for an object that is not being deleted (deletion.py decides for one that is), its status within bounds."""
-    decided = _decide(Pass(snapshot, spec, facts, settings, now))
+    here = Pass(snapshot, spec, facts, settings, now)
+    decided = _within_budget(here, _decide(here))
     # No event tells that a late create will not come any more.
     waits = decided.status.get("leftovers") and not isinstance(decided.requeue, After)
     requeue = After(settings.create_quarantine) if waits else decided.requeue
@@ -52,6 +54,18 @@ def _decide(here: Pass) -> Plan:
         if answer is not None:
             return answer
     return _advance(here, build_run(here))
+
+
+def _within_budget(here: Pass, decided: Plan) -> Plan:
+    """A step that costs money waits while the Tenant's month is spent; inputs of a run that has not begun are not pinned yet."""
+    held = hold(here.facts.binding, here.facts.spend, here.now) if pays(decided.actions) else None
+    if held is None:
+        return decided
+    run, summary = build_run(here), reconciling(BUDGET_EXHAUSTED, held.message)
+    if here.snapshot.status.get("specHash") != spec_hash(run.spec, run.source, run.nonce):
+        return Plan(here.say("Queued", summary, queue=None), After(held.seconds), finalizer=here.snapshot.has_finalizer)
+    progress = walk(run, here.facts.jobs, said.recorded_steps(here.snapshot.status))
+    return Plan(tell(here, run, progress, "Queued", summary), After(held.seconds))
 
 
 def _advance(here: Pass, run: Run) -> Plan:

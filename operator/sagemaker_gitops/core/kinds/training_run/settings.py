@@ -15,4 +15,5 @@ class Settings:
     absence_interval: float = 30.0  # between the two looks before a finalizer goes
     glue_quarantine: float = 120.0  # after an attempted StartJobRun, before another
     create_quarantine: float = 300.0  # after an attempted create, before its absence is believed at deletion
+    spending_interval: float = 300.0  # for which a Tenant's spend is remembered
     prices: Prices = field(default_factory=list_prices)
