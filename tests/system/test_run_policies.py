@@ -8,7 +8,7 @@ from typing import Any
 from tests.system.stack import EVALUATE, PREPARE, SKLEARN, TRAIN, Stack, condition
 
 SLOW = "import time\ntime.sleep(600)\n"
-BRIEF = "import time\ntime.sleep(3)\n"
+BRIEF = "import time\ntime.sleep(8)\n"
 
 
 def _job_names(stack: Stack, name: str) -> list[str]:

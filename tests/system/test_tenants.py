@@ -167,10 +167,10 @@ def test_runs_too_many_wait_and_show_their_place(fenced: Stack) -> None:
 def test_calls_carry_the_object_as_session_tags(fenced: Stack) -> None:
     """Who asked is in CloudTrail: namespace, kind and name on every call of the assumed role."""
     _bind(fenced)
-    fenced.run("tagged")
-    fenced.ended("tagged")
-    entries = [entry for entry in fenced.aws.ledger(limit=1_000_000) if entry["sessionTags"].get("name") == "tagged"]
+    fenced.run("session-tags")
+    fenced.ended("session-tags")
+    entries = [entry for entry in fenced.aws.ledger(limit=1_000_000) if entry["sessionTags"].get("name") == "session-tags"]
     assert entries
     assert {tuple(sorted(entry["sessionTags"].items())) for entry in entries} == {
-        (("kind", "TrainingRun"), ("name", "tagged"), ("namespace", fenced.namespace))
+        (("kind", "TrainingRun"), ("name", "session-tags"), ("namespace", fenced.namespace))
     }
