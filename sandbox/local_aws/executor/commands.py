@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -89,8 +90,9 @@ def tool_folder(tools: Path, python: Path) -> Path:
 
 
 def _write_program(path: Path, command: Sequence[str]) -> None:
-    """Whole or not at all: other jobs may be looking."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
-    new.chmod(0o755)
-    new.replace(path)
+    """Whole or not at all: other jobs may be looking, and writing the same."""
+    descriptor, new = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, 0o755)
+        file.write(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    os.replace(new, path)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import pytest
 from executor_bench import Bench, Outcome
 
-from local_aws.executor import Process
+from local_aws.executor import Process, commands
 from local_aws.executor.commands import container_process, tool_folder
 from local_aws.executor.contract import Command
 
@@ -77,3 +79,21 @@ def test_tools_of_an_interpreter_work(tmp_path: Path) -> None:
     done = subprocess.run([program, "-c", "import sys; print(sys.argv[1:])", "a b", "$HOME"], capture_output=True, text=True, check=True)
     assert done.stdout == "['a b', '$HOME']\n"
     assert os.access(program.with_name("pip3"), os.X_OK)
+
+
+def test_jobs_that_start_at_once_share_one_folder_of_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads that write the same program do not take each other's file away."""
+    together = threading.Barrier(2, timeout=10)
+    replace = os.replace
+
+    def meet(source: str, target: Path) -> None:
+        together.wait()
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", meet)
+    monkeypatch.setattr(commands, "pip", lambda python: [python, "-m", "pip"])
+    with ThreadPoolExecutor(2) as pool:
+        made = [pool.submit(tool_folder, tmp_path, Path(sys.executable)) for _ in range(2)]
+        (folder,) = {each.result(30) for each in made}
+    assert sorted(path.name for path in folder.iterdir()) == ["pip", "pip3", "python", "python3"]
+    assert all(os.access(path, os.X_OK) for path in folder.iterdir())
