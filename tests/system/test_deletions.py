@@ -202,5 +202,5 @@ def test_without_the_operator_nothing_goes_and_nothing_is_lost(team: Team) -> No
 def test_crds_that_are_deleted_take_their_objects_along_in_order(team: Team) -> None:
     """Last in this module. The API server deletes the objects first, and a CRD is there until its last object has been let go."""
     before = team.serving()
-    team.stack.sandbox.kubectl("delete", *(f"crd/{kind}.sagemaker-gitops.dev" for kind in KINDS), "--timeout=120s")
+    team.stack.sandbox.kubectl("delete", *(f"crd/{kind}.sagemaker-gitops.dev" for kind in KINDS), "--timeout=240s")
     _expect_done(team, before)
