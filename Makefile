@@ -35,10 +35,13 @@ test: .venv/test ## Unit, scenarios, properties, contracts, simulation, and the 
 	@$(RUN) -m pytest -q -n 2 --dist loadfile -m "not long" tests/system
 
 .PHONY: test-long
-test-long: .venv/test ## What takes minutes: guards taken away one by one, every hostile resource, deletions, whole monitoring loops (under 20 minutes)
+test-long: .venv/test ## The system tests of minutes: every hostile resource, deletions, whole monitoring loops (about ten minutes)
 	@$(RUN) -m local_cluster build --controller-manager > /dev/null
-	@$(RUN) -m pytest -q -n 2 --dist worksteal -m long tests/simulation
 	@$(RUN) -m pytest -q -n 2 --dist loadfile -m long tests/system
+
+.PHONY: ablations
+ablations: .venv/test ## The simulation with each guard taken away: it must notice every one (about five minutes)
+	@$(RUN) -m pytest -q -n 2 --dist worksteal -m long tests/simulation
 
 .PHONY: simulate
 simulate: .venv/test ## A fault at every boundary of every scenario, 50,000 random schedules, 10,000 flips of a metric (hours; make test runs a share)
