@@ -15,7 +15,7 @@ from unittest.mock import patch
 from sagemaker_gitops.api.parse import read
 from sagemaker_gitops.api.schedule import Schedule as Cron
 from sagemaker_gitops.aws.errors import mutates
-from sagemaker_gitops.aws.kinds import model_endpoint, monitor_policy, training_run
+from sagemaker_gitops.aws.kinds import model_endpoint, monitor_findings, monitor_policy, training_run
 from sagemaker_gitops.aws.requests import validate
 from sagemaker_gitops.core.kinds.monitor_policy import alarms, windows
 from sagemaker_gitops.core.schedule import following
@@ -153,7 +153,8 @@ def prepared() -> Iterator[None]:
     with ExitStack() as patches:
         for module in (training_run, model_endpoint, monitor_policy):
             patches.enter_context(patch.object(module, "read", _parsed))
-            patches.enter_context(patch.object(module, "validate", _validated))
+        for judge in (training_run, model_endpoint, monitor_findings):
+            patches.enter_context(patch.object(judge, "validate", _validated))
         for user in (alarms, windows):
             patches.enter_context(patch.object(user, "following", _following))
         patches.callback(log.setLevel, before)
