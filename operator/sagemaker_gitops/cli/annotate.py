@@ -8,27 +8,29 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from sagemaker_gitops.cli.cluster import TIMEOUT, Cluster, connect
+from sagemaker_gitops.cli.cluster import NAMESPACED, TIMEOUT, Cluster, connect
 from sagemaker_gitops.cli.errors import USAGE, CommandError
 from sagemaker_gitops.cli.output import add_output
 from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.kube.resources import RESOURCES
 
 
-def add_object_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
-    """The object of `kind` that a command asks something of."""
-    parser.add_argument("name", help=f"the {kind}")
+def add_object_arguments(parser: argparse.ArgumentParser, words: str) -> None:
+    """The object that a command asks something of; `words` say which."""
+    parser.add_argument("name", help=words)
     parser.add_argument("-n", "--namespace", default="", help="default: the context's")
     parser.add_argument("--context", default="", help="context of the kubeconfig (default: the current one)")
     add_output(parser)
 
 
 @asynccontextmanager
-async def asked_of(options: argparse.Namespace, kind: str) -> AsyncIterator[tuple[Cluster, Snapshot]]:
-    """The cluster and the object that `add_object_arguments` named. Raises CommandError when there is none."""
+async def asked_of(options: argparse.Namespace, kind: str, name: str) -> AsyncIterator[tuple[Cluster, Snapshot]]:
+    """The cluster and the object, in the namespace that `add_object_arguments` took. Raises CommandError when there is none."""
+    if kind not in NAMESPACED:
+        raise CommandError(f"{kind} is none of {', '.join(NAMESPACED)}", USAGE)
     cluster = connect(options.context)
     try:
-        key = Key(kind, options.namespace or cluster.namespace, options.name)
+        key = Key(kind, options.namespace or cluster.namespace, name)
         found = await cluster.get(key)
         if found is None:
             raise CommandError(f"there is no {kind} {key.name} in namespace {key.namespace} (-n names another)", USAGE)

@@ -14,7 +14,7 @@ from sagemaker_gitops.core.conditions import timestamp
 from sagemaker_gitops.core.resource import CHECK_NOW
 
 KIND = "MonitorPolicy"
-add_arguments = partial(add_object_arguments, kind=KIND)
+add_arguments = partial(add_object_arguments, words=f"the {KIND}")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _ask(options: argparse.Namespace) -> dict[str, Any]:
-    async with asked_of(options, KIND) as (cluster, found):
+    async with asked_of(options, KIND, options.name) as (cluster, found):
         nonce = timestamp(datetime.now(UTC))
         await annotate(cluster, found.key, CHECK_NOW, nonce)
         return {"object": str(found.key), "checkNow": nonce}

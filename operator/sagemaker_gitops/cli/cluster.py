@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from sagemaker_gitops.api.kinds import KINDS
 from sagemaker_gitops.aws.kinds.bindings import tenant_of
 from sagemaker_gitops.aws.kinds.references import ConfigMap
 from sagemaker_gitops.cli.errors import USAGE, CommandError
@@ -25,6 +26,7 @@ from sagemaker_gitops.kube.session import open_session
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 ACTIVE_PHASES = ("Running", "Deleting")
+NAMESPACED = tuple(kind for kind, api in KINDS.items() if api.scope == "Namespaced")
 
 
 @dataclass(slots=True)
@@ -70,6 +72,15 @@ def _said(text: str, status: int) -> str:
         return f"{json.loads(text)['message']} (HTTP {status})"
     except (ValueError, KeyError, TypeError):
         return f"HTTP {status}: {text[:200]}"
+
+
+def named(text: str) -> tuple[str, str]:
+    """(kind, name) of NAME, which is a TrainingRun's, or KIND/NAME, the kind in one of the spellings that kubectl takes."""
+    given, slash, name = text.partition("/")
+    if not slash:
+        return "TrainingRun", text
+    spelled = {word: kind for kind in NAMESPACED for word in (kind.lower(), KINDS[kind].plural, *KINDS[kind].short_names)}
+    return spelled.get(given.lower(), given), name
 
 
 def connect(context: str) -> Cluster:

@@ -17,11 +17,11 @@ from sagemaker_gitops.cli.errors import USAGE, CommandError
 COMMANDS = {
     "run": "run the operator",
     "lint": "check manifests without a cluster and without AWS",
-    "render": "print the exact AWS requests of TrainingRuns and ModelEndpoints",
+    "render": "print the exact AWS requests of TrainingRuns, ModelEndpoints and MonitorPolicies",
     "plan": "what would be called if the manifests were applied, compared with the cluster",
     "graph": "the steps of a TrainingRun, and from there to the endpoints that serve it, as text or Mermaid",
     "logs": "the log of a TrainingRun's step",
-    "retry": "another attempt of a TrainingRun that has stalled",
+    "retry": "another attempt of what has stalled",
     "unpark": "bring back a ModelEndpoint that is parked",
     "check": "ask a MonitorPolicy for a check now",
     "compare": "runs side by side: parameters, metrics, inputs, model",

@@ -15,8 +15,7 @@ from typing import Any
 
 import yaml
 
-from sagemaker_gitops.api.kinds import KINDS
-from sagemaker_gitops.cli.cluster import Cluster, FilesOverCluster, as_snapshot, connect
+from sagemaker_gitops.cli.cluster import NAMESPACED, Cluster, FilesOverCluster, as_snapshot, connect, named
 from sagemaker_gitops.cli.errors import FINDINGS, USAGE, CommandError
 from sagemaker_gitops.cli.files import SUFFIXES, Manifest, in_namespace, load, of_kind
 from sagemaker_gitops.cli.offline import frame_findings
@@ -27,8 +26,6 @@ from sagemaker_gitops.core.errors import AwsFailure, InvalidResource
 from sagemaker_gitops.core.plan import Plan
 from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.runtime.ports import Kind
-
-PLANNED = tuple(kind for kind, api in KINDS.items() if api.scope == "Namespaced")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,11 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     manifests = load(item for item in options.given if _is_path(item))
-    named = [_named(item) for item in options.given if not _is_path(item)]
-    if not named and not any(of_kind(manifests, kind) for kind in PLANNED):
-        raise CommandError(f"there is no {' and no '.join(PLANNED)} in what was given")
+    names = [named(item) for item in options.given if not _is_path(item)]
+    if not names and not any(of_kind(manifests, kind) for kind in NAMESPACED):
+        raise CommandError(f"there is no {' and no '.join(NAMESPACED)} in what was given")
     try:
-        planned = asyncio.run(_plans(manifests, named, options))
+        planned = asyncio.run(_plans(manifests, names, options))
     except AwsFailure as error:
         raise CommandError(f"AWS: {error}") from error
     show(options.output, planned, "\n\n".join(map(_text, planned)))
@@ -59,19 +56,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _is_path(text: str) -> bool:
     """A file of that name in this folder goes first."""
-    return text == "-" or text.endswith(SUFFIXES) or Path(text).exists() or ("/" in text and _named(text)[0] not in PLANNED)
+    return text == "-" or text.endswith(SUFFIXES) or Path(text).exists() or ("/" in text and named(text)[0] not in NAMESPACED)
 
 
-def _named(text: str) -> tuple[str, str]:
-    """(kind, name) of NAME or KIND/NAME, the kind in one of the spellings that kubectl takes."""
-    given, slash, name = text.partition("/")
-    if not slash:
-        return "TrainingRun", text
-    spelled = {word: kind for kind in PLANNED for word in (kind.lower(), KINDS[kind].plural, *KINDS[kind].short_names)}
-    return spelled.get(given.lower(), given), name
-
-
-async def _plans(given: list[Manifest], named: list[tuple[str, str]], options: argparse.Namespace) -> list[dict[str, Any]]:
+async def _plans(given: list[Manifest], names: list[tuple[str, str]], options: argparse.Namespace) -> list[dict[str, Any]]:
     aws, settings = clients(options.install_id)
     cluster = connect(options.context)
     namespace = options.namespace or cluster.namespace
@@ -80,8 +68,8 @@ async def _plans(given: list[Manifest], named: list[tuple[str, str]], options: a
         references = FilesOverCluster(cluster, manifests)
         await references.read()
         eyes = kinds(aws, settings, references)
-        planned = [await _applied(eyes[kind], cluster, manifest) for kind in PLANNED for manifest in of_kind(manifests, kind)]
-        return planned + [await _as_it_is(eyes[kind], cluster, Key(kind, namespace, name)) for kind, name in named]
+        planned = [await _applied(eyes[kind], cluster, manifest) for kind in NAMESPACED for manifest in of_kind(manifests, kind)]
+        return planned + [await _as_it_is(eyes[kind], cluster, Key(kind, namespace, name)) for kind, name in names]
     finally:
         await cluster.session.close()
         aws.close()

@@ -15,7 +15,7 @@ from sagemaker_gitops.core.conditions import timestamp
 from sagemaker_gitops.core.resource import UNPARK
 
 KIND = "ModelEndpoint"
-add_arguments = partial(add_object_arguments, kind=KIND)
+add_arguments = partial(add_object_arguments, words=f"the {KIND}")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _ask(options: argparse.Namespace) -> dict[str, Any]:
-    async with asked_of(options, KIND) as (cluster, found):
+    async with asked_of(options, KIND, options.name) as (cluster, found):
         parked = "since" in (found.status.get("parking") or {})
         if parked:
             await annotate(cluster, found.key, UNPARK, timestamp(datetime.now(UTC)))

@@ -86,18 +86,25 @@ def _stalled(phase: str, status: str = "True") -> dict[str, Any]:
     return {"phase": phase, "conditions": [{"type": "Stalled", "status": status}]}
 
 
+RUN, ENDPOINT = Key("TrainingRun", "team-a", "digits"), Key("ModelEndpoint", "team-a", "digits")
+
+
 @pytest.mark.parametrize(
-    ("status", "wanted"),
+    ("given", "status", "key", "wanted"),
     [
-        (_stalled("Failed"), RERUN),
-        (_stalled("Stopped"), RERUN),
-        (_stalled("Invalid"), RECONCILE_REQUESTED_AT),
-        (_stalled("Succeeded", "False"), None),
-        ({}, None),
+        ("digits", _stalled("Failed"), RUN, RERUN),
+        ("tr/digits", _stalled("Stopped"), RUN, RERUN),
+        ("digits", _stalled("Invalid"), RUN, RECONCILE_REQUESTED_AT),
+        ("digits", _stalled("Succeeded", "False"), RUN, None),
+        ("digits", {}, RUN, None),
+        ("mep/digits", _stalled("Failed"), ENDPOINT, RECONCILE_REQUESTED_AT),
+        ("mep/digits", _stalled("Deleting"), ENDPOINT, RECONCILE_REQUESTED_AT),
     ],
 )
-def test_a_stalled_run_is_tried_again(monkeypatch: pytest.MonkeyPatch, status: dict[str, Any], wanted: str | None) -> None:
-    """Paid for again only where a job has ended badly; what has not stalled is left alone."""
+def test_what_has_stalled_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, given: str, status: dict[str, Any], key: Key, wanted: str | None
+) -> None:
+    """Paid for again only where a run's job has ended badly; what has not stalled is left alone."""
     written: list[tuple[Key, str]] = []
 
     async def note(cluster: Any, key: Key, annotation: str, value: str) -> None:
@@ -105,5 +112,10 @@ def test_a_stalled_run_is_tried_again(monkeypatch: pytest.MonkeyPatch, status: d
 
     monkeypatch.setattr(retry, "annotate", note)
     monkeypatch.setattr(annotate, "connect", lambda context: _Cluster(status))
-    assert main(["retry", "digits"]) == (0 if wanted else 1)
-    assert written == ([(Key("TrainingRun", "team-a", "digits"), wanted)] if wanted else [])
+    assert main(["retry", given]) == (0 if wanted else 1)
+    assert written == ([(key, wanted)] if wanted else [])
+
+
+def test_a_kind_that_there_is_not_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["retry", "pod/digits"]) == 2
+    assert "pod is none of TrainingRun, ModelEndpoint, MonitorPolicy" in capsys.readouterr().err

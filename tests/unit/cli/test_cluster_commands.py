@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from sagemaker_gitops.api.kinds import KINDS
+from sagemaker_gitops.cli.cluster import NAMESPACED
 from sagemaker_gitops.cli.main import main
-from sagemaker_gitops.cli.plan import PLANNED
 
 GROUP = "/apis/sagemaker-gitops.dev/v1alpha1"
 RUNS = f"{GROUP}/namespaces/team-a/trainingruns"
@@ -90,7 +90,7 @@ def test_plan_finds_an_object_by_its_name(cluster: Server, capsys: pytest.Captur
     assert "spec.train.hyperparameters: keys must start with a letter" in out
 
 
-@pytest.mark.parametrize("kind", PLANNED)
+@pytest.mark.parametrize("kind", NAMESPACED)
 def test_plan_knows_every_kind(cluster: Server, capsys: pytest.CaptureFixture[str], kind: str) -> None:
     """An invalid object of each is answered with its findings."""
     metadata = {**INVALID["metadata"], "name": "odd"}
