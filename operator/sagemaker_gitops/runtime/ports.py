@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from sagemaker_gitops.core.actions import Action, Outcome
-from sagemaker_gitops.core.errors import InvalidResource
-from sagemaker_gitops.core.plan import Plan
-from sagemaker_gitops.core.resource import Key, Snapshot
+from sagemaker_gitops.aws.kinds.around import Kind as Kind
+from sagemaker_gitops.core.resource import Snapshot
 from sagemaker_gitops.kube.errors import Conflict as Conflict
 from sagemaker_gitops.kube.errors import Gone as Gone
 from sagemaker_gitops.kube.errors import Unavailable as Unavailable
@@ -37,26 +35,3 @@ class KubeWriter(Protocol):
 
     def event(self, snapshot: Snapshot, *, type_: str, reason: str, message: str) -> None:
         """Post a Kubernetes Event in the background; its failure never disturbs a pass."""
-
-
-class Kind(Protocol):
-    """One custom resource kind: parse and plan are pure, observe only reads, execute is idempotent by name."""
-
-    name: str
-
-    def parse(self, snapshot: Snapshot) -> Any:
-        """The typed resource. Raises InvalidResource."""
-
-    def invalid(self, snapshot: Snapshot, error: InvalidResource, now: datetime) -> Plan:
-        """The plan for a resource that does not parse; a deleting one must stay deletable."""
-
-    async def observe(self, snapshot: Snapshot, resource: Any, now: datetime) -> Any:
-        """The facts. Raises AwsFailure."""
-
-    def plan(self, snapshot: Snapshot, resource: Any, facts: Any, now: datetime) -> Plan: ...
-
-    def forget(self, key: Key) -> None:
-        """The object is gone, whoever let it go: keep nothing of it, and pass on the place it held."""
-
-    async def execute(self, snapshot: Snapshot, resource: Any, action: Action) -> Outcome:
-        """Raises AwsFailure."""

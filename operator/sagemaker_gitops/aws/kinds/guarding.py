@@ -1,6 +1,6 @@
 """Any kind behind the guard against mass deletion: while too many objects go away at once, nothing of theirs is deleted at AWS.
 
-The one place where core/mass_deletion.py is enforced. Implements runtime.ports.Kind around another one.
+The one place where core/mass_deletion.py is enforced.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from sagemaker_gitops.aws.kinds.around import Around
 from sagemaker_gitops.aws.kinds.deleting import Deleting
-from sagemaker_gitops.aws.kinds.notifying import Kind
-from sagemaker_gitops.core.actions import Action, Outcome
-from sagemaker_gitops.core.errors import InvalidResource
 from sagemaker_gitops.core.mass_deletion import AtStake, Limit, held, is_agreed, is_crowded, let_go, was_held
 from sagemaker_gitops.core.plan import OnEvent, Plan
 from sagemaker_gitops.core.resource import Key, Snapshot
@@ -93,21 +91,10 @@ class Guard:
 
 
 @dataclass(slots=True)
-class Guarding:
+class Guarding(Around):
     """`kind` behind the guard."""
 
-    kind: Kind
     guard: Guard
-    name: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.name = self.kind.name
-
-    def parse(self, snapshot: Snapshot) -> Any:
-        return self.kind.parse(snapshot)
-
-    def invalid(self, snapshot: Snapshot, error: InvalidResource, now: datetime) -> Plan:
-        return self.kind.invalid(snapshot, error, now)
 
     def forget(self, key: Key) -> None:
         self.guard.forget(key)
@@ -132,6 +119,3 @@ class Guarding:
             return None
         made = self.kind.plan(replace(snapshot, status=let_go(snapshot, now)), resource, facts, now)
         return None if made.actions and self.guard.holds(snapshot, now, found=True) else made
-
-    async def execute(self, snapshot: Snapshot, resource: Any, action: Action) -> Outcome:
-        return await self.kind.execute(snapshot, resource, action)

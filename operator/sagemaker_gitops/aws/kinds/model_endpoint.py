@@ -1,4 +1,4 @@
-"""ModelEndpoint at AWS: observe resolves the models and looks at the endpoint, execute makes one call. Implements runtime.ports.Kind."""
+"""ModelEndpoint at AWS: observe resolves the models and looks at the endpoint, execute makes one call. Implements around.Kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MonitorPolicy at AWS: observe reads what the check that is due needs, execute makes one call. Implements runtime.ports.Kind.
+"""MonitorPolicy at AWS: observe reads what the check that is due needs, execute makes one call. Implements around.Kind.
 
 Between two checks no call is made: what is watched is known from the ModelEndpoint's status, when from the clock.
 """

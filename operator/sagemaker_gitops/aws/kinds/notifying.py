@@ -1,15 +1,16 @@
 """Any kind that tells people of its transitions: the kind itself, and passes of its own for what status has to send.
 
 A sending pass reads nothing of AWS and asks it for one Publish only; whatever comes of that, the kind's own passes go on as if nobody
-listened. The protocol is core/notifications.py. Implements runtime.ports.Kind.
+listened. The protocol is core/notifications.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
+from sagemaker_gitops.aws.kinds.around import Around
 from sagemaker_gitops.aws.kinds.bindings import binding_of
 from sagemaker_gitops.aws.kinds.deleting import Deleting, prove_bound
 from sagemaker_gitops.aws.kinds.references import References
@@ -17,7 +18,7 @@ from sagemaker_gitops.aws.kinds.training_run import scope_of
 from sagemaker_gitops.aws.port import Aws
 from sagemaker_gitops.core.actions import Action, AwsRequest
 from sagemaker_gitops.core.actions import Outcome as Executed
-from sagemaker_gitops.core.errors import AwsFailure, InvalidResource
+from sagemaker_gitops.core.errors import AwsFailure
 from sagemaker_gitops.core.messages import publish
 from sagemaker_gitops.core.notifications import (
     SENDING,
@@ -40,24 +41,6 @@ SNS, PUBLISH = "sns", "Publish"
 REMEMBERED = 100  # outcomes of one object
 
 
-class Kind(Protocol):
-    """runtime.ports.Kind, which this layer does not know."""
-
-    name: str
-
-    def parse(self, snapshot: Snapshot) -> Any: ...
-
-    def invalid(self, snapshot: Snapshot, error: InvalidResource, now: datetime) -> Plan: ...
-
-    async def observe(self, snapshot: Snapshot, resource: Any, now: datetime) -> Any: ...
-
-    def plan(self, snapshot: Snapshot, resource: Any, facts: Any, now: datetime) -> Plan: ...
-
-    def forget(self, key: Key) -> None: ...
-
-    async def execute(self, snapshot: Snapshot, resource: Any, action: Action) -> Executed: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Telling:
     """The facts of a sending pass: the Tenant, and the topics that may be told."""
@@ -67,24 +50,13 @@ class Telling:
 
 
 @dataclass(slots=True)
-class Notifying:
+class Notifying(Around):
     """`kind` with notifications. `outcomes` is memory of this process only: what came of a Publish."""
 
-    kind: Kind
     aws: Aws
     references: References
     occurrences: Occurrences
     outcomes: dict[Key, dict[str, Outcome]] = field(default_factory=dict)
-    name: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.name = self.kind.name
-
-    def parse(self, snapshot: Snapshot) -> Any:
-        return self.kind.parse(snapshot)
-
-    def invalid(self, snapshot: Snapshot, error: InvalidResource, now: datetime) -> Plan:
-        return self.kind.invalid(snapshot, error, now)
 
     def forget(self, key: Key) -> None:
         self.outcomes.pop(key, None)

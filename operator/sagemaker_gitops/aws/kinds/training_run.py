@@ -1,4 +1,4 @@
-"""TrainingRun at AWS: observe reads the one step that matters, execute makes one call. Implements runtime.ports.Kind.
+"""TrainingRun at AWS: observe reads the one step that matters, execute makes one call. Implements around.Kind.
 
 Facts come as late as possible (docs/decisions/0001): no call is made for what status already proves under the same content name.
 """
