@@ -13,7 +13,6 @@ from typing import Any
 from hypothesis import strategies as st
 
 from sagemaker_gitops.api.parse import read
-from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.api.training_run import TrainingRunSpec
 from sagemaker_gitops.core.errors import Finding, InvalidResource
 from sagemaker_gitops.core.kinds.training_run.champion import reevaluation
@@ -52,37 +51,17 @@ from sagemaker_gitops.core.kinds.training_run.situation import Pass, build_run
 from sagemaker_gitops.core.kinds.training_run.status import recorded_active, recorded_steps
 from sagemaker_gitops.core.plan import Plan
 from sagemaker_gitops.core.resource import FINALIZER, RERUN, Key, Snapshot
-from sagemaker_gitops.core.tenancy import Binding, Bound, Unbound
+from sagemaker_gitops.core.tenancy import Binding, Unbound
+from tests.tenants import ACCOUNT, bound
 
-ACCOUNT = "123456789012"
 IMAGE = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/team-a/train:1"
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 SETTINGS = Settings(install="test")
 KEY = Key("TrainingRun", "team-a", "digits")
 FILES = {"normalise.py": b"1", "train.py": b"2", "evaluate.py": b"3", "shared.py": b"4"}
 
-TENANT = read(
-    TenantSpec,
-    {
-        "namespaces": ["team-a"],
-        "account": ACCOUNT,
-        "region": "eu-central-1",
-        "roleArn": f"arn:aws:iam::{ACCOUNT}:role/sagemaker-gitops-team-a",
-        "allow": {
-            "executionRoleArns": [f"arn:aws:iam::{ACCOUNT}:role/team-a/*"],
-            "s3Prefixes": ["s3://team-a-ml/"],
-            "images": [f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/team-a/*"],
-            "instanceTypes": ["ml.m5.*"],
-        },
-        "limits": {"maxRuntime": "24h", "maxInstanceCount": 4},
-        "defaults": {
-            "executionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/team-a/training",
-            "artifactPrefix": "s3://team-a-ml/artifacts/",
-            "instanceTypes": {"training": "ml.m5.large", "processing": "ml.m5.large"},
-        },
-    },
-)
-BOUND = Bound("team-a", TENANT)
+BOUND = bound(limits={"maxRuntime": "24h", "maxInstanceCount": 4})
+TENANT = BOUND.spec
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,36 +9,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sagemaker_gitops.core.resource import Key
 from tests.simulation.aws import Ending
+from tests.tenants import ACCOUNT as ACCOUNT
+from tests.tenants import TEAM_A
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-ACCOUNT = "123456789012"
 
 Body = Mapping[str, Any]
 
 TENANT: Body = {
     "kind": "Tenant",
     "metadata": {"name": "team-a"},
-    "spec": {
-        "namespaces": ["team-a"],
-        "account": ACCOUNT,
-        "region": "eu-central-1",
-        "roleArn": f"arn:aws:iam::{ACCOUNT}:role/sagemaker-gitops-team-a",
-        "externalId": "team-a",
-        "allow": {
-            "executionRoleArns": [f"arn:aws:iam::{ACCOUNT}:role/team-a/*"],
-            "s3Prefixes": ["s3://team-a-ml/"],
-            "images": [f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/team-a/*"],
-            "instanceTypes": ["ml.m5.*"],
-        },
-        "limits": {"maxRuntime": "24h"},
-        "defaults": {
-            "executionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/team-a/training",
-            "artifactPrefix": "s3://team-a-ml/artifacts/",
-            "instanceTypes": {"training": "ml.m5.large", "processing": "ml.m5.large", "hosting": "ml.m5.large"},
-        },
-    },
+    "spec": {**TEAM_A, "limits": {"maxRuntime": "24h"}},
 }
 
 

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sagemaker_gitops.api.endpoint_status import ModelEndpointStatus
-from sagemaker_gitops.api.parse import read
-from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.aws.kinds.model_endpoint import ModelEndpointKind
 from sagemaker_gitops.aws.kinds.references import ConfigMap
 from sagemaker_gitops.aws.kinds.spending import Spending
@@ -20,6 +18,7 @@ from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import Plan
 from sagemaker_gitops.core.resource import RERUN, Key, Snapshot
 from sagemaker_gitops.core.tenancy import Bound
+from tests.tenants import TEAM_A, bound
 from tests.unit.aws.passes import Passes
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -28,31 +27,7 @@ IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/serve:1"
 INPUT, OUTPUT = "s3://team-a-ml/customers/", "s3://team-a-ml/predictions/"
 KMS_KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 NIGHTLY = {"cron": "0 2 * * *"}
-TENANT = Bound(
-    "team-a",
-    read(
-        TenantSpec,
-        {
-            "namespaces": ["team-a"],
-            "account": "123456789012",
-            "region": "eu-central-1",
-            "roleArn": "arn:aws:iam::123456789012:role/team-a",
-            "allow": {
-                "executionRoleArns": ["arn:aws:iam::123456789012:role/team-a/*"],
-                "s3Prefixes": ["s3://team-a-ml/"],
-                "kmsKeyArns": [KMS_KEY],
-                "images": ["123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/*"],
-                "instanceTypes": ["ml.m5.*"],
-            },
-            "limits": {"maxInstanceCount": 4},
-            "defaults": {
-                "executionRoleArn": "arn:aws:iam::123456789012:role/team-a/serving",
-                "artifactPrefix": "s3://team-a-ml/artifacts/",
-                "instanceTypes": {"hosting": "ml.m5.large"},
-            },
-        },
-    ),
-)
+TENANT = bound(allow=TEAM_A["allow"] | {"kmsKeyArns": [KMS_KEY]}, limits={"maxInstanceCount": 4})
 
 
 def failure(category: Category, code: str, operation: str, message: str = "no") -> AwsFailure:

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sagemaker_gitops.core.errors import Category
-from tests.unit.aws.monitor_world import TENANT_SPEC, MemoryAws, World, failure
+from tests.tenants import TEAM_A
+from tests.unit.aws.monitor_world import MemoryAws, World, failure
 
 MONITOR_IMAGES = "048819808253.dkr.ecr.eu-central-1.amazonaws.com/*"
 MONITORED: dict[str, Any] = {
@@ -127,8 +128,8 @@ class Monitored(World):
     aws: MonitoringAws
 
     def __init__(self, **spec: Any) -> None:
-        images = [*TENANT_SPEC["allow"]["images"], MONITOR_IMAGES]
-        super().__init__({"allow": TENANT_SPEC["allow"] | {"images": images}}, **(MONITORED | spec))
+        images = [*TEAM_A["allow"]["images"], MONITOR_IMAGES]
+        super().__init__({"allow": TEAM_A["allow"] | {"images": images}}, **(MONITORED | spec))
         self.aws = MonitoringAws(objects=self.aws.objects)
         self.restart()
 

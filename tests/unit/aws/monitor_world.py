@@ -22,6 +22,7 @@ from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import Plan
 from sagemaker_gitops.core.resource import CHECK_NOW, Key, Snapshot
 from sagemaker_gitops.core.tenancy import Bound
+from tests.tenants import TEAM_A
 from tests.unit.aws.passes import Passes, operations
 
 START = datetime(2026, 11, 21, 10, 10, tzinfo=UTC)
@@ -40,23 +41,6 @@ SPEC: dict[str, Any] = {
     "groundTruth": {"s3Uri": "s3://team-a-ml/actuals/fees/", "idField": "eventId"},
     "source": {"configMapRef": {"name": "fees-checks"}},
     "checks": [ERRORS],
-}
-TENANT_SPEC: dict[str, Any] = {
-    "namespaces": ["team-a"],
-    "account": "123456789012",
-    "region": "eu-central-1",
-    "roleArn": "arn:aws:iam::123456789012:role/team-a",
-    "allow": {
-        "executionRoleArns": ["arn:aws:iam::123456789012:role/team-a/*"],
-        "s3Prefixes": ["s3://team-a-ml/"],
-        "images": ["492215442770.dkr.ecr.eu-central-1.amazonaws.com/*"],
-        "instanceTypes": ["ml.m5.*"],
-    },
-    "defaults": {
-        "executionRoleArn": "arn:aws:iam::123456789012:role/team-a/checks",
-        "artifactPrefix": "s3://team-a-ml/artifacts/",
-        "instanceTypes": {"processing": "ml.m5.large"},
-    },
 }
 CODE = {"check.py": b"print('checks')\n"}
 
@@ -289,7 +273,7 @@ class World(Passes):
 
     def __init__(self, tenant: Mapping[str, Any] | None = None, **spec: Any) -> None:
         self.aws = MemoryAws()
-        self.references = Objects({**TENANT_SPEC, **(tenant or {})})
+        self.references = Objects({**TEAM_A, **(tenant or {})})
         self.snapshot = Snapshot(KEY, "u", "1", 1, spec={name: value for name, value in (SPEC | spec).items() if value is not None})
         self.settings = Settings(install="test")
         self.serves(1)

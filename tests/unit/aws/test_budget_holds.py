@@ -9,17 +9,16 @@ from typing import Any
 
 import pytest
 
-from sagemaker_gitops.api.parse import read
-from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.aws.port import Scope
 from sagemaker_gitops.core.budget import Spend, budget_of
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveVariant, NoEndpoint
 from sagemaker_gitops.core.plan import After, Plan
 from sagemaker_gitops.core.tenancy import Binding, Bound
+from tests.tenants import bound
 from tests.unit.aws import batch_world, monitor_world
 from tests.unit.aws.batch_world import variants
 from tests.unit.aws.passes import operations
-from tests.unit.core.endpoint_case import TENANT_SPEC, UPDATES, Case, model, reasons
+from tests.unit.core.endpoint_case import UPDATES, Case, model, reasons
 
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
 SPENT, LITTLE = Spend(Decimal(60), as_of="2026-11-21"), Spend(Decimal(0))
@@ -38,8 +37,8 @@ class Told:
         return self.spend
 
 
-def budgeted(spec: dict[str, Any], budget: str = "50") -> Bound:
-    return Bound("team-a", read(TenantSpec, spec | {"limits": {"monthlyBudgetUsd": budget}}))
+def budgeted(budget: str = "50") -> Bound:
+    return bound(limits={"monthlyBudgetUsd": budget})
 
 
 class Policy(monitor_world.World):
@@ -52,7 +51,7 @@ class Policy(monitor_world.World):
         self.kind.spending = self.told
 
     def raise_limit(self) -> None:
-        self.references.tenant = budgeted(monitor_world.TENANT_SPEC, "100")
+        self.references.tenant = budgeted("100")
 
 
 def due() -> Policy:
@@ -122,7 +121,7 @@ def test_a_check_under_way_ends_as_ever() -> None:
 
 
 def case(**spec: Any) -> Case:
-    return Case(budgeted(TENANT_SPEC), **spec)
+    return Case(budgeted(), **spec)
 
 
 @pytest.mark.capability("F14")
@@ -133,7 +132,7 @@ def test_no_endpoint_is_made_until_there_is_money() -> None:
     assert operations(made) == []
     assert (made.status["phase"], left(made, one.now)) == ("Pending", timedelta(0))
     assert "until 2026-12-01T00:00:00Z or until the limit is raised" in words(made.status)
-    one.tenant = budgeted(TENANT_SPEC, "100")
+    one.tenant = budgeted("100")
     assert operations(one.decide(NoEndpoint(), spend=SPENT))[-1] == "CreateEndpoint"
 
 
@@ -189,7 +188,7 @@ class Batch(batch_world.World):
         self.kind.spending = self.told
 
     def limit(self, monkeypatch: pytest.MonkeyPatch, budget: str) -> None:
-        limits = budgeted(TENANT_SPEC, budget).spec.limits
+        limits = budgeted(budget).spec.limits
         monkeypatch.setattr(batch_world, "TENANT", Bound("team-a", TENANT.spec.model_copy(update={"limits": limits})))
 
 

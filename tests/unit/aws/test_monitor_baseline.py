@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.unit.aws.monitor_world import TENANT_SPEC, World, report
+from tests.tenants import TEAM_A
+from tests.unit.aws.monitor_world import World, report
 
 FIRST, SECOND = "s3://team-a-ml/evaluations/1/baseline.json", "s3://team-a-ml/evaluations/2/baseline.json"
 RUN = {"name": "fees"}
@@ -81,7 +82,7 @@ def test_turned_off_the_baseline_in_use_stays_and_turned_on_it_follows() -> None
 
 def test_an_evaluation_that_lies_where_the_tenant_may_not_read_is_not_read() -> None:
     prefixes = ["s3://team-a-ml/artifacts/", "s3://team-a-ml/actuals/"]
-    world = World(tenant={"allow": TENANT_SPEC["allow"] | {"s3Prefixes": prefixes}})
+    world = World(tenant={"allow": TEAM_A["allow"] | {"s3Prefixes": prefixes}})
     world.turn()
     world.at(10, 30)
     world.turn()

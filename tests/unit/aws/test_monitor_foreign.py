@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sagemaker_gitops.core.plan import After
-from tests.unit.aws.monitor_world import AWS_ENDPOINT, CAPTURE, TENANT_SPEC, World, report
+from tests.tenants import TEAM_A
+from tests.unit.aws.monitor_world import AWS_ENDPOINT, CAPTURE, World, report
 from tests.unit.aws.passes import operations
 
 NAME = "by-hand"
@@ -20,7 +21,7 @@ MADE = datetime(2026, 11, 1, tzinfo=UTC)
 def foreign(variant: str | None = None, **endpoint: Any) -> World:
     """The endpoint by-hand with two variants, at 10:30, with a captured file of each of 10:20."""
     target = {"endpointName": NAME} | ({"variant": variant} if variant else {})
-    world = World(tenant={"allow": TENANT_SPEC["allow"] | {"endpointNames": [NAME, "another"]}}, target=target)
+    world = World(tenant={"allow": TEAM_A["allow"] | {"endpointNames": [NAME, "another"]}}, target=target)
     variants = [{"VariantName": "one", "CurrentWeight": 1.0}, {"VariantName": "two", "CurrentWeight": 3.0}]
     world.aws.endpoints[NAME] = {
         "EndpointArn": ARN,

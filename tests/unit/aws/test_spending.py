@@ -22,15 +22,15 @@ from sagemaker_gitops.core.naming import OWNER_TAGS
 from sagemaker_gitops.core.prices import Prices
 from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Bound
+from tests.tenants import TEAM_A, bound
 from tests.unit.aws.aws_adapter_fakes import FakeAws, refused
 from tests.unit.aws.batch_world import OneTenant
-from tests.unit.aws.monitor_world import TENANT_SPEC
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 PRICES = Prices("2026-11-21", {"eu-central-1": {"ml.m5.large": Decimal(1)}})
 KEY = Key("TrainingRun", "team-a", "digits")
-TENANT = Bound("team-a", read(TenantSpec, {**TENANT_SPEC, "limits": {"monthlyBudgetUsd": "2000"}}))
+TENANT = bound(limits={"monthlyBudgetUsd": "2000"})
 MACHINES = {"InstanceType": "ml.m5.large", "InstanceCount": 2}
 OURS = dict(zip(OWNER_TAGS, ("test", "team-a", "digits", "TrainingRun"), strict=True))
 
@@ -178,7 +178,7 @@ def test_a_tenant_by_selector_counts_its_namespaces() -> None:
     """Those that it covers now, each asked for by name."""
     account = Account()
     selector = {"namespaceSelector": {"matchLabels": {"team": "a"}}, "limits": {"monthlyBudgetUsd": "2000"}}
-    spec = read(TenantSpec, {name: value for name, value in TENANT_SPEC.items() if name != "namespaces"} | selector)
+    spec = read(TenantSpec, {name: value for name, value in TEAM_A.items() if name != "namespaces"} | selector)
     account.references.tenant, account.references.labels = replace(TENANT, spec=spec), {"team": "a"}
     account.job("Training", "team-a-digits-train-aaaaaaaaaa", 10)
     account.job("Training", "team-b-digits-train-aaaaaaaaaa", 10)
@@ -195,7 +195,7 @@ def test_few_calls() -> None:
         {"JobRunState": "SUCCEEDED", "StartedOn": NOW - HOUR, "CompletedOn": NOW, "MaxCapacity": 1}
     ]
     assert account.look(due=False) is None
-    account.references.tenant = replace(TENANT, spec=read(TenantSpec, TENANT_SPEC))
+    account.references.tenant = replace(TENANT, spec=read(TenantSpec, TEAM_A))
     assert account.look() is None
     assert account.aws.operations == []
     account.references.tenant = TENANT

@@ -10,7 +10,6 @@ from typing import Any
 from sagemaker_gitops.api.endpoint_status import ModelEndpointStatus
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.parse import read
-from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains, plan_deletion
 from sagemaker_gitops.core.kinds.model_endpoint.facts import (
@@ -31,30 +30,14 @@ from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import Plan
 from sagemaker_gitops.core.resource import FINALIZER, Key, Snapshot
 from sagemaker_gitops.core.tenancy import Bound
+from tests.tenants import bound
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 BEFORE = NOW - timedelta(hours=1)
 SETTINGS = Settings(install="test")
 KEY = Key("ModelEndpoint", "team-a", "digits")
 IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/serve:1"
-TENANT_SPEC: dict[str, Any] = {
-    "namespaces": ["team-a"],
-    "account": "123456789012",
-    "region": "eu-central-1",
-    "roleArn": "arn:aws:iam::123456789012:role/team-a",
-    "allow": {
-        "executionRoleArns": ["arn:aws:iam::123456789012:role/team-a/*"],
-        "s3Prefixes": ["s3://team-a-ml/"],
-        "images": ["123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/*"],
-        "instanceTypes": ["ml.m5.*"],
-    },
-    "defaults": {
-        "executionRoleArn": "arn:aws:iam::123456789012:role/team-a/serving",
-        "artifactPrefix": "s3://team-a-ml/artifacts/",
-        "instanceTypes": {"hosting": "ml.m5.large"},
-    },
-}
-TENANT = Bound("team-a", read(TenantSpec, TENANT_SPEC))
+TENANT = bound()
 UPDATES = ["CreateModel", "CreateEndpointConfig", "UpdateEndpoint"]
 LATEST = {"package": {"group": "digits", "approved": "Latest"}}
 

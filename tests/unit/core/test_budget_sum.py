@@ -7,13 +7,12 @@ from decimal import Decimal
 
 import pytest
 
-from sagemaker_gitops.api.parse import read
-from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.budget import GLUE_DPU, Hold, Spend, Use, budget_of, hold, month_end, pays, spent
 from sagemaker_gitops.core.prices import Prices
 from sagemaker_gitops.core.tenancy import Binding, Bound, Unbound
-from tests.unit.core.endpoint_case import TENANT, TENANT_SPEC
+from tests.tenants import bound
+from tests.unit.core.endpoint_case import TENANT
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 LARGE = "ml.m5.large"
@@ -71,17 +70,17 @@ def test_an_unknown_price_is_assumed_high_and_named() -> None:
     assert spent([used(10, "ml.new.large")], PRICES, "eu-central-1", NOW) == Spend(Decimal("280.00"), ("ml.new.large",), "2026-11-21")
 
 
-def bound(budget: str | None) -> Bound:
+def budgeted(budget: str | None) -> Bound:
     limits = {"monthlyBudgetUsd": budget} if budget else {"maxConcurrentRuns": 2}
-    return Bound("team-a", read(TenantSpec, {**TENANT_SPEC, "limits": limits}))
+    return bound(limits=limits)
 
 
 @pytest.mark.parametrize(
     ("binding", "spend"),
     [
-        (bound("50"), Spend(Decimal("49.99"))),
-        (bound("50"), None),
-        (bound(None), Spend(Decimal(10**6))),
+        (budgeted("50"), Spend(Decimal("49.99"))),
+        (budgeted("50"), None),
+        (budgeted(None), Spend(Decimal(10**6))),
         (TENANT, Spend(Decimal(10**6))),
         (Unbound(()), Spend(Decimal(10**6))),
     ],
@@ -93,14 +92,14 @@ def test_nothing_is_held_below_the_budget_or_without_one(binding: Binding, spend
 
 def test_the_words_of_a_hold() -> None:
     """Limit, estimate, that it is one, when it ends, and which prices are not known."""
-    found = hold(bound("50.00"), Spend(Decimal("50.00"), ("ml.c5.large",), "2026-11-21"), NOW)
+    found = hold(budgeted("50.00"), Spend(Decimal("50.00"), ("ml.c5.large",), "2026-11-21"), NOW)
     assert found == Hold(
         "Tenant team-a has spent about 50.00 USD in November 2026 (an estimate by list prices of 2026-11-21); limits.monthlyBudgetUsd is"
         " 50.00: nothing paid is started until 2026-12-01T00:00:00Z or until the limit is raised, what runs goes on. No price is known of"
         " ml.c5.large in eu-central-1: a high one is assumed (SAGEMAKER_GITOPS_PRICES gives it)",
         (datetime(2026, 12, 1, tzinfo=UTC) - NOW).total_seconds(),
     )
-    assert budget_of(bound("0.01")) == Decimal("0.01")
+    assert budget_of(budgeted("0.01")) == Decimal("0.01")
 
 
 @pytest.mark.parametrize(("now", "end"), [(NOW, (2026, 12)), (datetime(2026, 12, 31, 23, 59, tzinfo=UTC), (2027, 1))])

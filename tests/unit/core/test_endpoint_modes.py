@@ -6,21 +6,15 @@ from typing import Any
 
 import pytest
 
-from sagemaker_gitops.api.parse import read
-from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.core.kinds.model_endpoint.facts import Container, LiveVariant, NoEndpoint, Resolved
 from sagemaker_gitops.core.plan import OnEvent
-from sagemaker_gitops.core.tenancy import Bound
-from tests.unit.core.endpoint_case import IMAGE, LATEST, TENANT_SPEC, Case, model, operations, parameters, reasons
+from tests.tenants import TEAM_A, bound
+from tests.unit.core.endpoint_case import IMAGE, LATEST, Case, model, operations, parameters, reasons
 
 SERVERLESS = {"variants": [{"name": "all", "model": LATEST, "serverless": {"memorySizeInMB": 2048, "maxConcurrency": 5}}]}
 ON_DEMAND = {"all": LiveVariant(1.0, 0, serverless=True)}
 PIPELINE = Resolved("scale:1+digits/7", (Container(IMAGE, environment={"A": "b"}), Container(IMAGE, "s3://team-a-ml/m.tar.gz")))
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:team-a-answers"
-
-
-def tenant(**changes: Any) -> Bound:
-    return Bound("team-a", read(TenantSpec, TENANT_SPEC | changes))
 
 
 def message(made: Any) -> str:
@@ -32,6 +26,7 @@ def test_names_of_what_serves_already_stay() -> None:
     """A name that changed with a release would roll out every endpoint anew."""
     found = Resolved("digits/7", (Container("image", "s3://a/b", {"X": "y"}),), package_arn="arn")
     case = Case(
+        executionRoleArn="arn:aws:iam::123456789012:role/team-a/serving",
         dataCapture={"initialSamplingPercentage": 10, "captureModes": ["Input"]},
         overrides={"createModel": {"EnableNetworkIsolation": True}},
     )
@@ -80,7 +75,7 @@ def test_packages_can_make_a_pipeline_too_long() -> None:
 def test_serverless_has_neither_machines_nor_key() -> None:
     """Memory and concurrency, and the Tenant's default key left out."""
     key = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-    with_key = tenant(allow=TENANT_SPEC["allow"] | {"kmsKeyArns": [key]}, defaults=TENANT_SPEC["defaults"] | {"kmsKeyArn": key})
+    with_key = bound(allow=TEAM_A["allow"] | {"kmsKeyArns": [key]}, defaults=TEAM_A["defaults"] | {"kmsKeyArn": key})
     made = Case(with_key, **SERVERLESS).decide(NoEndpoint())
     config = parameters(made, "CreateEndpointConfig")
     assert "KmsKeyId" not in config
@@ -92,7 +87,7 @@ def test_serverless_has_neither_machines_nor_key() -> None:
 
 def test_serverless_needs_no_instance_type() -> None:
     """Neither its own nor the Tenant's."""
-    none = tenant(defaults=TENANT_SPEC["defaults"] | {"instanceTypes": None})
+    none = bound(defaults=TEAM_A["defaults"] | {"instanceTypes": None})
     assert "Stalled" not in reasons(Case(none, **SERVERLESS).decide(NoEndpoint()))
 
 
@@ -135,19 +130,19 @@ def test_a_serverless_endpoint_gets_instances_without_keeping_counts() -> None:
     [
         ({"require": ["vpc"]}, "spec.variants[0].serverless"),
         ({"require": ["kms"]}, "spec.variants[0].serverless"),
-        ({"defaults": TENANT_SPEC["defaults"] | {"network": {"isolation": True}}}, "spec.network"),
+        ({"defaults": TEAM_A["defaults"] | {"network": {"isolation": True}}}, "spec.network"),
     ],
 )
 def test_what_the_tenant_wants_and_serverless_lacks_is_refused(changes: dict[str, Any], path: str) -> None:
     """A requirement cannot be met; a default is given up by writing so."""
-    made = Case(tenant(**changes), **SERVERLESS).decide(NoEndpoint())
+    made = Case(bound(**changes), **SERVERLESS).decide(NoEndpoint())
     assert (made.actions, reasons(made)["Stalled"]) == ((), "True TenantPolicy")
     assert message(made).startswith(f"{path}: ")
 
 
 def test_a_default_network_is_given_up_by_writing_so() -> None:
     """network: {} is none."""
-    isolated = tenant(defaults=TENANT_SPEC["defaults"] | {"network": {"isolation": True}})
+    isolated = bound(defaults=TEAM_A["defaults"] | {"network": {"isolation": True}})
     assert "CreateEndpoint" in operations(Case(isolated, network={}, **SERVERLESS).decide(NoEndpoint()))
 
 

@@ -12,7 +12,6 @@ from runtime_fakes import RUN, Enqueued, FakeKind, FakeKube, HandClock, Recorded
 from sagemaker_gitops.api.base import Model
 from sagemaker_gitops.api.notify import RunNotify
 from sagemaker_gitops.api.parse import read
-from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.aws.errors import failure, unanswered
 from sagemaker_gitops.aws.kinds.notifying import Notifying
 from sagemaker_gitops.aws.port import Scope
@@ -22,26 +21,13 @@ from sagemaker_gitops.core.errors import AwsFailure
 from sagemaker_gitops.core.kinds.training_run.occurrences import occurrences
 from sagemaker_gitops.core.plan import Done, OnEvent, Plan
 from sagemaker_gitops.core.resource import Snapshot
-from sagemaker_gitops.core.tenancy import Bound
 from sagemaker_gitops.runtime.reconciler import Reconciler
 from sagemaker_gitops.runtime.store import Store
+from tests.tenants import bound
 
 ALERTS = "arn:aws:sns:eu-central-1:123456789012:team-a-alerts"
 OTHER = "arn:aws:sns:eu-central-1:123456789012:team-a-other"
 ABROAD = "arn:aws:sns:us-east-1:123456789012:team-a-alerts"
-TENANT: dict[str, Any] = {
-    "namespaces": ["team-a"],
-    "account": "123456789012",
-    "region": "eu-central-1",
-    "roleArn": "arn:aws:iam::123456789012:role/team-a",
-    "allow": {
-        "executionRoleArns": ["arn:aws:iam::123456789012:role/team-a/*"],
-        "s3Prefixes": ["s3://team-a-ml/"],
-        "images": ["492215442770.dkr.ecr.eu-central-1.amazonaws.com/*"],
-        "instanceTypes": ["ml.m5.*"],
-    },
-    "defaults": {"artifactPrefix": "s3://team-a-ml/artifacts/"},
-}
 DENIED = failure("sns", "Publish", "AuthorizationError", "not authorized to perform: SNS:Publish", 403)
 LOST = unanswered("sns", "Publish", TimeoutError("read timed out"))
 
@@ -134,7 +120,7 @@ class World:
         self.kube.boundary = self.boundary
         self.clock = HandClock()
         self.run = Run()
-        self.tenant = Bound("team-a", read(TenantSpec, {**TENANT, **(tenant or {})}))
+        self.tenant = bound(**(tenant or {}))
         spec = {"notify": [{"snsTopicArn": topic, "transitions": on} for topic, on in notify]} if notify else {}
         self.kube.apply(snapshot(spec=spec))
         self.start()

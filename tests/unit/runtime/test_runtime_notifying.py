@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from notifying_world import ABROAD, ALERTS, DENIED, LOST, OTHER, TENANT, Crash, World, failed
+from notifying_world import ABROAD, ALERTS, DENIED, LOST, OTHER, Crash, World, failed
 from runtime_fakes import RUN, run_virtual
 
 from sagemaker_gitops.api.parse import read
@@ -14,6 +14,7 @@ from sagemaker_gitops.aws.errors import failure
 from sagemaker_gitops.aws.kinds.deleting import deleting
 from sagemaker_gitops.core.messages import SUBJECT_LIMIT, subject
 from sagemaker_gitops.core.resource import Key
+from tests.tenants import TEAM_A
 
 
 @pytest.mark.capability("H4")
@@ -203,7 +204,7 @@ def test_the_fence_is_judged_again_when_a_message_leaves() -> None:
 
 
 def test_a_default_of_the_tenant_holds_where_a_resource_says_nothing_and_an_empty_list_tells_nobody() -> None:
-    defaults = {**TENANT["defaults"], "notify": [{"snsTopicArn": ALERTS, "transitions": ["Breached", "Failed"]}]}
+    defaults = {**TEAM_A["defaults"], "notify": [{"snsTopicArn": ALERTS, "transitions": ["Breached", "Failed"]}]}
     world = World(tenant={"defaults": defaults})
     world.rest()
     world.ends()
