@@ -7,8 +7,8 @@ import pytest
 from tests.simulation.aws_checks import BAD, GOOD
 from tests.simulation.oracles_policy import DAY, RUN, PolicyOracle, over_limits, retrains
 from tests.simulation.runner import whole
-from tests.simulation.scenario import Scenario
-from tests.simulation.scenarios_policy import ALARM, KEY, OPEN, endings, endpoint, policy, retraining, serving, training_run
+from tests.simulation.scenario import TENANT, Scenario
+from tests.simulation.scenarios_policy import ALARM, KEY, endings, endpoint, policy, retraining, serving, training_run
 from tests.simulation.schedule import Disturbance, Schedule
 from tests.simulation.world import World
 
@@ -25,7 +25,7 @@ FLAPPING = Scenario(
     KEY,
     PolicyOracle(),
     [policy(**SPEC)],
-    others=(OPEN, endpoint(1), training_run()),
+    others=(TENANT, endpoint(1), training_run()),
     prepare=serving(days=DAYS),
     ending=endings(),
     kinds=(KEY.kind, RUN.kind),
