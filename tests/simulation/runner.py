@@ -41,7 +41,7 @@ def whole() -> bool:
 
 def schedules() -> int:
     """How many random schedules a test session runs; SCHEDULES in the environment overrides it."""
-    return int(os.environ.get("SCHEDULES", "50000" if whole() else "4000"))
+    return int(os.environ.get("SCHEDULES", "50000" if whole() else "1000"))
 
 
 def of_seed(seed: int, turns: Sequence[str] = TURNS) -> tuple[Scenario, Schedule]:
@@ -79,22 +79,31 @@ def run_seeds(seeds: range, turns: Sequence[str] = TURNS) -> list[str]:
     return failed
 
 
-def stride(name: str) -> int:
-    """Of the boundaries of a scenario every so manieth is tried, all of them by `make simulate`.
+CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
+
+
+def stride(name: str, fault: Fault) -> int:
+    """Of the boundaries of a scenario every so manieth is tried, all of them by `make simulate`; a TrainingRun's process dies at each.
 
     An endpoint's run has more of them than a training's, and a policy's goes on for an hour of moments much alike.
     """
-    if whole() or SCENARIOS[name].key.kind == "TrainingRun":
+    if whole():
         return 1
-    return 3 if SCENARIOS[name].key.kind == "ModelEndpoint" else 48 if SCENARIOS[name].by_number else 4
+    match SCENARIOS[name].key.kind:
+        case "TrainingRun":
+            return 1 if fault in CRASHES else 2
+        case "ModelEndpoint":
+            return 3
+        case _:
+            return 48 if SCENARIOS[name].by_number else 4
 
 
 def run_single_faults(name: str, fault: Fault) -> list[str]:
-    """`fault` at every boundary of the scenario, or at each `stride`th, one run each.
+    """`fault` at every `stride`th boundary of the scenario, one run each.
 
     Endpoints and policies are looked at all the time, and a crash around a look is one before the next write: of reads only failed ones.
     """
-    failed, step = [], stride(name)
+    failed, step = [], stride(name, fault)
     for number, label in enumerate(reference(name).labels):
         if (number + tuple(Fault).index(fault)) % step:
             continue

@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.runner import POLICY_TURNS, run_seeds, schedules
 
 CHUNKS = 20
-SHARE = 50  # a policy's schedule for so many of the others: a run of it is an hour of checks
+SHARE = 25  # a policy's schedule for so many of the others: a run of it is an hour of checks
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))

@@ -1,4 +1,4 @@
-"""Every fault at every call of every scenario, both sides of the call, one at a time: 100 % of the boundaries."""
+"""Every fault at the calls of every scenario, both sides of the call, one at a time: all boundaries, or runner.stride's share."""
 
 from __future__ import annotations
 
