@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_gitops.cli.sandbox import NAMESPACE, ROOT, Sandbox
-from tests.bench.measure import Server, last_writes, ledger, operator_writes, percentiles, usage_of, wall
+from tests.bench.measure import Rows, Server, last_writes, ledger, operator_writes, percentiles, usage_of, wall
 from tests.system.stack import TRAIN, Stack, smallest
 
 IDLE_RUNS = 30
@@ -28,7 +28,7 @@ class Bench:
         self.stack = stack
         self.server: Server
         self.uri = stack.data()
-        self.rows: dict[str, Any] = {}
+        self.rows = Rows()
 
     @property
     def pid(self) -> int:
@@ -183,8 +183,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, Sandbox(Path(folder)) as sandbox:
         bench = Bench(Stack(sandbox))
         asyncio.run(bench.run(options.burst, options.rest))
-    for name, value in bench.rows.items():
-        print(f"{name:<60} {value}")
     if options.json:
         options.json.write_text(json.dumps(bench.rows, indent=2))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_gitops.cli.sandbox import NAMESPACE, OPERATOR_SETTINGS, Sandbox
-from tests.bench.measure import Server, ledger, operator_writes, percentiles, usage_of, wall
+from tests.bench.measure import Rows, Server, ledger, operator_writes, percentiles, usage_of, wall
 from tests.system.stack import Stack
 
 APPROVALS = 20
@@ -31,7 +31,7 @@ class EndpointBench:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.sagemaker = stack.client("sagemaker")
-        self.rows: dict[str, Any] = {}
+        self.rows = Rows()
 
     @property
     def audit_log(self) -> Path:
@@ -152,8 +152,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, Sandbox(Path(folder), settings) as sandbox:
         bench = EndpointBench(Stack(sandbox))
         asyncio.run(bench.run(options.count, options.rest))
-    for name, value in bench.rows.items():
-        print(f"{name:<60} {value}")
     if options.json:
         options.json.write_text(json.dumps(bench.rows, indent=2))
 

@@ -12,6 +12,7 @@ import os
 import statistics
 import time
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -124,3 +125,16 @@ def last_writes(audit_log: Path) -> dict[str, float]:
             if event["user"]["username"] == OPERATOR_USER and event["verb"] == "patch" and target.get("subresource") == "status":
                 found[target["name"]] = datetime.fromisoformat(event["requestReceivedTimestamp"]).timestamp()
     return found
+
+
+class Rows(dict[str, Any]):
+    """The table, printed as it is measured: what is known when a later scenario fails is not lost."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        print(f"{name:<60} {value}", flush=True)
+        super().__setitem__(name, value)
+
+    def __ior__(self, rows: Mapping[str, Any]) -> Rows:  # type: ignore[override,misc]
+        for name, value in rows.items():
+            self[name] = value
+        return self
