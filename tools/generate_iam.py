@@ -39,6 +39,7 @@ ACTIONS = {
 # SageMaker's resource types by what an operation's name ends with; names begin with the namespace (core/naming.py).
 RESOURCES = {
     "DataQualityJobDefinition": "data-quality-job-definition",
+    "ModelQualityJobDefinition": "model-quality-job-definition",
     "MonitoringSchedule": "monitoring-schedule",
     "TrainingJob": "training-job",
     "ProcessingJob": "processing-job",

@@ -131,6 +131,13 @@ AROUND: dict[str, dict[str, Any]] = {
         "window": None,
         "checks": [{"name": "inputs", "type": "DataQuality"}],
     },
+    "spec.overrides.createModelQualityJobDefinition": {
+        "engine": "ModelMonitor",
+        "schedule": {"cron": "0 * * * *"},
+        "window": None,
+        "groundTruth": {"s3Uri": "s3://team-a-ml/actuals/", "idField": "eventId"},
+        "checks": [{"name": "errors", "type": "ModelQuality", "problemType": "Regression", "inferenceAttribute": "0"}],
+    },
 }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,7 +44,41 @@ SPEC: dict[str, Any] = {
     "alarms": [{"name": "drifted", "check": "inputs", "operator": ">", "threshold": {"initial": 0}}],
     "overrides": {"createDataQualityJobDefinition": {"DataQualityAppSpecification": CONTAINER}},
 }
-WRITES = ("DataQualityJobDefinition", "MonitoringSchedule")
+# As the one above for the quality of a model: the root of the mean squared error of what AWS merged, against the constraint.
+QUALITY_ANALYZER = """
+import base64, json, math, os, pathlib
+root, squares = pathlib.Path("/opt/ml/processing"), []
+for path in pathlib.Path(os.environ["dataset_source"]).rglob("*.jsonl"):
+    for line in map(json.loads, path.read_text().splitlines()):
+        output = line["captureData"]["endpointOutput"]
+        answer = float(base64.b64decode(output["data"]) if output["encoding"] == "BASE64" else output["data"])
+        squares.append((answer - float(line["groundTruthData"]["data"])) ** 2)
+limit = json.loads(pathlib.Path(os.environ["baseline_constraints"]).read_text())["regression_constraints"]["rmse"]["threshold"]
+rmse = math.sqrt(sum(squares) / len(squares))
+violation = {"metric_name": "rmse", "constraint_check_type": "GreaterThanThreshold", "description": f"{os.environ['problem_type']} {rmse}"}
+statistics = {"dataset": {"item_count": len(squares)}, "regression_metrics": {"rmse": {"value": rmse, "standard_deviation": "NaN"}}}
+(root / "output").mkdir(exist_ok=True)
+(root / "output/statistics.json").write_text(json.dumps(statistics))
+(root / "output/constraint_violations.json").write_text(json.dumps({"violations": [violation] if rmse > limit else []}))
+if rmse > limit:
+    pathlib.Path("/opt/ml/output/message").write_text("CompletedWithViolations: Job completed successfully with 1 violations.")
+"""
+CONSTRAINTS = {"words": "0.4 exceeds 0.1", "regression_constraints": {"rmse": {"threshold": 0.3}}}
+QUALITY = SPEC | {
+    "groundTruth": {"s3Uri": "s3://team-a-ml/actuals/quality/", "idField": "eventId", "maxDelay": "1h"},
+    "checks": [{"name": "errors", "type": "ModelQuality", "problemType": "Regression", "metrics": ["rmse"], "inferenceAttribute": "0"}],
+    "alarms": [{"name": "wrong", "check": "errors", "metric": "rmse", "operator": ">", "threshold": {"initial": 0.3}}],
+    "overrides": {
+        "createModelQualityJobDefinition": {
+            "ModelQualityAppSpecification": {
+                "ImageUri": IMAGE,
+                "ContainerEntrypoint": ["python3", "/opt/ml/processing/code/preprocessing/quality.py"],
+                "RecordPreprocessorSourceUri": "s3://team-a-ml/monitor/quality.py",
+            }
+        }
+    },
+}
+WRITES = ("DataQualityJobDefinition", "ModelQualityJobDefinition", "MonitoringSchedule")
 
 
 class Monitors(Policies):
@@ -53,9 +88,10 @@ class Monitors(Policies):
         super().__init__(stack)
         self.settings(**{"monitoring.open": 0, "monitoring.creatingSeconds": 0.1})
         s3 = stack.client("s3")
-        s3.put_object(Bucket="team-a-ml", Key="monitor/analyzer.py", Body=ANALYZER.encode())
+        for name, text in (("analyzer", ANALYZER), ("quality", QUALITY_ANALYZER)):
+            s3.put_object(Bucket="team-a-ml", Key=f"monitor/{name}.py", Body=text.encode())
         for name in ("statistics.json", "constraints.json"):
-            s3.put_object(Bucket="team-a-ml", Key=f"baselines/monitored/{name}", Body=b'{"words": "0.4 exceeds 0.1"}')
+            s3.put_object(Bucket="team-a-ml", Key=f"baselines/monitored/{name}", Body=json.dumps(CONSTRAINTS).encode())
 
     def settings(self, **given: float) -> None:
         self.stack.aws.admin("PUT", "settings", given)
@@ -74,6 +110,21 @@ class Monitors(Policies):
         entries = self.stack.aws.ledger(service="sagemaker", accepted="true", limit=1_000_000)
         found = [str(entry["operation"]) for entry in entries]
         return [name for name in found if name.endswith(WRITES) and not name.startswith(("Describe", "List"))]
+
+    def hour_of(self, name: str) -> str:
+        """yyyy/mm/dd/hh of the newest captured file."""
+        listed = self.stack.client("s3").list_objects_v2(Bucket="team-a-ml", Prefix=f"artifacts/team-a/{name}/capture/")
+        return "/".join(max(item["Key"] for item in listed["Contents"]).split("/")[-5:-1])
+
+    def truth(self, folder: str, events: Sequence[str], value: float) -> None:
+        """The ground truth of those requests, in AWS's layout."""
+        lines = [
+            json.dumps(
+                {"groundTruthData": {"data": str(value), "encoding": "CSV"}, "eventMetadata": {"eventId": event}, "eventVersion": "0"}
+            )
+            for event in events
+        ]
+        self.stack.client("s3").put_object(Bucket="team-a-ml", Key=f"{folder}/part.jsonl", Body="\n".join(lines).encode())
 
     def eventually(self, holds: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
         deadline = time.monotonic() + seconds
@@ -126,6 +177,49 @@ def test_a_schedule_of_model_monitor_lives_as_the_policy_says(monitors: Monitors
     left = ("get", "mp", "watched", "-n", monitors.stack.namespace, "--ignore-not-found")
     monitors.eventually(lambda: not monitors.stack.sandbox.kubectl(*left), "the finalizer", 240)
     assert monitors.writes() == gone
+
+
+@pytest.mark.capability("G1")
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_the_quality_of_a_model_is_checked_by_model_monitor(monitors: Monitors) -> None:
+    """An hour is looked at when its truth has had the hour that it takes: the one before is no data, then the error is a breach."""
+    monitors.settings(**{"monitoring.open": 1})
+    before = len(monitors.writes())
+    monitors.captured("quality", 0.25)
+    monitors.policy("quality", **QUALITY)
+    monitors.until_policy("quality", lambda status: status.get("phase") == "Scheduled" and bool(status.get("jobDefinition")), 120)
+    made = ["CreateModelQualityJobDefinition", "CreateMonitoringSchedule"]
+    assert monitors.writes()[before:] == made
+
+    events = [uuid.uuid4().hex for _ in range(3)]
+    monitors.identified("quality", events)
+    monitors.truth(f"actuals/quality/{monitors.hour_of('quality')}", events[:2], 0.75)
+    monitors.next_hour()
+    monitors.woken()
+    status = monitors.until_policy("quality", lambda found: bool(found.get("lastCheck")), 120)
+    assert (status["lastCheck"]["state"], status["phase"]) == ("NoData", "NoData")
+    first = status["lastCheck"]["moment"]
+
+    monitors.next_hour()
+    monitors.woken()
+    status = monitors.until_policy("quality", lambda found: (found.get("lastCheck") or {}).get("moment") != first, 120)
+    last = status["lastCheck"]
+    assert (last["state"], last["data"]["captured"], status["phase"], status["metric"]) == ("Succeeded", 2, "Breached", "errors=0.5")
+    assert last["window"]["end"] == first
+    assert [(item["name"], float(item["value"])) for item in last["metrics"]] == [("violations", 1.0), ("rmse", 0.5)]
+    (violation,) = status["violations"]
+    assert (violation["feature"], violation["description"]) == ("rmse", "Regression 0.5")
+
+    # Another type of check: the schedule stays, its definition goes.
+    monitors.policy("quality", **(SPEC | {"deletionPolicy": "Delete"}))
+    edited = [*made, "CreateDataQualityJobDefinition", "UpdateMonitoringSchedule", "DeleteModelQualityJobDefinition"]
+    monitors.eventually(lambda: monitors.writes()[before:] == edited, "the edit")
+    monitors.stack.sandbox.kubectl("delete", "mp", "quality", "-n", monitors.stack.namespace, "--wait=false")
+    gone = [*edited, "DeleteMonitoringSchedule", "DeleteDataQualityJobDefinition"]
+    left = ("get", "mp", "quality", "-n", monitors.stack.namespace, "--ignore-not-found")
+    monitors.eventually(lambda: not monitors.stack.sandbox.kubectl(*left), "the finalizer", 240)
+    assert monitors.writes()[before:] == gone
 
 
 @pytest.mark.capability("G1")

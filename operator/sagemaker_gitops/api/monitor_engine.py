@@ -1,11 +1,13 @@
 """What a MonitorPolicy of `engine: ModelMonitor` may say: Model Monitor has no place for the rest (docs/decisions/0016).
 
-Sources: Amazon SageMaker API Reference (ScheduleConfig, CreateDataQualityJobDefinition), developer guide "Schedule monitoring jobs".
+Sources: Amazon SageMaker API Reference (ScheduleConfig, CreateDataQualityJobDefinition, CreateModelQualityJobDefinition, EndpointInput),
+developer guide "Schedule monitoring jobs" and "Ingest ground truth labels and merge them with predictions".
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from sagemaker_gitops.api.base import Rule, field_of
@@ -14,7 +16,9 @@ PROCESSING, MODEL_MONITOR = "Processing", "ModelMonitor"
 # AWS: every hour, every N hours from an hour on, or once a day; an N that divides the day means the same there and in cron.
 CRON = r"0 ([*]|[*]/(2|3|4|6|8|12)|[0-9]|1[0-9]|2[0-3]) [*] [*] [*]"
 VIOLATIONS = "violations"
+CHECK_TYPES = ("DataQuality", "ModelQuality")
 _OTHER = "!has(self.engine) || self.engine != 'ModelMonitor'"
+_TRUTHLESS = "self.checks.exists(c, c.type == 'DataQuality')"
 _LEAVE = "leave it out, or leave engine out"
 
 
@@ -31,9 +35,43 @@ def _left_out(field: str, why: str) -> Rule:
     )
 
 
-def _one_data_quality(spec: Any) -> bool:
-    (first, *rest) = spec.checks_
-    return not rest and first.type == "DataQuality" and first.drift is None and first.completeness is None
+def _engine_of(types: tuple[str, ...], field: str, message: str) -> Rule:
+    """`overrides.<field>` goes to Model Monitor, with a check of these types."""
+    listed = ", ".join(f"'{item}'" for item in types)
+    return Rule(
+        f"(has(self.engine) && self.engine == 'ModelMonitor' && self.checks.all(c, c.type in [{listed}]))"
+        f" || !has(self.overrides) || !has(self.overrides.{field})",
+        message,
+        lambda spec: (
+            (spec.engine == MODEL_MONITOR and all(check.type in types for check in spec.checks_))
+            or spec.overrides is None
+            or field_of(spec.overrides, field) is None
+        ),
+        ".overrides",
+    )
+
+
+def _every(type_: str, cel: str, message: str, holds: Callable[[Any], bool]) -> Rule:
+    """Of every check of that type."""
+    return Rule(
+        f"{_OTHER} || self.checks.all(c, c.type != '{type_}' || ({cel}))",
+        message,
+        lambda spec: spec.engine != MODEL_MONITOR or all(check.type != type_ or holds(check) for check in spec.checks_),
+        ".checks",
+    )
+
+
+def _truthless(spec: Any) -> bool:
+    return any(check.type == "DataQuality" for check in spec.checks_)
+
+
+def _of_truth(cel: str, message: str, holds: Callable[[Any], bool]) -> Rule:
+    return Rule(
+        f"{_OTHER} || !has(self.groundTruth) || {_TRUTHLESS} || {cel}",
+        message,
+        lambda spec: spec.engine != MODEL_MONITOR or spec.ground_truth is None or _truthless(spec) or holds(spec.ground_truth),
+        ".groundTruth",
+    )
 
 
 ENGINE_RULES = (
@@ -57,15 +95,43 @@ ENGINE_RULES = (
         ".target",
     ),
     Rule(
-        f"{_OTHER} || (size(self.checks) == 1 && self.checks.all(c, c.type == 'DataQuality' && !has(c.drift) && !has(c.completeness)))",
-        "of engine ModelMonitor are one, of type DataQuality, without drift and completeness, which constraints.json of the baseline says;"
-        " write it so, or leave engine out",
-        lambda spec: spec.engine != MODEL_MONITOR or _one_data_quality(spec),
+        f"{_OTHER} || (size(self.checks) == 1 && self.checks.all(c, c.type in ['DataQuality', 'ModelQuality']))",
+        "of engine ModelMonitor are one, of type DataQuality or ModelQuality; write it so, or leave engine out",
+        lambda spec: spec.engine != MODEL_MONITOR or (len(spec.checks_) == 1 and spec.checks_[0].type in CHECK_TYPES),
         ".checks",
+    ),
+    _every(
+        "DataQuality",
+        "!has(c.drift) && !has(c.completeness)",
+        "of type DataQuality have neither drift nor completeness in engine ModelMonitor: constraints.json of the baseline says them;"
+        " leave them out, or leave engine out",
+        lambda check: check.drift is None and check.completeness is None,
+    ),
+    _every(
+        "ModelQuality",
+        "has(c.problemType) && c.problemType != 'Forecast'",
+        "of type ModelQuality are of problemType Regression, BinaryClassification or MulticlassClassification in engine ModelMonitor;"
+        " write one of them, or leave engine out",
+        lambda check: check.problem_type != "Forecast",
+    ),
+    _every(
+        "ModelQuality",
+        "has(c.inferenceAttribute) || has(c.probabilityAttribute)",
+        "of type ModelQuality need inferenceAttribute or probabilityAttribute in engine ModelMonitor, which looks for no prediction itself:"
+        ' write one, such as "0"',
+        lambda check: check.inference_attribute is not None or check.probability_attribute is not None,
+    ),
+    _every(
+        "ModelQuality",
+        "!has(c.groundTruthAttribute) && !has(c.positiveLabel)",
+        "of type ModelQuality have neither groundTruthAttribute nor positiveLabel in engine ModelMonitor: the truth is"
+        " groundTruthData.data, and 1 is the positive one; leave them out, or leave engine out",
+        lambda check: check.ground_truth_attribute is None and check.positive_label is None,
     ),
     Rule(
         f"{_OTHER} || (has(self.baseline) && has(self.baseline.s3Uri) && !self.baseline.s3Uri.endsWith('.json'))",
-        "of engine ModelMonitor is an s3Uri: the folder that holds statistics.json and constraints.json; write it, or leave engine out",
+        "of engine ModelMonitor is an s3Uri: the folder that holds constraints.json and, for DataQuality, statistics.json; write it, or"
+        " leave engine out",
         lambda spec: (
             spec.engine != MODEL_MONITOR
             or (spec.baseline is not None and spec.baseline.s3_uri is not None and not spec.baseline.s3_uri.endswith(".json"))
@@ -73,27 +139,53 @@ ENGINE_RULES = (
         ".baseline",
     ),
     Rule(
-        f"{_OTHER} || !has(self.alarms) || self.alarms.all(a, !has(a.metric) || a.metric == '{VIOLATIONS}')",
-        f"of engine ModelMonitor look at the metric {VIOLATIONS}: leave metric out",
-        lambda spec: spec.engine != MODEL_MONITOR or all(alarm.metric in (None, VIOLATIONS) for alarm in spec.alarms),
+        f"{_OTHER} || !has(self.alarms) || self.alarms.all(a, !has(a.metric) || a.metric == '{VIOLATIONS}')"
+        " || self.checks.all(c, c.type == 'ModelQuality')",
+        f"of engine ModelMonitor look at the metric {VIOLATIONS} of a check of type DataQuality: leave metric out",
+        lambda spec: (
+            spec.engine != MODEL_MONITOR
+            or all(alarm.metric in (None, VIOLATIONS) for alarm in spec.alarms)
+            or all(check.type == "ModelQuality" for check in spec.checks_)
+        ),
         ".alarms",
     ),
     Rule(
         f"{_OTHER} || !has(self.overrides) || !has(self.overrides.createProcessingJob)",
-        "is not sent by engine ModelMonitor: write createDataQualityJobDefinition",
+        "is not sent by engine ModelMonitor: write createDataQualityJobDefinition or createModelQualityJobDefinition",
         lambda spec: spec.engine != MODEL_MONITOR or spec.overrides is None or spec.overrides.create_processing_job is None,
         ".overrides",
     ),
+    *(
+        _engine_of(
+            (type_,),
+            f"create{type_}JobDefinition",
+            f"create{type_}JobDefinition is sent by engine ModelMonitor with a check of type {type_}: leave it out, or write what fits",
+        )
+        for type_ in CHECK_TYPES
+    ),
     Rule(
-        "(has(self.engine) && self.engine == 'ModelMonitor') || !has(self.overrides)"
-        " || !has(self.overrides.createDataQualityJobDefinition)",
-        "createDataQualityJobDefinition is sent by engine ModelMonitor alone: leave it out, or write createProcessingJob",
-        lambda spec: spec.engine == MODEL_MONITOR or spec.overrides is None or spec.overrides.create_data_quality_job_definition is None,
-        ".overrides",
+        f"{_OTHER} || !has(self.groundTruth) || !({_TRUTHLESS})",
+        f"has no place in engine ModelMonitor: checks of type DataQuality need none; {_LEAVE}",
+        lambda spec: spec.engine != MODEL_MONITOR or spec.ground_truth is None or not _truthless(spec),
+        ".groundTruth",
+    ),
+    _of_truth(
+        "self.groundTruth.idField == 'eventId'",
+        "of engine ModelMonitor is in AWS's own layout, by eventMetadata.eventId: write idField: eventId, or leave engine out",
+        lambda truth: truth.id_field == "eventId",
+    ),
+    _of_truth(
+        "!has(self.groundTruth.minMatched)",
+        "has no minMatched in engine ModelMonitor: AWS judges what it could join; leave it out, or leave engine out",
+        lambda truth: truth.min_matched is None,
+    ),
+    _of_truth(
+        "!has(self.groundTruth.maxDelay) || duration(self.groundTruth.maxDelay).getSeconds() % 3600 == 0",
+        "of engine ModelMonitor is late by whole hours, as AWS's folders are: write maxDelay such as 2h, or leave engine out",
+        lambda truth: (truth.max_delay or 0) % 3600 == 0,
     ),
     _left_out("window", "it looks at what came since the execution before"),
-    _left_out("groundTruth", "checks of type DataQuality need none"),
-    _left_out("prepare", "overrides.createDataQualityJobDefinition takes a RecordPreprocessorSourceUri"),
+    _left_out("prepare", "the overrides take a RecordPreprocessorSourceUri"),
     Rule(
         f"{_OTHER} || !has(self.source) || has(self.prepare)",
         f"has no place in engine ModelMonitor: it runs no scripts of yours; {_LEAVE}",

@@ -31,6 +31,15 @@ class PolicyOverrides(Model):
             "DataQualityJobInput",
             "DataQualityJobOutputConfig.MonitoringOutputs",
         ),
+        "createModelQualityJobDefinition": (
+            "JobDefinitionName",
+            "RoleArn",
+            "Tags",
+            "ModelQualityBaselineConfig",
+            "ModelQualityAppSpecification.ProblemType",
+            "ModelQualityJobInput",
+            "ModelQualityJobOutputConfig.MonitoringOutputs",
+        ),
         "putMetricAlarm": (
             "AlarmName",
             "Tags",
@@ -54,6 +63,10 @@ class PolicyOverrides(Model):
     """Merged into sagemaker CreateProcessingJob of every check. Example: {Environment: {LOG_LEVEL: debug}}."""
     create_data_quality_job_definition: Annotated[dict[str, object], FreeForm()] | None = None
     """Merged into sagemaker CreateDataQualityJobDefinition of engine ModelMonitor. Example: {DataQualityAppSpecification: {Environment:
+    {LOG_LEVEL: debug}}}.
+    """
+    create_model_quality_job_definition: Annotated[dict[str, object], FreeForm()] | None = None
+    """Merged into sagemaker CreateModelQualityJobDefinition of engine ModelMonitor. Example: {ModelQualityAppSpecification: {Environment:
     {LOG_LEVEL: debug}}}.
     """
     put_metric_alarm: Annotated[dict[str, object], FreeForm()] | None = None

@@ -23,6 +23,11 @@ MONITORED: dict[str, Any] = {
     "source": None,
     "checks": [{"name": "inputs", "type": "DataQuality"}],
 }
+QUALITY: dict[str, Any] = {
+    "groundTruth": {"s3Uri": "s3://team-a-ml/actuals/fees/", "idField": "eventId", "maxDelay": "2h"},
+    "checks": [{"name": "inputs", "type": "ModelQuality", "problemType": "Regression", "inferenceAttribute": "0"}],
+}
+RESOURCES = {"DataQuality": "data-quality-job-definition", "ModelQuality": "model-quality-job-definition"}
 DRIFTED = {"feature_name": "amount", "constraint_check_type": "baseline_drift_check", "description": "distance 0.4 exceeds 0.1"}
 MUTATIONS = ("Create", "Update", "Start", "Stop", "Delete")
 
@@ -32,6 +37,7 @@ class MonitoringAws(MemoryAws):
     """Refuses what AWS refuses: a schedule of no definition, the deletion of one whose execution runs."""
 
     definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
     schedules: dict[str, dict[str, Any]] = field(default_factory=dict)
     executions: list[dict[str, Any]] = field(default_factory=list)
 
@@ -43,7 +49,14 @@ class MonitoringAws(MemoryAws):
             if schedule["MonitoringScheduleStatus"] == "Pending":
                 schedule["MonitoringScheduleStatus"] = "Scheduled"
 
-    def executed(self, at: datetime, status: str = "Completed", violations: list[dict[str, str]] | None = None, **more: Any) -> None:
+    def executed(
+        self,
+        at: datetime,
+        status: str = "Completed",
+        violations: list[dict[str, str]] | None = None,
+        statistics: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> None:
         """An execution of the one schedule; with its files unless it failed."""
         (name,) = self.schedules
         job = f"model-monitoring-{at:%Y%m%d%H}"
@@ -53,31 +66,57 @@ class MonitoringAws(MemoryAws):
             summary["ProcessingJobArn"] = arn
             output = {"S3Output": {"S3Uri": f"s3://team-a-ml/out/{job}"}}
             self.jobs[job] = {"ProcessingJobStatus": "Completed", "ProcessingOutputConfig": {"Outputs": [output]}, "CreationTime": at}
-            self.objects[f"out/{job}/statistics.json"] = json.dumps({"dataset": {"item_count": 40}}).encode()
+            self.objects[f"out/{job}/statistics.json"] = json.dumps({"dataset": {"item_count": 40}, **(statistics or {})}).encode()
             if violations is not None:
                 self.objects[f"out/{job}/constraint_violations.json"] = json.dumps({"violations": violations}).encode()
         self.executions = [*(item for item in self.executions if item["ScheduledTime"] != at), summary | more]
 
     def _CreateDataQualityJobDefinition(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
-        name = given["JobDefinitionName"]
-        if name in self.definitions:
-            raise failure(Category.EXISTS, "ResourceInUse", "CreateDataQualityJobDefinition")
-        self.definitions[name] = dict(given)
-        self.tags[f"data-quality-job-definition/{name}"] = given["Tags"]
-        return {}
+        return self._define("DataQuality", given)
 
     def _DescribeDataQualityJobDefinition(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
-        if given["JobDefinitionName"] not in self.definitions:
-            raise failure(Category.NOT_FOUND, "ResourceNotFound", "DescribeDataQualityJobDefinition")
-        return self.definitions[given["JobDefinitionName"]]
+        return self._defined("DataQuality", given)
 
     def _ListDataQualityJobDefinitions(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
-        found = [{"MonitoringJobDefinitionName": name} for name in self.definitions if given["NameContains"] in name]
-        return {"JobDefinitionSummaries": found}
+        return self._listed("DataQuality", given)
 
     def _DeleteDataQualityJobDefinition(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._undefine("DataQuality", given)
+
+    def _CreateModelQualityJobDefinition(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._define("ModelQuality", given)
+
+    def _DescribeModelQualityJobDefinition(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._defined("ModelQuality", given)
+
+    def _ListModelQualityJobDefinitions(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._listed("ModelQuality", given)
+
+    def _DeleteModelQualityJobDefinition(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._undefine("ModelQuality", given)
+
+    def _define(self, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        name = given["JobDefinitionName"]
+        if name in self.definitions:
+            raise failure(Category.EXISTS, "ResourceInUse", f"Create{kind}JobDefinition")
+        self.definitions[name] = dict(given)
+        self.kinds[name] = kind
+        self.tags[f"{RESOURCES[kind]}/{name}"] = given["Tags"]
+        return {}
+
+    def _defined(self, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        if self.kinds.get(given["JobDefinitionName"]) != kind:
+            raise failure(Category.NOT_FOUND, "ResourceNotFound", f"Describe{kind}JobDefinition")
+        return self.definitions[given["JobDefinitionName"]]
+
+    def _listed(self, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        names = [name for name in self.definitions if given["NameContains"] in name and self.kinds.get(name, kind) == kind]
+        return {"JobDefinitionSummaries": [{"MonitoringJobDefinitionName": name} for name in names]}
+
+    def _undefine(self, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
         used = [item["MonitoringScheduleConfig"]["MonitoringJobDefinitionName"] for item in self.schedules.values()]
         assert given["JobDefinitionName"] not in used
+        assert self.kinds.pop(given["JobDefinitionName"]) == kind
         del self.definitions[given["JobDefinitionName"]]
         return {}
 
@@ -85,10 +124,14 @@ class MonitoringAws(MemoryAws):
         name = given["MonitoringScheduleName"]
         if name in self.schedules:
             raise failure(Category.EXISTS, "ResourceInUse", "CreateMonitoringSchedule")
-        assert given["MonitoringScheduleConfig"]["MonitoringJobDefinitionName"] in self.definitions
+        self._points_at_one(given)
         self.schedules[name] = dict(given) | {"MonitoringScheduleStatus": "Pending"}
         self.tags[f"monitoring-schedule/{name}"] = given["Tags"]
         return {}
+
+    def _points_at_one(self, given: Mapping[str, Any]) -> None:
+        config = given["MonitoringScheduleConfig"]
+        assert self.kinds[config["MonitoringJobDefinitionName"]] == config["MonitoringType"]
 
     def _DescribeMonitoringSchedule(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         if given["MonitoringScheduleName"] not in self.schedules:
@@ -96,7 +139,7 @@ class MonitoringAws(MemoryAws):
         return self.schedules[given["MonitoringScheduleName"]]
 
     def _UpdateMonitoringSchedule(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
-        assert given["MonitoringScheduleConfig"]["MonitoringJobDefinitionName"] in self.definitions
+        self._points_at_one(given)
         self.schedules[given["MonitoringScheduleName"]] |= given
         return {}
 

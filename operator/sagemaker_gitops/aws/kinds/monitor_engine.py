@@ -19,6 +19,7 @@ from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.monitor_policy.engine_facts import EngineFacts, Execution, LiveSchedule
 from sagemaker_gitops.core.kinds.monitor_policy.engine_report import FILE_OF_STATISTICS, FILE_OF_VIOLATIONS, report_of
 from sagemaker_gitops.core.kinds.monitor_policy.engine_requests import definition_prefix, schedule_name, wanted_of
+from sagemaker_gitops.core.kinds.monitor_policy.engine_types import TYPES, Definition, MonitorType, type_of
 from sagemaker_gitops.core.kinds.monitor_policy.facts import Refusal, Report, Watched
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass
 from sagemaker_gitops.core.kinds.monitor_policy.windows import counted_from
@@ -26,7 +27,7 @@ from sagemaker_gitops.core.kinds.training_run.facts import Failed, FailureClass,
 from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Bound
 
-SCHEDULE, DEFINITION = "monitoring-schedule", "data-quality-job-definition"
+SCHEDULE = "monitoring-schedule"
 GOOD, VIOLATED = "Completed", "CompletedWithViolations"
 ENDED = (GOOD, VIOLATED, "Failed", "Stopped")
 FILE_LIMIT = 4 * 1024 * 1024  # bytes
@@ -57,10 +58,10 @@ class ModelMonitor:
         wanted = wanted_of(here, here.facts.target.endpoint).definition if isinstance(here.facts.target, Watched) else None
         definition: bool | Foreign | None = None
         if wanted is not None and (schedule is None or schedule.definition != wanted):
-            definition = await self._definition(scope, owner, wanted)
-        stale: tuple[str, ...] = ()
+            definition = await self._definition(scope, owner, type_of(here.spec), wanted)
+        stale: tuple[Definition, ...] = ()
         if schedule is not None and wanted == schedule.definition != here.snapshot.status.get("jobDefinition"):
-            stale = tuple(item for item in await self._definitions(scope, owner) if item != wanted)
+            stale = tuple(item for item in await self._definitions(scope, owner) if item.name != wanted)
         if schedule is None or not isinstance(here.facts.target, Watched):
             return EngineFacts(schedule, definition), None
         oldest, executing = await self._execution(scope, here, name)
@@ -95,27 +96,31 @@ class ModelMonitor:
         definition = config.get("MonitoringJobDefinitionName", "")
         return LiveSchedule(str(answer["MonitoringScheduleStatus"]), definition, timing, str(answer.get("FailureReason") or ""))
 
-    async def _definition(self, scope: Scope, owner: Key, name: str) -> bool | Foreign:
-        answer = await self._described(scope, "DescribeDataQualityJobDefinition", {"JobDefinitionName": name})
-        return await self._foreign(scope, owner, DEFINITION, name, answer) or answer is not None
+    async def _definition(self, scope: Scope, owner: Key, type_: MonitorType, name: str) -> bool | Foreign:
+        answer = await self._described(scope, type_.describe, {"JobDefinitionName": name})
+        return await self._foreign(scope, owner, type_.resource, name, answer) or answer is not None
 
-    async def _definitions(self, scope: Scope, owner: Key) -> tuple[str, ...]:
-        """All that are ours by tag."""
+    async def _definitions(self, scope: Scope, owner: Key) -> tuple[Definition, ...]:
+        """All that are ours by tag, of every type: an edit may change it."""
+        found = [Definition(type_.delete, name) for type_ in TYPES for name in await self._named(scope, owner, type_)]
+        return tuple(sorted(found))
+
+    async def _named(self, scope: Scope, owner: Key, type_: MonitorType) -> list[str]:
         request: dict[str, Any] = {"NameContains": definition_prefix(owner), "MaxResults": PAGE}
         found: list[str] = []
         while True:
-            answer = await self.aws.call(scope, "sagemaker", "ListDataQualityJobDefinitions", request)
+            answer = await self.aws.call(scope, "sagemaker", type_.list, request)
             for item in answer.get("JobDefinitionSummaries", ()):
                 name = item["MonitoringJobDefinitionName"]
                 try:
-                    foreign = await self._foreign(scope, owner, DEFINITION, name, item)
+                    foreign = await self._foreign(scope, owner, type_.resource, name, item)
                 except AwsFailure as failure:
                     if failure.category is not Category.NOT_FOUND:  # lists lag
                         raise
                     continue
                 found += [] if foreign is not None else [name]
             if not answer.get("NextToken"):
-                return tuple(sorted(found))
+                return found
             request = {**request, "NextToken": answer["NextToken"]}
 
     async def _described(self, scope: Scope, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -184,4 +189,4 @@ class ModelMonitor:
             statistics = await storage.read_json(self.aws, scope, f"{folder.rstrip('/')}/{FILE_OF_STATISTICS}", FILE_LIMIT)
         except ValueError:
             statistics = None  # it only says how many records there were
-        return report_of(here.spec.checks_[0].name, violations, statistics)
+        return report_of(here.spec.checks_[0], violations, statistics)

@@ -40,14 +40,13 @@ from sagemaker_gitops.core.kinds.monitor_policy.completion import circle_of, com
 from sagemaker_gitops.core.kinds.monitor_policy.deletion import plan_deletion
 from sagemaker_gitops.core.kinds.monitor_policy.engine_plan import still_there, uses_model_monitor
 from sagemaker_gitops.core.kinds.monitor_policy.engine_requests import (
-    CREATE_DEFINITION,
     CREATE_SCHEDULE,
-    DELETE_DEFINITION,
     DELETE_SCHEDULE,
     STOP_SCHEDULE,
     schedule_name,
     wanted_of,
 )
+from sagemaker_gitops.core.kinds.monitor_policy.engine_types import TYPES
 from sagemaker_gitops.core.kinds.monitor_policy.facts import (
     Due,
     NotReady,
@@ -76,8 +75,8 @@ from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.core.tenancy import Binding, Bound
 
 CREATE, STOP = "CreateProcessingJob", "StopProcessingJob"
-CREATES = (CREATE, CREATE_DEFINITION, CREATE_SCHEDULE)
-GONE_IS_DONE = (STOP, "DeleteAlarms", "DeleteDashboards", STOP_SCHEDULE, DELETE_SCHEDULE, DELETE_DEFINITION)
+CREATES = (CREATE, CREATE_SCHEDULE, *(type_.create for type_ in TYPES))
+GONE_IS_DONE = (STOP, "DeleteAlarms", "DeleteDashboards", STOP_SCHEDULE, DELETE_SCHEDULE, *(type_.delete for type_ in TYPES))
 REFUSALS = (Category.BLOCKED, Category.TERMINAL)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from sagemaker_gitops.core.kinds.monitor_policy.engine_types import Definition
 from sagemaker_gitops.core.kinds.training_run.facts import Failed, Foreign, Succeeded
 
 NO_DATA_REASON = "Job inputs had no data"
@@ -39,7 +40,7 @@ class EngineFacts:
 
     schedule: LiveSchedule | Foreign | None = None
     definition: bool | Foreign | None = None
-    stale: tuple[str, ...] = ()
+    stale: tuple[Definition, ...] = ()
     execution: Execution | None = None
     executing: bool = False
     refusal: tuple[str, str] | None = None

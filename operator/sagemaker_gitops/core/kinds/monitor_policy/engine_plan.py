@@ -14,12 +14,12 @@ from sagemaker_gitops.core.actions import Action
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled
 from sagemaker_gitops.core.kinds.monitor_policy.engine_facts import EngineFacts, LiveSchedule
 from sagemaker_gitops.core.kinds.monitor_policy.engine_requests import (
-    DELETE_DEFINITION,
     DELETE_SCHEDULE,
     START_SCHEDULE,
     STOP_SCHEDULE,
     Wanted,
     by_name,
+    deleting,
     schedule_name,
     wanted_of,
 )
@@ -101,7 +101,7 @@ def taking_away(name: str, seen: EngineFacts) -> tuple[tuple[Action, ...], float
             return (by_name(DELETE_SCHEDULE, name),), PENDING_DELAY
         return ((by_name(STOP_SCHEDULE, name),) if live.status == "Scheduled" else ()), EXECUTION_DELAY
     if seen.stale:
-        return tuple(by_name(DELETE_DEFINITION, item) for item in seen.stale), PENDING_DELAY
+        return tuple(map(deleting, seen.stale)), PENDING_DELAY
     return (), 0.0
 
 
@@ -140,7 +140,7 @@ def _in_line(here: Pass, heard: Mapping[str, Any], seen: EngineFacts, live: Live
         return Plan(here.say("Pending", here.keeping(*said), **heard), After(PENDING_DELAY), (by_name(START_SCHEDULE, _name(here)),))
     if seen.stale:
         said = reconciling("Cleaning", "job definitions that are not used any more are deleted")
-        actions = tuple(by_name(DELETE_DEFINITION, name) for name in seen.stale)
+        actions = tuple(map(deleting, seen.stale))
         return Plan(here.say("Pending", here.keeping(*said), **heard), After(PENDING_DELAY), actions)
     return None
 

@@ -1,46 +1,63 @@
 """What an execution of SageMaker Model Monitor found, as a report of ours and as a check that has ended. Pure.
 
-Source: developer guide, "Schema for statistics" and "Schema for violations" (constraint_violations.json).
+Source: developer guide, "Schema for statistics", "Schema for violations" (constraint_violations.json) and "Model quality metrics".
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from sagemaker_gitops.api.monitor_check import METRICS_OF, Check
 from sagemaker_gitops.api.monitor_engine import VIOLATIONS
 from sagemaker_gitops.core.conditions import timestamp
 from sagemaker_gitops.core.kinds.monitor_policy.engine_facts import NO_DATA_REASON, Execution
+from sagemaker_gitops.core.kinds.monitor_policy.engine_requests import period
 from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, Report, Watched, Window
 from sagemaker_gitops.core.kinds.monitor_policy.outcome import Fields, ended, failed, nothing_captured
 from sagemaker_gitops.core.kinds.monitor_policy.situation import IN_PROGRESS, Pass, as_entry, watched_of
 from sagemaker_gitops.core.kinds.training_run.facts import Failed, JobType, Succeeded
 from sagemaker_gitops.core.kinds.training_run.status import ARN_PATHS, CONSOLE, moment, partition
 
+SECTIONS = {
+    "Regression": "regression_metrics",
+    "BinaryClassification": "binary_classification_metrics",
+    "MulticlassClassification": "multiclass_classification_metrics",
+}
 FILE_OF_VIOLATIONS, FILE_OF_STATISTICS = "constraint_violations.json", "statistics.json"
-DAY = 24  # hours
 
 
-def report_of(check: str, violations: Any, statistics: Any) -> Report:
+def report_of(check: Check, violations: Any, statistics: Any) -> Report:
     """The two files as read; `violations` is None where the execution had none."""
     found = [] if violations is None else violations.get("violations") if isinstance(violations, Mapping) else None
     if not isinstance(found, list):
         return Report(problem=f"{FILE_OF_VIOLATIONS} has no list of violations")
-    data = statistics.get("dataset") if isinstance(statistics, Mapping) else None
+    known: Mapping[str, Any] = statistics if isinstance(statistics, Mapping) else {}
+    data = known.get("dataset")
     count = data.get("item_count") if isinstance(data, Mapping) else None
     told = [
         {
-            "check": check,
-            "feature": item.get("feature_name"),
+            "check": check.name,
+            "feature": item.get("feature_name") or item.get("metric_name"),
             "constraint": item.get("constraint_check_type"),
             "description": item.get("description"),
         }
         for item in found
         if isinstance(item, Mapping)
     ]
-    metric = {"check": check, "name": VIOLATIONS, "value": len(found), "sampleSize": count, "state": "Measured"}
-    return Report({"version": 1, "data": {"state": "Available", "captured": count}, "metrics": [metric], "violations": told})
+    measured = {"check": check.name, "sampleSize": count, "state": "Measured"}
+    numbers = {VIOLATIONS: len(found)} | _quality(check, known)
+    metrics = [{**measured, "name": name, "value": value} for name, value in numbers.items()]
+    return Report({"version": 1, "data": {"state": "Available", "captured": count}, "metrics": metrics, "violations": told})
+
+
+def _quality(check: Check, statistics: Mapping[str, Any]) -> dict[str, Any]:
+    """What the statistics of a model's quality say of the metrics that are asked for, or of all that we know by AWS's names."""
+    found = statistics.get(SECTIONS.get(check.problem_type or "", ""))
+    known = found if isinstance(found, Mapping) else {}
+    wanted = check.metrics or METRICS_OF.get(check.problem_type or "", ())
+    return {name: known[name].get("value") for name in wanted if isinstance(known.get(name), Mapping)}
 
 
 def heeded(here: Pass, watched: Watched, execution: Execution) -> Fields:
@@ -56,11 +73,9 @@ def heeded(here: Pass, watched: Watched, execution: Execution) -> Fields:
 
 
 def window_of(here: Pass, scheduled: datetime) -> Window:
-    """The hours since the execution before."""
-    assert here.spec.schedule is not None, "the API requires it"
-    hours = str(here.spec.schedule.cron).split(" ")[1]
-    length = 1 if hours == "*" else int(hours[2:]) if hours.startswith("*/") else DAY
-    return Window(datetime.fromtimestamp(scheduled.timestamp() - length * 3600, scheduled.tzinfo), scheduled)
+    """The hours since the execution before, moved back by what ground truth may take."""
+    end = scheduled - timedelta(seconds=here.effective.max_delay)
+    return Window(end - timedelta(seconds=period(here.spec)), end)
 
 
 def _entry(here: Pass, watched: Watched, execution: Execution) -> Fields:

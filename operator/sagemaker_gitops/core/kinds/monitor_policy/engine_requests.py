@@ -1,8 +1,8 @@
 """The job definition and the schedule of `engine: ModelMonitor`, as AWS is asked for them. Pure.
 
 A definition never changes at AWS, so it is named by its content; the schedule is named by the policy and pointed at another one.
-Source: Amazon SageMaker API Reference (CreateDataQualityJobDefinition, CreateMonitoringSchedule, ScheduleConfig); the paths are those of
-the developer guide, "Container contract inputs".
+Source: Amazon SageMaker API Reference (CreateDataQualityJobDefinition, CreateModelQualityJobDefinition, EndpointInput,
+CreateMonitoringSchedule, ScheduleConfig); the paths are those of the developer guide, "Container contract inputs".
 """
 
 from __future__ import annotations
@@ -11,27 +11,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sagemaker_gitops.api.monitor_check import Check
 from sagemaker_gitops.api.monitor_overrides import given_overrides
+from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import AwsRequest
+from sagemaker_gitops.core.kinds.monitor_policy.engine_types import DATA_QUALITY, Definition, MonitorType, type_of
+from sagemaker_gitops.core.kinds.monitor_policy.requests import cluster_config
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass
 from sagemaker_gitops.core.kinds.training_run.facts import Source
-from sagemaker_gitops.core.kinds.training_run.requests import kms, network_config, volume_kms
+from sagemaker_gitops.core.kinds.training_run.requests import kms, network_config
 from sagemaker_gitops.core.merge import deep_merge
 from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Bound
 
-SERVICE, STEP, TYPE = "sagemaker", "monitor", "DataQuality"
-CREATE_DEFINITION, CREATE_SCHEDULE, START_SCHEDULE = (
-    "CreateDataQualityJobDefinition",
-    "CreateMonitoringSchedule",
-    "StartMonitoringSchedule",
-)
-STOP_SCHEDULE, DELETE_SCHEDULE, DELETE_DEFINITION = (
-    "StopMonitoringSchedule",
-    "DeleteMonitoringSchedule",
-    "DeleteDataQualityJobDefinition",
-)
+SERVICE, STEP = "sagemaker", "monitor"
+CREATE_SCHEDULE, START_SCHEDULE = "CreateMonitoringSchedule", "StartMonitoringSchedule"
+STOP_SCHEDULE, DELETE_SCHEDULE = "StopMonitoringSchedule", "DeleteMonitoringSchedule"
+HOUR, DAY = 3600, 24 * 3600  # seconds
 LOCAL_INPUT, LOCAL_OUTPUT = "/opt/ml/processing/input/endpoint", "/opt/ml/processing/output"
 
 
@@ -62,11 +59,18 @@ def expression(cron: str) -> str:
     return f"cron(0 {hours.replace('*/', '0/')} ? * * *)"
 
 
+def period(spec: MonitorPolicySpec) -> int:
+    """Seconds between two executions, which is how much each looks at."""
+    assert spec.schedule is not None, "the API requires it"
+    hours = str(spec.schedule.cron).split(" ")[1]
+    return HOUR if hours == "*" else HOUR * int(hours[2:]) if hours.startswith("*/") else DAY
+
+
 def wanted_of(here: Pass, endpoint: str) -> Wanted:
     """`endpoint` is AWS's name."""
     assert here.spec.schedule is not None, "the API requires it"
     assert here.spec.schedule.cron is not None, "the API requires it"
-    owner, body = here.snapshot.key, _definition(here, endpoint)
+    owner, body, type_ = here.snapshot.key, _definition(here, endpoint), type_of(here.spec)
     tenant = here.bound.spec
     key = naming.content_key([here.settings.install, tenant.account, tenant.region, owner.namespace, owner.name, body])
     definition, schedule = naming.aws_name(owner, STEP, key), schedule_name(here.settings.install, here.bound, owner)
@@ -76,55 +80,75 @@ def wanted_of(here: Pass, endpoint: str) -> Wanted:
         "MonitoringScheduleConfig": {
             "ScheduleConfig": {"ScheduleExpression": timing},
             "MonitoringJobDefinitionName": definition,
-            "MonitoringType": TYPE,
+            "MonitoringType": type_.name,
         }
     }
     named = {"MonitoringScheduleName": schedule}
     return Wanted(
         definition,
         timing,
-        AwsRequest(SERVICE, CREATE_DEFINITION, definition, create),
+        AwsRequest(SERVICE, type_.create, definition, create),
         AwsRequest(SERVICE, CREATE_SCHEDULE, schedule, {**named, **config, "Tags": _tags(here, schedule.rpartition("-")[2])}),
         AwsRequest(SERVICE, "UpdateMonitoringSchedule", schedule, {**named, **config}),
     )
 
 
 def by_name(operation: str, name: str) -> AwsRequest:
-    """A call that takes nothing but the name of a schedule or definition."""
-    member = "JobDefinitionName" if operation == DELETE_DEFINITION else "MonitoringScheduleName"
-    return AwsRequest(SERVICE, operation, name, {member: name})
+    """A call that takes nothing but the name of a schedule."""
+    return AwsRequest(SERVICE, operation, name, {"MonitoringScheduleName": name})
+
+
+def deleting(definition: Definition) -> AwsRequest:
+    return AwsRequest(SERVICE, definition.delete, definition.name, {"JobDefinitionName": definition.name})
 
 
 def _definition(here: Pass, endpoint: str) -> dict[str, Any]:
     """Without name and tags."""
-    effective, baseline = here.effective, here.spec.baseline
+    effective, baseline, type_ = here.effective, here.spec.baseline, type_of(here.spec)
     assert baseline is not None, "the API requires it"
     assert baseline.s3_uri is not None, "the API requires it"
-    folder = baseline.s3_uri.rstrip("/")
     output = {"S3Uri": f"{effective.base(here.snapshot.key)}/model-monitor", "LocalPath": LOCAL_OUTPUT, "S3UploadMode": "EndOfJob"}
     body: dict[str, Any] = {
-        "DataQualityBaselineConfig": {
-            "ConstraintsResource": {"S3Uri": f"{folder}/constraints.json"},
-            "StatisticsResource": {"S3Uri": f"{folder}/statistics.json"},
-        },
-        "DataQualityAppSpecification": {"ImageUri": effective.image},
-        "DataQualityJobInput": {"EndpointInput": {"EndpointName": endpoint, "LocalPath": LOCAL_INPUT}},
-        "DataQualityJobOutputConfig": {"MonitoringOutputs": [{"S3Output": output}]} | kms(effective),
-        "JobResources": {
-            "ClusterConfig": {
-                "InstanceCount": effective.instance_count,
-                "InstanceType": effective.instance_type,
-                "VolumeSizeInGB": effective.volume_size_in_gb,
-            }
-            | volume_kms(effective)
-        },
+        f"{type_.name}BaselineConfig": _baseline(type_, baseline.s3_uri.rstrip("/")),
+        f"{type_.name}AppSpecification": {"ImageUri": effective.image} | _problem(here.spec.checks_[0]),
+        f"{type_.name}JobInput": _input(here.spec, endpoint),
+        f"{type_.name}JobOutputConfig": {"MonitoringOutputs": [{"S3Output": output}]} | kms(effective),
+        "JobResources": {"ClusterConfig": cluster_config(effective)},
         "StoppingCondition": {"MaxRuntimeInSeconds": effective.max_runtime},
         "RoleArn": effective.role_arn,
     }
     network = network_config(effective)
     body |= {"NetworkConfig": network} if network else {}
-    overrides: Mapping[str, Any] = given_overrides(here.spec.overrides).get("createDataQualityJobDefinition", {})
+    overrides: Mapping[str, Any] = given_overrides(here.spec.overrides).get(type_.override, {})
     return deep_merge(body, overrides)
+
+
+def _baseline(type_: MonitorType, folder: str) -> dict[str, Any]:
+    """What is compared with: the quality of a model has constraints alone."""
+    found = {"ConstraintsResource": {"S3Uri": f"{folder}/constraints.json"}}
+    statistics = {"StatisticsResource": {"S3Uri": f"{folder}/statistics.json"}}
+    return found | (statistics if type_ == DATA_QUALITY else {})
+
+
+def _problem(check: Check) -> dict[str, str]:
+    """AWS has our words for the problem types, but for one letter."""
+    return {"ProblemType": check.problem_type} if check.problem_type is not None else {}
+
+
+def _input(spec: MonitorPolicySpec, endpoint: str) -> dict[str, Any]:
+    """What an execution reads. Ground truth that comes late moves the window back; AWS joins it in a job of its own."""
+    check, truth = spec.checks_[0], spec.ground_truth
+    members: dict[str, Any] = {
+        "InferenceAttribute": check.inference_attribute,
+        "ProbabilityAttribute": check.probability_attribute,
+        "ProbabilityThresholdAttribute": check.probability_threshold,
+    }
+    if truth is not None and truth.max_delay:
+        late = truth.max_delay // HOUR
+        members |= {"StartTimeOffset": f"-PT{period(spec) // HOUR + late}H", "EndTimeOffset": f"-PT{late}H"}
+    given = {"EndpointName": endpoint, "LocalPath": LOCAL_INPUT} | {name: value for name, value in members.items() if value is not None}
+    joined = {"GroundTruthS3Input": {"S3Uri": truth.s3_uri.rstrip("/")}} if truth is not None else {}
+    return {"EndpointInput": given} | joined
 
 
 def _tags(here: Pass, key: str) -> list[dict[str, str]]:

@@ -108,20 +108,23 @@ def create_processing_job(here: Pass, planned: Planned, places: Mapping[str, str
         "AppSpecification": {"ImageUri": effective.image, "ContainerEntrypoint": ["python3", f"{INPUT_FOLDER}/{CODE}/{ENTRY_POINT}"]},
         "ProcessingInputs": inputs,
         "ProcessingOutputConfig": {"Outputs": [{"OutputName": "report", "S3Output": output}]} | kms(effective),
-        "ProcessingResources": {
-            "ClusterConfig": {
-                "InstanceCount": effective.instance_count,
-                "InstanceType": effective.instance_type,
-                "VolumeSizeInGB": effective.volume_size_in_gb,
-            }
-            | volume_kms(effective)
-        },
+        "ProcessingResources": {"ClusterConfig": cluster_config(effective)},
         "StoppingCondition": {"MaxRuntimeInSeconds": effective.max_runtime},
         "Tags": _tags(here, planned, effective),
     }
     network = network_config(effective)
     parameters |= {"NetworkConfig": network} if network else {}
     return AwsRequest("sagemaker", "CreateProcessingJob", planned.job_name, deep_merge(parameters, _overrides(here)))
+
+
+def cluster_config(effective: Effective) -> dict[str, Any]:
+    """Machines of a check, whoever makes its job."""
+    cluster = {
+        "InstanceCount": effective.instance_count,
+        "InstanceType": effective.instance_type,
+        "VolumeSizeInGB": effective.volume_size_in_gb,
+    }
+    return cluster | volume_kms(effective)
 
 
 def _overrides(here: Pass) -> Mapping[str, Any]:
