@@ -86,7 +86,7 @@ class Bias:
 
 @dataclass(frozen=True)
 class Explainability:
-    """Attributions of the window against the baseline's; exactly one of the three says where they come from."""
+    """Attributions of the window against the baseline's: of an image (which may have run `entry_point`), a script, or a predictor."""
 
     name: str
     image: bool
@@ -221,8 +221,8 @@ def _bias(given: dict[str, Any], at: str, name: str) -> Bias:
 
 def _explainability(given: dict[str, Any], at: str, name: str) -> Explainability:
     sources = [field for field in ("image", "entryPoint", "predictor") if given.get(field) is not None]
-    if len(sources) != 1:
-        raise ValueError(f"{at}: needs exactly one of image, entryPoint and predictor, has {', '.join(sources) or 'none'}")
+    if len(sources) != 1 and sources != ["image", "entryPoint"]:
+        raise ValueError(f"{at}: needs image, entryPoint, both or predictor, has {', '.join(sources) or 'none'}")
     entry_point, predictor = given.get("entryPoint"), given.get("predictor")
     return Explainability(
         name=name,

@@ -48,10 +48,10 @@ def measure(check: Explainability, window: Window, folders: Folders) -> Findings
 
 def _attributions(check: Explainability, window: Window, folders: Folders) -> tuple[dict[str, float], int]:
     """Mean absolute attribution by feature and the rows they come from. ValueError where there is nothing to attribute."""
-    if check.entry_point is not None:
-        return averages(document(check.entry_point, check.name, folders, window.records), check.name)
     if check.image:
         return _written(folders.input("attributions") / check.name, check.name)
+    if check.entry_point is not None:
+        return averages(document(check.entry_point, check.name, folders, window.records), check.name)
     assert check.predictor is not None
     predict = load(folders.input("source"), check.predictor, check.name)
     return explained(check, window, predict)

@@ -241,7 +241,7 @@ def test_a_batch_output_is_checked_like_an_endpoint(world: World) -> None:
         (one("DataQuality", facet="x"), "checks[0].facet: is not known here"),
         (one("ModelQuality", problemType="Regression", metrics=["auc"]), "checks[0].metrics[0]: must be one of rmse"),
         (one("Bias", facet="x", metrics=["CDDL"]), "checks[0].groupVariable: CDDL and CDDPL need"),
-        (one("Explainability"), "checks[0]: needs exactly one of image, entryPoint and predictor"),
+        (one("Explainability"), "checks[0]: needs image, entryPoint, both or predictor"),
         ({"checks": [{"name": "a", "type": "DataQuality"}] * 2}, "checks: names must differ"),
     ],
 )

@@ -30,6 +30,10 @@ def test_the_choices_are_the_same() -> None:
         ),
         *({"name": "errors", "type": "ModelQuality", "problemType": problem, "metrics": list(METRICS[problem])} for problem in METRICS),
         {"name": "parity", "type": "Bias", "facet": "region", "label": "approved", "metrics": ["DPPL", "DI"]},
+        {"name": "why", "type": "Explainability", "image": "explainer:1.0", "threshold": 0.8},
+        {"name": "why", "type": "Explainability", "image": "explainer:1.0", "entryPoint": "explain.py"},
+        {"name": "why", "type": "Explainability", "entryPoint": "explain.py"},
+        {"name": "why", "type": "Explainability", "predictor": "score.py", "samples": 50},
         {"name": "loss", "type": "Custom", "entryPoint": "quantile_loss.py", "metric": "mean_weighted_quantile_loss"},
     ],
 )

@@ -119,9 +119,10 @@ def test_attributions_come_from_a_script_or_from_the_users_image(world: World) -
     (metric,) = explained(world, entryPoint="explain.py").report()["metrics"]
     assert (metric["value"], metric["sampleSize"]) == (1.0, 2)
     world.put("attributions/attribution/out.jsonl", [{"x": 0.1, "y": -0.5}, {"x": 0.2, "y": 0.5}, {"x": 0.1, "y": 0.4}])
-    (metric,) = explained(world, image="explainer:1").report()["metrics"]
-    assert metric["value"] < 0.9
-    assert metric["sampleSize"] == 3
+    for given in ({"image": "explainer:1"}, {"image": "explainer:1", "entryPoint": "explain.py"}):
+        (metric,) = explained(world, **given).report()["metrics"]
+        assert metric["value"] < 0.9
+        assert metric["sampleSize"] == 3
 
 
 @pytest.mark.parametrize(

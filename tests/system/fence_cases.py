@@ -33,7 +33,11 @@ TENANT: dict[str, Any] = {
         "executionRoleArns": [f"arn:aws:iam::{ACCOUNT}:role/team-a/*"],
         "s3Prefixes": ["s3://team-a-ml/"],
         "kmsKeyArns": [KEY],
-        "images": [f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/team-a/*"],
+        # AWS's own image runs the checks of a policy.
+        "images": [
+            f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/team-a/*",
+            "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-scikit-learn:*",
+        ],
         "instanceTypes": ["ml.m5.*"],
         "subnetIds": ["subnet-0a1b2c3d"],
         "securityGroupIds": ["sg-0a1b2c3d"],
@@ -122,6 +126,7 @@ AROUND: dict[str, dict[str, Any]] = {
             }
         ],
     },
+    "spec.checks[].image": {"checks": [{"name": "attribution", "type": "Explainability"}]},
     "spec.target.endpointName": {"target": {"endpointRef": None}},
     "spec.overrides.createModelPackage": {"register": {"group": "digits"}},
     "spec.overrides.createTransformJob": {"variants": None, "batch": _BATCH},

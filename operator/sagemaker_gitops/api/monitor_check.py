@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictInt
 
 from sagemaker_gitops.api.base import Items, Model, Problem, Rule, Text, field_of, quoted
-from sagemaker_gitops.api.fields import FilePath, MetricName, Name, Number
+from sagemaker_gitops.api.fields import FilePath, ImageUri, MetricName, Name, Number
 
 Column = Annotated[str, Text(r"[A-Za-z0-9_][A-Za-z0-9_. -]*", "must be the name of a column: letters, digits and _. -", 128)]
 Attribute = Annotated[
@@ -46,6 +46,7 @@ OF_TYPES = {
     "positiveLabels": ("Bias",),
     "groupVariable": ("Bias",),
     "entryPoint": ("Custom", "Explainability"),
+    "image": ("Explainability",),
     "predictor": ("Explainability",),
     "threshold": ("Explainability",),
     "samples": ("Explainability",),
@@ -111,9 +112,22 @@ class Check(Model):
             ".facetThreshold",
         ),
         Rule(
-            "self.type != 'Explainability' || has(self.entryPoint) != has(self.predictor)",
-            "type Explainability needs entryPoint, a script that writes attributions, or predictor, one that has predict(rows); not both",
-            lambda check: check.type != "Explainability" or (check.entry_point is None) != (check.predictor is None),
+            "self.type != 'Explainability' || has(self.entryPoint) || has(self.predictor) || has(self.image)",
+            "type Explainability needs entryPoint, a script that writes attributions, predictor, one that has predict(rows), or image, a"
+            " container that writes attributions: write one of them",
+            lambda check: check.type != "Explainability" or any((check.entry_point, check.predictor, check.image)),
+        ),
+        Rule(
+            "!has(self.predictor) || !(has(self.entryPoint) || has(self.image))",
+            "excludes entryPoint and image, which write the attributions themselves: leave predictor out, or the others",
+            lambda check: check.predictor is None or (check.entry_point is None and check.image is None),
+            ".predictor",
+        ),
+        Rule(
+            "!has(self.samples) || self.type != 'Explainability' || has(self.predictor)",
+            "belongs to predictor: a script or an image chooses what it explains itself; leave it out",
+            lambda check: check.samples is None or check.type != "Explainability" or check.predictor is not None,
+            ".samples",
         ),
         Rule(
             "self.type != 'Bias' || has(self.groupVariable) || !has(self.metrics) || !self.metrics.exists(m, m in ['CDDL', 'CDDPL'])",
@@ -161,7 +175,12 @@ class Check(Model):
     """Of Bias: column of the subgroups that CDDL and CDDPL compare. Example: branch."""
     entry_point: FilePath | None = None
     """Of Custom: script inside the source that writes its numbers to the file MONITOR_OUTPUT; of Explainability: one that writes
-    attributions there. Example: quantile_loss.py.
+    attributions there, with image run by its python3. Example: quantile_loss.py.
+    """
+    image: ImageUri | None = None
+    """Of Explainability: your own container image, one of the Tenant's images. Before each check it runs in a job of its own, over what was
+    captured in the window, and writes {"attributions": {feature: [numbers]}} to the file MONITOR_OUTPUT; it runs entryPoint, or left out
+    its own command. Example: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/explainer:1.0.
     """
     predictor: FilePath | None = None
     """Of Explainability: script inside the source that has predict(rows), of which attributions are computed by Kernel SHAP. Example:

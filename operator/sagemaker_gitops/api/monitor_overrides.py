@@ -60,7 +60,9 @@ class PolicyOverrides(Model):
     }
 
     create_processing_job: Annotated[dict[str, object], FreeForm()] | None = None
-    """Merged into sagemaker CreateProcessingJob of every check. Example: {Environment: {LOG_LEVEL: debug}}."""
+    """Merged into sagemaker CreateProcessingJob of every check; AppSpecification not into the job of a check's own image. Example:
+    {Environment: {LOG_LEVEL: debug}}.
+    """
     create_data_quality_job_definition: Annotated[dict[str, object], FreeForm()] | None = None
     """Merged into sagemaker CreateDataQualityJobDefinition of engine ModelMonitor. Example: {DataQualityAppSpecification: {Environment:
     {LOG_LEVEL: debug}}}.

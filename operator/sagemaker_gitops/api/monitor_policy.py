@@ -186,7 +186,7 @@ def _any_of(spec: MonitorPolicySpec, kind: str) -> bool:
     return any(check.type == kind for check in spec.checks_)
 
 
-_RUNS_SCRIPT = "self.checks.exists(c, c.type in ['Custom', 'Explainability'])"
+_RUNS_SCRIPT = "self.checks.exists(c, has(c.entryPoint) || has(c.predictor))"
 
 
 class MonitorPolicySpec(Model):
@@ -209,7 +209,7 @@ class MonitorPolicySpec(Model):
         ),
         Rule(
             f"has(self.source) || !(has(self.prepare) || {_RUNS_SCRIPT})",
-            "is needed by prepare and by checks of type Custom and Explainability: their scripts are in it",
+            "is needed by prepare, entryPoint and predictor: their scripts are in it",
             lambda spec: spec.source is not None or not entry_points(spec),
             ".source",
         ),

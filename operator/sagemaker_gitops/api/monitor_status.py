@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sagemaker_gitops.api.base import Items, Model
-from sagemaker_gitops.api.monitor_policy import ALARM_LIMIT
+from sagemaker_gitops.api.monitor_policy import ALARM_LIMIT, CHECK_LIMIT
 from sagemaker_gitops.api.status import (
     Arn,
     AwsName,
@@ -113,6 +113,8 @@ class CheckRun(Model):
     """Name of the processing job; it is made of window, model and settings, so the same is never checked twice. Example:
     team-a-fees-check-k5tq3vwx2a.
     """
+    attribution_jobs: Annotated[tuple[AwsName, ...], Items(CHECK_LIMIT)] | None = None
+    """Jobs that it waits for: each runs the image of an Explainability check. Example: [team-a-fees-attribution-m2tq3vwx2a]."""
     arn: Arn | None = None
     """ARN of the job. Example: arn:aws:sagemaker:eu-central-1:123456789012:processing-job/team-a-fees-check-k5tq3vwx2a."""
     console_url: Url | None = None

@@ -5,7 +5,7 @@ Between two checks no call is made: what is watched is known from the ModelEndpo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -49,6 +49,7 @@ from sagemaker_gitops.core.kinds.monitor_policy.engine_requests import (
 from sagemaker_gitops.core.kinds.monitor_policy.engine_types import TYPES
 from sagemaker_gitops.core.kinds.monitor_policy.facts import (
     Due,
+    Explaining,
     NotReady,
     Planned,
     PolicyFacts,
@@ -62,7 +63,7 @@ from sagemaker_gitops.core.kinds.monitor_policy.facts import (
 )
 from sagemaker_gitops.core.kinds.monitor_policy.plan import plan
 from sagemaker_gitops.core.kinds.monitor_policy.preview import stand_in
-from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT, job_name, output_of
+from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT, attribution_jobs, job_name, jobs_of, output_of
 from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, episode_of, obstacle, pursued, run_of, unheeded, view_of
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, Recorded, watched_of
 from sagemaker_gitops.core.kinds.monitor_policy.target import batch_target, target_of
@@ -98,7 +99,7 @@ class MonitorPolicyKind:
     uploaded: set[str] = field(default_factory=set)
     refused: dict[str, AwsFailure] = field(default_factory=dict)
     name: str = "MonitorPolicy"
-    _active: dict[Key, tuple[str, datetime | None]] = field(default_factory=dict)
+    _active: dict[Key, tuple[tuple[str, ...], datetime | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.sources = Sources(self.aws, self.references)
@@ -130,16 +131,16 @@ class MonitorPolicyKind:
 
     def owners_of(self, aws_name: str) -> set[Key]:
         """Whose check an AWS event is about, as far as this process has planned it."""
-        return {key for key, (name, _) in self._active.items() if name == aws_name}
+        return {key for key, (names, _) in self._active.items() if aws_name in names}
 
     def remembered(self) -> Iterator[tuple[Key, JobType, str, datetime | None]]:
         """Checks that this process planned and has not seen the end of."""
-        return ((key, JobType.PROCESSING_JOB, name, since) for key, (name, since) in self._active.items())
+        return ((key, JobType.PROCESSING_JOB, name, since) for key, (names, since) in self._active.items() for name in names)
 
     def _remember(self, key: Key, made: Plan) -> None:
-        running = Recorded(made.status).running
-        if running:
-            self._active[key] = (str(running["jobName"]), moment(running.get("attemptedAt")))
+        recorded = Recorded(made.status)
+        if recorded.running:
+            self._active[key] = (recorded.jobs, moment(recorded.running.get("attemptedAt")))
         else:
             self._active.pop(key, None)
 
@@ -202,8 +203,7 @@ class MonitorPolicyKind:
             if findings:
                 return replace(here.facts, findings=findings)
             name = schedule_name(self.settings.install, here.bound, here.snapshot.key)
-            refusals = [self._refusal(item, here.now) for item in (wanted_of(here, target.endpoint).definition, name)]
-            refusal = next(filter(None, refusals), None)
+            refusal = self._refusal((wanted_of(here, target.endpoint).definition, name), here.now)
         engine, report = await self.monitor.look(scope, here, refusal)
         facts = replace(here.facts, engine=engine)
         if report is not None:
@@ -283,7 +283,7 @@ class MonitorPolicyKind:
         due, watched = here.recorded.due_of(entry), watched_of(entry)
         if not isinstance(fact, Absent) or due is None or watched is None:
             return facts
-        refusal = self._refusal(here.recorded.job_name, here.now)
+        refusal = self._refusal(jobs_of(here, here.recorded.job_name), here.now)
         if refusal is not None:
             return replace(facts, refusal=refusal)
         current, ours = here.facts.target, here.spec.target.endpoint_ref is not None
@@ -315,7 +315,7 @@ class MonitorPolicyKind:
             return await self._reported(scope, here, facts, output_of(here, name))
         if not isinstance(found, Absent):
             return facts
-        refusal = self._refusal(name, here.now)
+        refusal = self._refusal(jobs_of(here, name), here.now)
         if refusal is not None:
             return replace(facts, refusal=refusal)
         if due.job:
@@ -323,8 +323,11 @@ class MonitorPolicyKind:
         else:
             capture = await captured(self.aws, scope, root, watched.variant, due.window)
         sight = Sight(root, capture, baseline, await truth_of(self.aws, scope, here.spec) if capture else None)
-        facts = replace(facts, planned=replace(planned, sight=sight))
-        return replace(facts, findings=request_findings(replace(here, facts=facts), replace(planned, sight=sight)))
+        jobs = attribution_jobs(here, name).items() if capture else ()
+        explaining = [Explaining(check, job, (await self._fact(scope, here.snapshot.key, job))[0]) for check, job in jobs]
+        planned = replace(planned, sight=sight, explaining=tuple(explaining))
+        facts = replace(facts, planned=planned)
+        return replace(facts, findings=request_findings(replace(here, facts=facts), planned))
 
     async def _fact(self, scope: Scope, owner: Key, name: str) -> tuple[JobFact, Mapping[str, str]]:
         """The job of that name, and its tags where they had to be read."""
@@ -338,9 +341,9 @@ class MonitorPolicyKind:
         self.known.add(name)
         return fact, tags
 
-    def _refusal(self, name: str, now: datetime) -> Refusal | None:
-        """What AWS said to a create; told once, then the next window asks again."""
-        failure = self.refused.pop(name, None)
+    def _refusal(self, names: Iterable[str], now: datetime) -> Refusal | None:
+        """What AWS said to the create of one of them; told once, then the next window asks again."""
+        failure = next(filter(None, [self.refused.pop(name, None) for name in names]), None)
         if failure is None:
             return None
         code = failure.code if failure.code.isalnum() else f"Aws{failure.category}"

@@ -134,7 +134,10 @@ def wanted_of(spec: MonitorPolicySpec, effective: Effective) -> Wanted:
         ],
         endpoint_names=[("spec.target.endpointName", spec.target.endpoint_name)] if spec.target.endpoint_name else [],
         kms_key_arns=[("spec.kmsKeyArn", effective.kms_key_arn)] if effective.kms_key_arn else [],
-        images=[("spec.checks", effective.image)],
+        images=[
+            ("spec.checks", effective.image),
+            *((f"spec.checks[{index}].image", check.image) for index, check in enumerate(spec.checks_) if check.image is not None),
+        ],
         instance_types=[("spec.resources.instanceType", effective.instance_type)],
         instance_counts=[("spec.resources.instanceCount", effective.instance_count)],
         subnet_ids=[("spec.network.subnetIds", value) for value in effective.subnet_ids],

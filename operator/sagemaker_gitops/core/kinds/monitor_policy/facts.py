@@ -112,13 +112,23 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
+class Explaining:
+    """The job that runs the image of an Explainability check before the check, and what has become of it."""
+
+    check: str
+    job: str
+    fact: JobFact
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
-    """The check that is due under the name it has, or would have, at AWS."""
+    """The check that is due under the name it has, or would have, at AWS. `explaining` is looked at when its job is not there yet."""
 
     due: Due
     watched: Watched
     sight: Sight
     job_name: str
+    explaining: tuple[Explaining, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

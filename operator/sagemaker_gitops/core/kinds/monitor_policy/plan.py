@@ -14,6 +14,7 @@ from sagemaker_gitops.core.actions import Action
 from sagemaker_gitops.core.budget import BUDGET_EXHAUSTED, hold, pays
 from sagemaker_gitops.core.conditions import bounded, reconciling, stalled, suspended, timestamp
 from sagemaker_gitops.core.kinds.monitor_policy.alarms import judged
+from sagemaker_gitops.core.kinds.monitor_policy.attribution import explaining_actions
 from sagemaker_gitops.core.kinds.monitor_policy.baseline import used_baseline
 from sagemaker_gitops.core.kinds.monitor_policy.checks import CHECKS
 from sagemaker_gitops.core.kinds.monitor_policy.cloudwatch import in_line
@@ -25,7 +26,16 @@ from sagemaker_gitops.core.kinds.monitor_policy.outcome import columns, ended, f
 from sagemaker_gitops.core.kinds.monitor_policy.publish import put_metric_data
 from sagemaker_gitops.core.kinds.monitor_policy.requests import creating_actions, output_of
 from sagemaker_gitops.core.kinds.monitor_policy.retrain import decide, followed, pursued, retrains_cell, unpursued
-from sagemaker_gitops.core.kinds.monitor_policy.situation import CHANGING, IN_PROGRESS, NO_DATA, SUCCEEDED, Pass, as_entry, kept
+from sagemaker_gitops.core.kinds.monitor_policy.situation import (
+    ATTRIBUTION_JOBS,
+    CHANGING,
+    IN_PROGRESS,
+    NO_DATA,
+    SUCCEEDED,
+    Pass,
+    as_entry,
+    kept,
+)
 from sagemaker_gitops.core.kinds.monitor_policy.windows import counted_from, next_run, schedule_words, until_next
 from sagemaker_gitops.core.kinds.training_run.facts import Absent, Active, Failed, Foreign, JobType, Succeeded, Unknown, Unseen, Unstarted
 from sagemaker_gitops.core.kinds.training_run.status import ARN_PATHS, CONSOLE, partition
@@ -155,7 +165,7 @@ def _again(here: Pass, heard: Fields, entry: Fields) -> Plan:
         return _over(here, heard, refused(here, entry, "Superseded", message))
     if not here.facts.planned.sight.capture:
         return _over(here, heard, nothing_captured(here, entry))
-    return _create(here, heard, entry | {"attemptedAt": timestamp(here.now)}, here.facts.planned)
+    return _create(here, heard, entry, here.facts.planned)
 
 
 def _due(here: Pass, planned: Planned) -> Plan:
@@ -168,7 +178,7 @@ def _due(here: Pass, planned: Planned) -> Plan:
     if isinstance(found, Absent | Unseen | Unstarted | None):
         if not planned.sight.capture:
             return _over(here, heard, nothing_captured(here, entry))
-        return _create(here, heard, entry | _job(here, planned) | {"attemptedAt": timestamp(here.now)}, planned)
+        return _create(here, heard, entry | _job(here, planned), planned)
     adopted = replace(here, snapshot=replace(here.snapshot, status={**here.snapshot.status, "running": entry | _job(here, planned)}))
     return _with(heard, _under_way(replace(adopted, facts=replace(here.facts, running=found))))
 
@@ -179,8 +189,24 @@ def _with(heard: Mapping[str, Any], made: Plan) -> Plan:
 
 
 def _create(here: Pass, heard: Fields, entry: Fields, planned: Planned) -> Plan:
-    made = _told(here, heard | {"running": entry}, OnEvent())
-    return replace(made, actions=creating_actions(here, planned, _seen(here, planned)))
+    """Where a check has an image, the jobs that explain the window go first; the job of the check reads what they wrote."""
+    entry = {name: value for name, value in entry.items() if name != ATTRIBUTION_JOBS}
+    for item in planned.explaining:
+        if isinstance(item.fact, Failed):
+            reason = f"{item.job}, which explains {item.check}: {item.fact.reason}"
+            return _over(here, heard, failed(here, entry, replace(item.fact, reason=reason)))
+        if isinstance(item.fact, Foreign):
+            message = f"{item.job} exists and belongs to {item.fact.owner}: nothing is done with it"
+            return _over(here, heard, refused(here, entry, "NameConflict", message))
+    waits = [item for item in planned.explaining if not isinstance(item.fact, Succeeded)]
+    absent = [item.job for item in waits if isinstance(item.fact, Absent | Unseen | Unstarted)]
+    seen, actions = _seen(here, planned), tuple[Action, ...]()
+    if absent or not waits:
+        actions = explaining_actions(here, planned, seen, absent) if absent else creating_actions(here, planned, seen)
+        entry |= {"attemptedAt": timestamp(here.now)}
+    entry |= {ATTRIBUTION_JOBS: [item.job for item in waits]} if waits else {}
+    unknown = any(isinstance(item.fact, Unknown) for item in waits)
+    return replace(_told(here, heard | {"running": entry}, After(UNKNOWN_STATE_DELAY) if unknown else OnEvent()), actions=actions)
 
 
 def _told(here: Pass, fields: Mapping[str, Any], requeue: Requeue) -> Plan:

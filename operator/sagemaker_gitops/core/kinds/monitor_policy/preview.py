@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from sagemaker_gitops.api.monitor_engine import MODEL_MONITOR
 from sagemaker_gitops.core.actions import Action
+from sagemaker_gitops.core.kinds.monitor_policy.attribution import explaining_actions
 from sagemaker_gitops.core.kinds.monitor_policy.engine_requests import STEP as MONITOR
 from sagemaker_gitops.core.kinds.monitor_policy.engine_requests import wanted_of
 from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, Place, Planned, Sight, Watched
 from sagemaker_gitops.core.kinds.monitor_policy.publish import put_alarm, wanted_alarms
-from sagemaker_gitops.core.kinds.monitor_policy.requests import creating_actions, job_name
-from sagemaker_gitops.core.kinds.monitor_policy.situation import IN_PROGRESS, STEP, Pass, as_entry
+from sagemaker_gitops.core.kinds.monitor_policy.requests import attribution_jobs, creating_actions, job_name
+from sagemaker_gitops.core.kinds.monitor_policy.situation import ATTRIBUTION, IN_PROGRESS, STEP, Pass, as_entry
 from sagemaker_gitops.core.kinds.monitor_policy.windows import window_at
 
 ENDPOINT, VARIANT, MODEL, JOB = "the-endpoint-of", "the-largest-variant", "the-model-that-serves-then", "the-newest-transform-job"
@@ -36,7 +37,10 @@ def preview(here: Pass, planned: Planned) -> tuple[tuple[str, Action], ...]:
         wanted = wanted_of(here, planned.watched.endpoint)
         made: tuple[tuple[str, Action], ...] = ((MONITOR, wanted.create_definition), (MONITOR, wanted.create_schedule))
     else:
-        made = tuple((STEP, action) for action in creating_actions(here, planned, planned.due.window))
+        jobs = attribution_jobs(here, planned.job_name).values()
+        first = explaining_actions(here, planned, planned.due.window, jobs) if jobs else ()
+        checking = creating_actions(here, planned, planned.due.window)
+        made = (*((ATTRIBUTION, action) for action in first), *((STEP, action) for action in checking))
     return (
         *made,
         *(("alarms", request) for request in alarms),

@@ -17,13 +17,14 @@ from sagemaker_gitops.core.actions import Action, AwsRequest, UploadSource
 from sagemaker_gitops.core.conditions import timestamp
 from sagemaker_gitops.core.kinds.monitor_policy.effective import Effective
 from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, Place, Planned, Sight, Watched, Window
-from sagemaker_gitops.core.kinds.monitor_policy.situation import STEP, Pass
+from sagemaker_gitops.core.kinds.monitor_policy.situation import ATTRIBUTION, STEP, Pass
 from sagemaker_gitops.core.kinds.training_run.facts import Source
 from sagemaker_gitops.core.kinds.training_run.requests import INPUT_FOLDER, OUTPUT_FOLDER, kms, network_config, processing_input, volume_kms
 from sagemaker_gitops.core.kinds.training_run.run import content_of
 from sagemaker_gitops.core.merge import deep_merge
 
 CODE, CONFIG, CAPTURE, GROUND_TRUTH, BASELINE, SOURCE = "monitoring", "config", "capture", "groundtruth", "baseline", "source"
+ATTRIBUTIONS = "attributions"
 ENTRY_POINT = "check.py"
 CONFIG_FILE, MANIFEST_FILE, REPORT_FILE = "config.json", "capture.manifest", "report.json"
 TAG_WINDOW = f"{naming.TAG_PREFIX}window"
@@ -81,40 +82,74 @@ def config_of(here: Pass, planned: Planned, seen: Window) -> dict[str, Any]:
     }
 
 
+def attribution_jobs(here: Pass, name: str) -> dict[str, str]:
+    """Check with an image of its own -> the job that explains the window to the check's job `name`."""
+    owner = here.snapshot.key
+    images = [check.name for check in here.spec.checks_ if check.image is not None]
+    return {check: naming.aws_name(owner, ATTRIBUTION, naming.content_key([name, check])) for check in images}
+
+
+def jobs_of(here: Pass, name: str) -> tuple[str, ...]:
+    """Every job of the check whose own is `name`."""
+    return (name, *attribution_jobs(here, name).values())
+
+
 def creating_actions(here: Pass, planned: Planned, seen: Window) -> tuple[Action, ...]:
     """What has to be called, in order, for the check to run. Uploads are content-addressed: repeated, they write the same."""
+    return (*uploads(here, planned, seen).values(), create_processing_job(here, planned, places_of(here, planned, seen)))
+
+
+def uploads(here: Pass, planned: Planned, seen: Window) -> dict[str, UploadSource]:
+    """The folders that the jobs of a check read, by the name of the input."""
     base, key, scripts = here.effective.base(here.snapshot.key), here.effective.kms_key_arn, _scripts(here)
     documents = {CONFIG_FILE: _json(config_of(here, planned, seen)), MANIFEST_FILE: _manifest(planned.sight)}
     folders = {CODE: here.code, CONFIG: documents} | ({SOURCE: scripts} if scripts else {})
-    places = {name: f"{base}/{name}/{naming.files_digest(files)[:16]}/" for name, files in folders.items()}
-    uploads = tuple(UploadSource(places[name], files, key) for name, files in folders.items())
-    return (*uploads, create_processing_job(here, planned, places))
+    return {name: UploadSource(f"{base}/{name}/{naming.files_digest(files)[:16]}/", files, key) for name, files in folders.items()}
+
+
+def places_of(here: Pass, planned: Planned, seen: Window) -> dict[str, str]:
+    return {name: item.uri for name, item in uploads(here, planned, seen).items()}
 
 
 def create_processing_job(here: Pass, planned: Planned, places: Mapping[str, str]) -> AwsRequest:
     """`places` are the folders that were uploaded. A folder that has nothing to hold is not mounted: AWS fails a job for it."""
-    effective, sight = here.effective, planned.sight
+    application = {"ImageUri": here.effective.image, "ContainerEntrypoint": ["python3", f"{INPUT_FOLDER}/{CODE}/{ENTRY_POINT}"]}
     inputs = [processing_input(name, uri) for name, uri in places.items()]
-    inputs.append(_by_manifest(CAPTURE, f"{places[CONFIG]}{MANIFEST_FILE}"))
-    inputs += [
-        processing_input(name, place.uri)
-        for name, place in ((GROUND_TRUTH, sight.ground_truth), (BASELINE, sight.baseline))
-        if place is not None
+    inputs += seen_inputs(planned, places)
+    for check, job in attribution_jobs(here, planned.job_name).items():
+        inputs.append(processing_input(f"{ATTRIBUTIONS}/{check}", output_of(here, job)) | {"InputName": f"{ATTRIBUTIONS}-{check}"})
+    return create_job(here, planned, planned.job_name, STEP, {"AppSpecification": application, "ProcessingInputs": inputs})
+
+
+def seen_inputs(planned: Planned, places: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What was captured, and what it is compared with."""
+    sight = planned.sight
+    known = ((GROUND_TRUTH, sight.ground_truth), (BASELINE, sight.baseline))
+    return [
+        _by_manifest(CAPTURE, f"{places[CONFIG]}{MANIFEST_FILE}"),
+        *(processing_input(name, place.uri) for name, place in known if place is not None),
     ]
-    output = {"S3Uri": output_of(here, planned.job_name), "LocalPath": OUTPUT_FOLDER, "S3UploadMode": "EndOfJob"}
+
+
+def create_job(here: Pass, planned: Planned, name: str, step: str, own: Mapping[str, Any]) -> AwsRequest:
+    """CreateProcessingJob with what every job of a check has; `own` is what this one reads and runs. Overrides are merged last; which image
+    a job runs is the check's to say, where it says it.
+    """
+    effective = here.effective
+    output = {"S3Uri": output_of(here, name), "LocalPath": OUTPUT_FOLDER, "S3UploadMode": "EndOfJob"}
     parameters: dict[str, Any] = {
-        "ProcessingJobName": planned.job_name,
+        "ProcessingJobName": name,
         "RoleArn": effective.role_arn,
-        "AppSpecification": {"ImageUri": effective.image, "ContainerEntrypoint": ["python3", f"{INPUT_FOLDER}/{CODE}/{ENTRY_POINT}"]},
-        "ProcessingInputs": inputs,
         "ProcessingOutputConfig": {"Outputs": [{"OutputName": "report", "S3Output": output}]} | kms(effective),
         "ProcessingResources": {"ClusterConfig": cluster_config(effective)},
         "StoppingCondition": {"MaxRuntimeInSeconds": effective.max_runtime},
-        "Tags": _tags(here, planned, effective),
+        "Tags": _tags(here, planned, name, step),
+        **own,
     }
     network = network_config(effective)
     parameters |= {"NetworkConfig": network} if network else {}
-    return AwsRequest("sagemaker", "CreateProcessingJob", planned.job_name, deep_merge(parameters, _overrides(here)))
+    given = {member: value for member, value in _overrides(here).items() if step == STEP or member != "AppSpecification"}
+    return AwsRequest("sagemaker", "CreateProcessingJob", name, deep_merge(parameters, given))
 
 
 def cluster_config(effective: Effective) -> dict[str, Any]:
@@ -158,10 +193,10 @@ def _scripts(here: Pass) -> Mapping[str, bytes]:
     return source.files if isinstance(source, Source) and entry_points(here.spec) else {}
 
 
-def _tags(here: Pass, planned: Planned, effective: Effective) -> list[dict[str, str]]:
-    source, key = here.facts.source, planned.job_name.rpartition("-")[2]
+def _tags(here: Pass, planned: Planned, name: str, step: str) -> list[dict[str, str]]:
+    source, key = here.facts.source, name.rpartition("-")[2]
     revision = source.revision if isinstance(source, Source) else ""
-    own = naming.owner_tags(here.settings.install, here.snapshot.key, step=STEP, key=key, attempt=1, revision=revision)
+    own = naming.owner_tags(here.settings.install, here.snapshot.key, step=step, key=key, attempt=1, revision=revision)
     window = planned.due.window
     own |= {TAG_WINDOW: f"{timestamp(window.start)}/{timestamp(window.end)}", TAG_MODEL: planned.watched.key}
-    return [{"Key": name, "Value": value} for name, value in sorted((dict(effective.tags) | own).items())]
+    return [{"Key": name, "Value": value} for name, value in sorted((dict(here.effective.tags) | own).items())]

@@ -20,7 +20,8 @@ CELL = 255
 IN_PROGRESS, REFUSED, SUCCEEDED, FAILED, STOPPED, NO_DATA = "InProgress", "Refused", "Succeeded", "Failed", "Stopped", "NoData"
 AVAILABLE = "Available"
 DATA_AVAILABLE, BREACHED = "DataAvailable", "Breached"
-STEP = "check"
+STEP, ATTRIBUTION = "check", "attribution"
+ATTRIBUTION_JOBS = "attributionJobs"  # of a CheckRun
 CHANGING = "Changing"  # in place of the identity of what CloudWatch was told: it may know either, whatever ends the process
 
 
@@ -78,6 +79,13 @@ class Recorded:
     @property
     def job_name(self) -> str:
         return str(self.running.get("jobName") or "")
+
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """What is under way at AWS: the check's job, or those that it waits for."""
+        waits = self.running.get(ATTRIBUTION_JOBS)
+        found = [item for item in waits if isinstance(item, str)] if isinstance(waits, list) else []
+        return tuple(found) or ((self.job_name,) if self.job_name else ())
 
     @property
     def last(self) -> Mapping[str, Any]:
