@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_an_image_of_the_user_explains_the_window_before_the_check(policies: Pol
     document = {"statistics": {"features": []}, "constraints": {"features": []}, "attributions": {"amount": 3.0, "region": 1.0}}
     policies.stack.client("s3").put_object(Bucket="team-a-ml", Key=baseline, Body=json.dumps(document).encode())
     check = {"name": "why", "type": "Explainability", "image": EXPLAINER, "entryPoint": "explain.py"}
-    given = {"checks": [check], "baseline": {"s3Uri": f"s3://team-a-ml/{baseline}"}, "minSampleSize": 2}
+    given: dict[str, Any] = {"checks": [check], "baseline": {"s3Uri": f"s3://team-a-ml/{baseline}"}, "minSampleSize": 2}
     policies.policy(name, files={"explain.py": EXPLAIN}, **given)
     made = policies.stack.created_by(lambda: policies.check(name, "first"))
     assert made == Counter({"sagemaker:CreateProcessingJob": 2})
