@@ -42,7 +42,7 @@ class Image:
 
     `interpreter` None is the Python of the local AWS, forked from the zygote. `digest` is sha256 over the mapping entry,
     the same wherever the entry is the same. `version` comes from the tag (empty if it has none) and is not what is
-    installed; `notes` says so.
+    installed; `notes` says so. `command` is the image's own, of a processing job that names no other; empty: it has none.
     """
 
     kind: str
@@ -52,6 +52,7 @@ class Image:
     digest: str
     framework_module: str
     notes: str
+    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,13 @@ class Entry:
     own_process: bool = False
     framework_module: str = ""
     notes: str = ""
+    command: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
         """`sha256:` and 64 digits."""
-        return "sha256:" + hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        said = {name: value for name, value in asdict(self).items() if name != "command" or value}
+        return "sha256:" + hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     def matches(self, uri: str, repository: str) -> bool:
         """Whether the entry is for this image: by the whole URI or by the name of the repository."""
@@ -119,6 +122,7 @@ def _image(entry: Entry, tag: str) -> Image:
         digest=entry.digest,
         framework_module=entry.framework_module,
         notes=entry.notes,
+        command=entry.command,
     )
 
 
@@ -144,6 +148,7 @@ _KEYS: Mapping[str, tuple[str, type]] = {
     "ownProcess": ("own_process", bool),
     "frameworkModule": ("framework_module", str),
     "notes": ("notes", str),
+    "command": ("command", list),
 }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -203,10 +203,12 @@ def processing_paths(request: Mapping[str, Any]) -> list[str]:
     return [each["LocalPath"] for each in (*sources, *targets) if "LocalPath" in each]
 
 
-def processing_command(request: Mapping[str, Any]) -> Command:
-    """ContainerEntrypoint and ContainerArguments. ContractError without an entrypoint."""
+def processing_command(request: Mapping[str, Any], own: Sequence[str] = ()) -> Command:
+    """ContainerEntrypoint, or else the image's `own`, and ContainerArguments. ContractError without either."""
     application = request["AppSpecification"]
-    if "ContainerEntrypoint" not in application:
-        raise ContractError("the image has no command of its own here: set AppSpecification.ContainerEntrypoint")
-    argv = (*application["ContainerEntrypoint"], *application.get("ContainerArguments", ()))
+    entry = application.get("ContainerEntrypoint", own)
+    if not entry:
+        words = "the image has no command of its own here: set AppSpecification.ContainerEntrypoint, or command in the mapping of images"
+        raise ContractError(words)
+    argv = (*entry, *application.get("ContainerArguments", ()))
     return Command(argv, OPT_ML)

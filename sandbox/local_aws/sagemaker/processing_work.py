@@ -53,7 +53,7 @@ class ProcessingWork:
             for entry in request.get("ProcessingInputs", ()):
                 self._download(reader, entry)
             place = containers.Place(self._job.name, self._ml, self._log, world.folder)
-            return containers.process(image, contract.processing_command(request), self._environment(request), place)
+            return containers.process(image, contract.processing_command(request, image.command), self._environment(request), place)
 
     def started(self) -> None:
         now = self._services.now()

@@ -231,7 +231,9 @@ def test_processing_folder(tmp_path: Path) -> None:
 def test_processing_command() -> None:
     """Entrypoint, then arguments."""
     argv = ("python3", "/opt/ml/processing/input/code/evaluate.py", "--threshold", "0.9")
-    assert contract.processing_command(PROCESSING).argv == argv
+    assert contract.processing_command(PROCESSING, ("sh",)).argv == argv
+    own = {**PROCESSING, "AppSpecification": {"ImageUri": "x", "ContainerArguments": ["--fast"]}}
+    assert contract.processing_command(own, ("python3", "/explain.py")).argv == ("python3", "/explain.py", "--fast")
 
 
 def test_processing_without_entrypoint_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hosting_kit import HostingKit
 from service_kit import BUCKET, IMAGE, REGION, ROLE, until
 from test_capture import captured, keys
 
+from local_aws import images
 from local_aws.model import operation_model
 
 # Writes what it was given into its output; with `violate` in its environment it reports a violation, as AWS's container does.
@@ -270,6 +272,29 @@ def test_a_model_quality_job_gets_merged_data(watch: Watch, endpoint: str) -> No
         "dataset_format": '{"sagemakerMergeJson":{"captureIndexNames":["endpointInput","endpointOutput"]}}',
     }
     assert wanted.items() <= report["environment"].items()
+
+
+def test_a_bias_job_runs_the_own_command_of_its_image(watch: Watch, endpoint: str, tmp_path: Path) -> None:
+    """The request has no place for another: the mapping of images names it. It finds its configuration, and the merged data."""
+    script, mapping = tmp_path / "report.py", tmp_path / "images.yaml"
+    script.write_text(REPORT)
+    mapping.write_text(
+        json.dumps({"images": [{"repositories": ["clarify-of-a-test"], "kind": "python", "command": ["python3", str(script)]}]})
+    )
+    images.load(mapping)
+    hour = watch.kit.world.clock.now().strftime("%Y/%m/%d/%H")
+    truth = {"groundTruthData": {"data": "1", "encoding": "CSV"}, "eventMetadata": {"eventId": "id-1"}, "eventVersion": "0"}
+    watch.kit.put(f"truth/{endpoint}/{hour}/part.jsonl", json.dumps(truth) + "\n")
+    config = watch.kit.put(f"analysis/{endpoint}/analysis_config.json", "{}")
+    spec = {"ImageUri": IMAGE.replace(IMAGE.rpartition("/")[2], "clarify-of-a-test:1.0"), "ConfigUri": config}
+    name = watch.schedule(watch.defined(endpoint, "ModelBias", ModelBiasAppSpecification=spec), "ModelBias")
+    watch.next_hour()
+    (execution,) = watch.ended(name)
+    assert execution["MonitoringExecutionStatus"] == "Completed", execution.get("FailureReason")
+    report = watch.report(endpoint)
+    assert report["files"]["input/config/analysis_config.json"] == "{}"
+    assert report["environment"]["analysis_type"] == "MODEL_BIAS"
+    assert any(path.startswith(f"input_data/{endpoint}/AllTraffic/{hour}") for path in report["files"])
 
 
 def test_the_baseline_lies_where_the_environment_says(watch: Watch, endpoint: str) -> None:
