@@ -40,6 +40,7 @@ ACTIONS = {
 RESOURCES = {
     "DataQualityJobDefinition": "data-quality-job-definition",
     "ModelQualityJobDefinition": "model-quality-job-definition",
+    "ModelBiasJobDefinition": "model-bias-job-definition",
     "MonitoringSchedule": "monitoring-schedule",
     "TrainingJob": "training-job",
     "ProcessingJob": "processing-job",

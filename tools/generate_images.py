@@ -1,7 +1,7 @@
 """Generates operator/sagemaker_gitops/data/images.json from the installed `sagemaker` package: which image AWS publishes for what.
 
 The package holds one JSON file per framework or algorithm; they are read, never imported, and reduced
-to training images and that of Model Monitor.
+to training images and those of Model Monitor.
 Usage: python tools/generate_images.py [--check]
 """
 
@@ -34,7 +34,7 @@ ALGORITHMS = (
     "seq2seq",
     "xgboost",
 )
-MONITOR = "model-monitor"
+MONITORING = ("model-monitor", "clarify")
 
 
 def main(arguments: list[str]) -> int:
@@ -57,7 +57,7 @@ def table() -> dict[str, Any]:
     for kind, names in (("framework", FRAMEWORKS), ("algorithm", ALGORITHMS)):
         for name in names:
             made[kind][name] = _entry(_training(name), registries)
-    made["monitoring"] = {MONITOR: _entry(_training(MONITOR), registries)}
+    made["monitoring"] = {name: _entry(_training(name), registries) for name in MONITORING}
     version = importlib.metadata.version("sagemaker-core")
     return {"source": f"sagemaker-core {version}, sagemaker/core/image_uri_config", "registries": registries, **made}
 
@@ -65,7 +65,7 @@ def table() -> dict[str, Any]:
 def _training(name: str) -> dict[str, Any]:
     folder = importlib.metadata.distribution("sagemaker-core").locate_file("sagemaker/core/image_uri_config")
     config: dict[str, Any] = json.loads((Path(str(folder)) / f"{name}.json").read_text())
-    return config if "versions" in config else config["training"]
+    return config if "versions" in config else config.get("training") or config["processing"]
 
 
 def _entry(config: dict[str, Any], registries: list[dict[str, str]]) -> dict[str, Any]:

@@ -136,6 +136,13 @@ AROUND: dict[str, dict[str, Any]] = {
         "window": None,
         "checks": [{"name": "inputs", "type": "DataQuality"}],
     },
+    "spec.overrides.createModelBiasJobDefinition": {
+        "engine": "ModelMonitor",
+        "schedule": {"cron": "0 * * * *"},
+        "window": None,
+        "groundTruth": {"s3Uri": "s3://team-a-ml/actuals/", "idField": "eventId"},
+        "checks": [{"name": "parity", "type": "Bias", "facet": "region", "headers": ["age", "region"], "inferenceAttribute": "0"}],
+    },
     "spec.overrides.createModelQualityJobDefinition": {
         "engine": "ModelMonitor",
         "schedule": {"cron": "0 * * * *"},

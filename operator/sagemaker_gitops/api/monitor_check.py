@@ -45,6 +45,7 @@ OF_TYPES = {
     "label": ("Bias",),
     "positiveLabels": ("Bias",),
     "groupVariable": ("Bias",),
+    "headers": ("Bias",),
     "entryPoint": ("Custom", "Explainability"),
     "image": ("Explainability",),
     "predictor": ("Explainability",),
@@ -173,6 +174,8 @@ class Check(Model):
     """Of Bias: outcomes that are good. Example: ["1"]. Left out: "1"."""
     group_variable: Column | None = None
     """Of Bias: column of the subgroups that CDDL and CDDPL compare. Example: branch."""
+    headers: Annotated[tuple[Column, ...], Items(200, kind="set")] = ()
+    """Of Bias with engine ModelMonitor: the columns of what is captured, in their order. Example: [age, region, income]."""
     entry_point: FilePath | None = None
     """Of Custom: script inside the source that writes its numbers to the file MONITOR_OUTPUT; of Explainability: one that writes
     attributions there, with image run by its python3. Example: quantile_loss.py.

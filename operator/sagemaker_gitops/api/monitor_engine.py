@@ -16,7 +16,12 @@ PROCESSING, MODEL_MONITOR = "Processing", "ModelMonitor"
 # AWS: every hour, every N hours from an hour on, or once a day; an N that divides the day means the same there and in cron.
 CRON = r"0 ([*]|[*]/(2|3|4|6|8|12)|[0-9]|1[0-9]|2[0-3]) [*] [*] [*]"
 VIOLATIONS = "violations"
-CHECK_TYPES = ("DataQuality", "ModelQuality")
+OVERRIDES = {
+    "DataQuality": "createDataQualityJobDefinition",
+    "ModelQuality": "createModelQualityJobDefinition",
+    "Bias": "createModelBiasJobDefinition",
+}
+CHECK_TYPES = tuple(OVERRIDES)
 _OTHER = "!has(self.engine) || self.engine != 'ModelMonitor'"
 _TRUTHLESS = "self.checks.exists(c, c.type == 'DataQuality')"
 _LEAVE = "leave it out, or leave engine out"
@@ -35,15 +40,14 @@ def _left_out(field: str, why: str) -> Rule:
     )
 
 
-def _engine_of(types: tuple[str, ...], field: str, message: str) -> Rule:
-    """`overrides.<field>` goes to Model Monitor, with a check of these types."""
-    listed = ", ".join(f"'{item}'" for item in types)
+def _engine_of(type_: str, field: str, message: str) -> Rule:
+    """`overrides.<field>` goes to Model Monitor, with a check of that type."""
     return Rule(
-        f"(has(self.engine) && self.engine == 'ModelMonitor' && self.checks.all(c, c.type in [{listed}]))"
+        f"(has(self.engine) && self.engine == 'ModelMonitor' && self.checks.all(c, c.type == '{type_}'))"
         f" || !has(self.overrides) || !has(self.overrides.{field})",
         message,
         lambda spec: (
-            (spec.engine == MODEL_MONITOR and all(check.type in types for check in spec.checks_))
+            (spec.engine == MODEL_MONITOR and all(check.type == type_ for check in spec.checks_))
             or spec.overrides is None
             or field_of(spec.overrides, field) is None
         ),
@@ -95,8 +99,8 @@ ENGINE_RULES = (
         ".target",
     ),
     Rule(
-        f"{_OTHER} || (size(self.checks) == 1 && self.checks.all(c, c.type in ['DataQuality', 'ModelQuality']))",
-        "of engine ModelMonitor are one, of type DataQuality or ModelQuality; write it so, or leave engine out",
+        f"{_OTHER} || (size(self.checks) == 1 && self.checks.all(c, c.type in ['DataQuality', 'ModelQuality', 'Bias']))",
+        "of engine ModelMonitor are one, of type DataQuality, ModelQuality or Bias; write it so, or leave engine out",
         lambda spec: spec.engine != MODEL_MONITOR or (len(spec.checks_) == 1 and spec.checks_[0].type in CHECK_TYPES),
         ".checks",
     ),
@@ -128,6 +132,38 @@ ENGINE_RULES = (
         " groundTruthData.data, and 1 is the positive one; leave them out, or leave engine out",
         lambda check: check.ground_truth_attribute is None and check.positive_label is None,
     ),
+    _every(
+        "Bias",
+        "has(c.headers) && c.facet in c.headers && (!has(c.groupVariable) || c.groupVariable in c.headers)",
+        "of type Bias need headers in engine ModelMonitor: write the columns of what is captured in their order, facet and groupVariable"
+        " among them",
+        lambda check: check.facet in check.headers and (check.group_variable is None or check.group_variable in check.headers),
+    ),
+    _every(
+        "Bias",
+        "has(c.inferenceAttribute)",
+        'of type Bias need inferenceAttribute in engine ModelMonitor, which looks for no prediction itself: write one, such as "0"',
+        lambda check: check.inference_attribute is not None,
+    ),
+    _every(
+        "Bias",
+        "!has(c.metrics) && !has(c.label)",
+        "of type Bias have neither metrics nor label in engine ModelMonitor: it computes all, and the ground truth is the outcome;"
+        " leave them out, or leave engine out",
+        lambda check: not check.metrics and check.label is None,
+    ),
+    Rule(
+        f"!({_OTHER}) || !self.checks.exists(c, has(c.headers))",
+        "have headers in engine ModelMonitor alone: leave them out, the columns are those of the baseline",
+        lambda spec: spec.engine == MODEL_MONITOR or not any(check.headers for check in spec.checks_),
+        ".checks",
+    ),
+    Rule(
+        f"{_OTHER} || has(self.groundTruth) || !self.checks.exists(c, c.type == 'Bias')",
+        "is needed by checks of type Bias in engine ModelMonitor: it is the outcome; write it, or leave engine out",
+        lambda spec: spec.engine != MODEL_MONITOR or spec.ground_truth is not None or all(c.type != "Bias" for c in spec.checks_),
+        ".groundTruth",
+    ),
     Rule(
         f"{_OTHER} || (has(self.baseline) && has(self.baseline.s3Uri) && !self.baseline.s3Uri.endsWith('.json'))",
         "of engine ModelMonitor is an s3Uri: the folder that holds constraints.json and, for DataQuality, statistics.json; write it, or"
@@ -141,7 +177,7 @@ ENGINE_RULES = (
     Rule(
         f"{_OTHER} || !has(self.alarms) || self.alarms.all(a, !has(a.metric) || a.metric == '{VIOLATIONS}')"
         " || self.checks.all(c, c.type == 'ModelQuality')",
-        f"of engine ModelMonitor look at the metric {VIOLATIONS} of a check of type DataQuality: leave metric out",
+        f"of engine ModelMonitor look at the metric {VIOLATIONS} unless the check is of type ModelQuality: leave metric out",
         lambda spec: (
             spec.engine != MODEL_MONITOR
             or all(alarm.metric in (None, VIOLATIONS) for alarm in spec.alarms)
@@ -151,17 +187,17 @@ ENGINE_RULES = (
     ),
     Rule(
         f"{_OTHER} || !has(self.overrides) || !has(self.overrides.createProcessingJob)",
-        "is not sent by engine ModelMonitor: write createDataQualityJobDefinition or createModelQualityJobDefinition",
+        "is not sent by engine ModelMonitor: write the override of the job definition",
         lambda spec: spec.engine != MODEL_MONITOR or spec.overrides is None or spec.overrides.create_processing_job is None,
         ".overrides",
     ),
     *(
         _engine_of(
-            (type_,),
-            f"create{type_}JobDefinition",
-            f"create{type_}JobDefinition is sent by engine ModelMonitor with a check of type {type_}: leave it out, or write what fits",
+            type_,
+            field,
+            f"{field} is sent by engine ModelMonitor with a check of type {type_}: leave it out, or write what fits",
         )
-        for type_ in CHECK_TYPES
+        for type_, field in OVERRIDES.items()
     ),
     Rule(
         f"{_OTHER} || !has(self.groundTruth) || !({_TRUTHLESS})",

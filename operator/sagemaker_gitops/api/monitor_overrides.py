@@ -40,6 +40,15 @@ class PolicyOverrides(Model):
             "ModelQualityJobInput",
             "ModelQualityJobOutputConfig.MonitoringOutputs",
         ),
+        "createModelBiasJobDefinition": (
+            "JobDefinitionName",
+            "RoleArn",
+            "Tags",
+            "ModelBiasBaselineConfig",
+            "ModelBiasAppSpecification.ConfigUri",
+            "ModelBiasJobInput",
+            "ModelBiasJobOutputConfig.MonitoringOutputs",
+        ),
         "putMetricAlarm": (
             "AlarmName",
             "Tags",
@@ -69,6 +78,10 @@ class PolicyOverrides(Model):
     """
     create_model_quality_job_definition: Annotated[dict[str, object], FreeForm()] | None = None
     """Merged into sagemaker CreateModelQualityJobDefinition of engine ModelMonitor. Example: {ModelQualityAppSpecification: {Environment:
+    {LOG_LEVEL: debug}}}.
+    """
+    create_model_bias_job_definition: Annotated[dict[str, object], FreeForm()] | None = None
+    """Merged into sagemaker CreateModelBiasJobDefinition of engine ModelMonitor. Example: {ModelBiasAppSpecification: {Environment:
     {LOG_LEVEL: debug}}}.
     """
     put_metric_alarm: Annotated[dict[str, object], FreeForm()] | None = None

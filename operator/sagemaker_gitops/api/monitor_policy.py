@@ -252,8 +252,8 @@ class MonitorPolicySpec(Model):
     """What is watched. Example: {endpointRef: {name: fees}, variant: blue}."""
     engine: Literal["Processing", "ModelMonitor"] | None = None
     """Who checks. Processing: jobs of the operator. ModelMonitor: a schedule of SageMaker Model Monitor, for accounts that still have it:
-    one check of type DataQuality or ModelQuality on the hour, against statistics.json and constraints.json; check-now asks for nothing.
-    Example: ModelMonitor. Left out: Processing.
+    one check of type DataQuality, ModelQuality or Bias on the hour, against the constraints.json of its baseline; check-now asks for
+    nothing. Example: ModelMonitor. Left out: Processing.
     """
     schedule: CheckSchedule | None = None
     """When it is checked. Example: {cron: "30 * * * *", timeZone: Europe/Zurich}. Left out: only when the annotation

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any, Literal
 
 ImageKind = Literal["framework", "algorithm"]
-MONITOR = "model-monitor"
+MONITOR, CLARIFY = "model-monitor", "clarify"
 
 _CHINA = "cn-"
 _ISOLATED = {"us-iso-": "c2s.ic.gov", "us-isob-": "sc2s.sgov.gov", "us-isof-": "csp.hci.ic.gov"}
@@ -49,13 +49,13 @@ def image_uri(
     return f"{account}.dkr.ecr.{region}.{_domain(region)}/{found['repository']}:{'-'.join(part for part in parts if part)}"
 
 
-def monitor_image_uri(table: Mapping[str, Any], region: str) -> str:
-    """The image of SageMaker Model Monitor, which has neither version nor tag. ValueError where there is none."""
-    (found,) = table["monitoring"][MONITOR]["versions"].values()
+def monitor_image_uri(table: Mapping[str, Any], region: str, name: str = MONITOR) -> str:
+    """The image of SageMaker Model Monitor, which has neither version nor tag, or of Clarify. ValueError where there is none."""
+    ((version, found),) = table["monitoring"][name]["versions"].items()
     account = table["registries"][found["registry"]].get(region)
     if account is None:
-        raise ValueError(f"SageMaker Model Monitor has no image in {region}: leave engine out")
-    return f"{account}.dkr.ecr.{region}.{_domain(region)}/{found['repository']}"
+        raise ValueError(f"SageMaker Model Monitor has no {name} image in {region}: leave engine out")
+    return f"{account}.dkr.ecr.{region}.{_domain(region)}/{found['repository']}{':' if version else ''}{version}"
 
 
 def _version(kind: ImageKind, name: str, entry: Mapping[str, Any], version: str | None) -> str:

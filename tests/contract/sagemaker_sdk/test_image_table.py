@@ -50,6 +50,7 @@ def test_every_image_is_what_the_sdk_says(region: str) -> None:
 @pytest.mark.parametrize("region", REGIONS)
 def test_the_image_of_model_monitor_is_what_the_sdk_says(region: str) -> None:
     assert monitor_image_uri(images_table(), region) == image_uris.retrieve("model-monitor", region)
+    assert monitor_image_uri(images_table(), region, "clarify") == image_uris.retrieve("clarify", region)
 
 
 def test_an_alias_stands_for_its_newest_patch_release() -> None:

@@ -27,7 +27,11 @@ QUALITY: dict[str, Any] = {
     "groundTruth": {"s3Uri": "s3://team-a-ml/actuals/fees/", "idField": "eventId", "maxDelay": "2h"},
     "checks": [{"name": "inputs", "type": "ModelQuality", "problemType": "Regression", "inferenceAttribute": "0"}],
 }
-RESOURCES = {"DataQuality": "data-quality-job-definition", "ModelQuality": "model-quality-job-definition"}
+RESOURCES = {
+    "DataQuality": "data-quality-job-definition",
+    "ModelQuality": "model-quality-job-definition",
+    "ModelBias": "model-bias-job-definition",
+}
 DRIFTED = {"feature_name": "amount", "constraint_check_type": "baseline_drift_check", "description": "distance 0.4 exceeds 0.1"}
 MUTATIONS = ("Create", "Update", "Start", "Stop", "Delete")
 
@@ -94,6 +98,18 @@ class MonitoringAws(MemoryAws):
 
     def _DeleteModelQualityJobDefinition(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         return self._undefine("ModelQuality", given)
+
+    def _CreateModelBiasJobDefinition(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._define("ModelBias", given)
+
+    def _DescribeModelBiasJobDefinition(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._defined("ModelBias", given)
+
+    def _ListModelBiasJobDefinitions(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._listed("ModelBias", given)
+
+    def _DeleteModelBiasJobDefinition(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._undefine("ModelBias", given)
 
     def _define(self, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
         name = given["JobDefinitionName"]
@@ -170,9 +186,9 @@ class Monitored(World):
 
     aws: MonitoringAws
 
-    def __init__(self, **spec: Any) -> None:
-        images = [*TEAM_A["allow"]["images"], MONITOR_IMAGES]
-        super().__init__({"allow": TEAM_A["allow"] | {"images": images}}, **(MONITORED | spec))
+    def __init__(self, *images: str, **spec: Any) -> None:
+        allowed = [*TEAM_A["allow"]["images"], MONITOR_IMAGES, *images]
+        super().__init__({"allow": TEAM_A["allow"] | {"images": allowed}}, **(MONITORED | spec))
         self.aws = MonitoringAws(objects=self.aws.objects)
         self.restart()
 

@@ -320,7 +320,7 @@ def test_the_schedule_in_aws_words(cron: str, words: str) -> None:
         ({"target": {"endpointName": "fees-by-hand"}}, "spec.target"),
         ({"target": {"endpointRef": {"name": "fees"}, "variant": "blue"}}, "spec.target"),
         ({"checks": SPEC["checks"], "source": SPEC["source"]}, "spec.checks"),
-        ({"checks": [{"name": "inputs", "type": "Bias", "facet": "region"}]}, "spec.checks"),
+        ({"checks": [{"name": "inputs", "type": "Explainability", "predictor": "p.py"}], "source": SPEC["source"]}, "spec.checks"),
         ({"checks": [{"name": "inputs", "type": "ModelQuality", "problemType": "Regression"}]}, "spec.checks"),
         ({"checks": [QUALITY["checks"][0] | {"problemType": "Forecast"}]}, "spec.checks"),
         ({"checks": [QUALITY["checks"][0] | {"groundTruthAttribute": "y"}]}, "spec.checks"),

@@ -14,7 +14,7 @@ from sagemaker_gitops.api.steps import DEFAULT_INSTANCE_COUNT, DEFAULT_VOLUME_SI
 from sagemaker_gitops.api.tenant import TenantSpec
 from sagemaker_gitops.core import overridden, tenancy
 from sagemaker_gitops.core.errors import Finding, InvalidResource
-from sagemaker_gitops.core.images import image_uri, images_table, monitor_image_uri
+from sagemaker_gitops.core.images import CLARIFY, MONITOR, image_uri, images_table, monitor_image_uri
 from sagemaker_gitops.core.notifications import Subscription, subscriptions, topics_of
 from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.core.tenancy import Bound, Wanted
@@ -113,7 +113,8 @@ def effective_of(spec: MonitorPolicySpec, tenant: TenantSpec) -> Effective:
 
 def _image(spec: MonitorPolicySpec, region: str, instance_type: str) -> str:
     if spec.engine == MODEL_MONITOR:
-        return monitor_image_uri(images_table(), region)
+        clarify = spec.checks_[0].type == "Bias"
+        return monitor_image_uri(images_table(), region, CLARIFY if clarify else MONITOR)
     return image_uri(images_table(), "framework", FRAMEWORK, FRAMEWORK_VERSION, region, instance_type)
 
 

@@ -117,7 +117,7 @@ def leaving(here: Pass, heard: Mapping[str, Any]) -> Plan | None:
 
 
 def _make(here: Pass, heard: Mapping[str, Any], seen: EngineFacts, wanted: Wanted) -> Plan:
-    actions = (wanted.create_schedule,) if seen.definition is True else (wanted.create_definition, wanted.create_schedule)
+    actions = (wanted.create_schedule,) if seen.definition is True else (*wanted.defining, wanted.create_schedule)
     said = reconciling("CreatingSchedule", f"{_name(here)} is made at SageMaker Model Monitor")
     fields = {**heard, "monitoringSchedule": _name(here)}
     return Plan(here.say("Pending", here.keeping(*said), **fields), After(PENDING_DELAY), actions)
@@ -128,7 +128,7 @@ def _in_line(here: Pass, heard: Mapping[str, Any], seen: EngineFacts, live: Live
         return _held(here, heard, "Pending", reconciling("SchedulePending", f"{_name(here)} is {live.status}"), PENDING_DELAY)
     if (live.definition, live.expression) != (wanted.definition, wanted.expression):
         known = seen.definition is True or live.definition == wanted.definition
-        first = () if known else (wanted.create_definition,)
+        first = () if known else wanted.defining
         said = reconciling("UpdatingSchedule", f"{_name(here)} gets {wanted.definition}, {wanted.expression}")
         return Plan(here.say("Pending", here.keeping(*said), **heard), After(PENDING_DELAY), (*first, wanted.update_schedule))
     if live.status == "Failed":

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sagemaker_gitops.api.monitor_check import Check
 from sagemaker_gitops.api.monitor_overrides import given_overrides
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
 from sagemaker_gitops.core import naming
-from sagemaker_gitops.core.actions import AwsRequest
+from sagemaker_gitops.core.actions import Action, AwsRequest, UploadSource
+from sagemaker_gitops.core.kinds.monitor_policy.engine_analysis import CONFIG_FILE, analysis_of
 from sagemaker_gitops.core.kinds.monitor_policy.engine_types import DATA_QUALITY, Definition, MonitorType, type_of
 from sagemaker_gitops.core.kinds.monitor_policy.requests import cluster_config
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass
@@ -34,13 +34,19 @@ LOCAL_INPUT, LOCAL_OUTPUT = "/opt/ml/processing/input/endpoint", "/opt/ml/proces
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """`definition` is its name."""
+    """`definition` is its name, `analysis` what it reads and has to be there before it."""
 
     definition: str
     expression: str
+    analysis: UploadSource | None
     create_definition: AwsRequest
     create_schedule: AwsRequest
     update_schedule: AwsRequest
+
+    @property
+    def defining(self) -> tuple[Action, ...]:
+        """The calls that make the definition."""
+        return (*((self.analysis,) if self.analysis is not None else ()), self.create_definition)
 
 
 def schedule_name(install: str, tenant: Bound, owner: Key) -> str:
@@ -87,6 +93,7 @@ def wanted_of(here: Pass, endpoint: str) -> Wanted:
     return Wanted(
         definition,
         timing,
+        analysis_of(here),
         AwsRequest(SERVICE, type_.create, definition, create),
         AwsRequest(SERVICE, CREATE_SCHEDULE, schedule, {**named, **config, "Tags": _tags(here, schedule.rpartition("-")[2])}),
         AwsRequest(SERVICE, "UpdateMonitoringSchedule", schedule, {**named, **config}),
@@ -110,7 +117,7 @@ def _definition(here: Pass, endpoint: str) -> dict[str, Any]:
     output = {"S3Uri": f"{effective.base(here.snapshot.key)}/model-monitor", "LocalPath": LOCAL_OUTPUT, "S3UploadMode": "EndOfJob"}
     body: dict[str, Any] = {
         f"{type_.name}BaselineConfig": _baseline(type_, baseline.s3_uri.rstrip("/")),
-        f"{type_.name}AppSpecification": {"ImageUri": effective.image} | _problem(here.spec.checks_[0]),
+        f"{type_.name}AppSpecification": {"ImageUri": effective.image} | _question(here),
         f"{type_.name}JobInput": _input(here.spec, endpoint),
         f"{type_.name}JobOutputConfig": {"MonitoringOutputs": [{"S3Output": output}]} | kms(effective),
         "JobResources": {"ClusterConfig": cluster_config(effective)},
@@ -124,23 +131,28 @@ def _definition(here: Pass, endpoint: str) -> dict[str, Any]:
 
 
 def _baseline(type_: MonitorType, folder: str) -> dict[str, Any]:
-    """What is compared with: the quality of a model has constraints alone."""
+    """What is compared with: all but the data have constraints alone."""
     found = {"ConstraintsResource": {"S3Uri": f"{folder}/constraints.json"}}
     statistics = {"StatisticsResource": {"S3Uri": f"{folder}/statistics.json"}}
     return found | (statistics if type_ == DATA_QUALITY else {})
 
 
-def _problem(check: Check) -> dict[str, str]:
-    """AWS has our words for the problem types, but for one letter."""
-    return {"ProblemType": check.problem_type} if check.problem_type is not None else {}
+def _question(here: Pass) -> dict[str, str]:
+    """What the container is asked: AWS has our words for the problem types; the rest is in a file."""
+    problem, analysis = here.spec.checks_[0].problem_type, analysis_of(here)
+    asked = {"ConfigUri": f"{analysis.uri}{CONFIG_FILE}"} if analysis is not None else {}
+    return asked | ({"ProblemType": problem} if problem is not None else {})
 
 
 def _input(spec: MonitorPolicySpec, endpoint: str) -> dict[str, Any]:
     """What an execution reads. Ground truth that comes late moves the window back; AWS joins it in a job of its own."""
     check, truth = spec.checks_[0], spec.ground_truth
+    inference, probability = check.inference_attribute, check.probability_attribute
+    if check.type == "Bias" and check.probability_threshold is not None:
+        inference, probability = None, check.inference_attribute  # what is compared with a threshold is a probability
     members: dict[str, Any] = {
-        "InferenceAttribute": check.inference_attribute,
-        "ProbabilityAttribute": check.probability_attribute,
+        "InferenceAttribute": inference,
+        "ProbabilityAttribute": probability,
         "ProbabilityThresholdAttribute": check.probability_threshold,
     }
     if truth is not None and truth.max_delay:

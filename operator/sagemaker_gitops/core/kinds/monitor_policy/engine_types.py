@@ -1,6 +1,7 @@
 """What AWS calls the definition of each type of check that `engine: ModelMonitor` can run: one family of operations for each. Pure.
 
-Source: Amazon SageMaker API Reference (CreateDataQualityJobDefinition, CreateModelQualityJobDefinition, MonitoringType).
+Source: Amazon SageMaker API Reference (CreateDataQualityJobDefinition, CreateModelQualityJobDefinition,
+CreateModelBiasJobDefinition, MonitoringType).
 """
 
 from __future__ import annotations
@@ -43,7 +44,15 @@ MODEL_QUALITY = MonitorType(
     "ListModelQualityJobDefinitions",
     "DeleteModelQualityJobDefinition",
 )
-BY_CHECK = {"DataQuality": DATA_QUALITY, "ModelQuality": MODEL_QUALITY}
+MODEL_BIAS = MonitorType(
+    "ModelBias",
+    "model-bias-job-definition",
+    "CreateModelBiasJobDefinition",
+    "DescribeModelBiasJobDefinition",
+    "ListModelBiasJobDefinitions",
+    "DeleteModelBiasJobDefinition",
+)
+BY_CHECK = {"DataQuality": DATA_QUALITY, "ModelQuality": MODEL_QUALITY, "Bias": MODEL_BIAS}
 TYPES = tuple(BY_CHECK.values())
 
 

@@ -35,7 +35,7 @@ def preview(here: Pass, planned: Planned) -> tuple[tuple[str, Action], ...]:
     alarms = (put_alarm(here, name, settings) for name, settings in wanted_alarms(here, entry).items())
     if here.spec.engine == MODEL_MONITOR:
         wanted = wanted_of(here, planned.watched.endpoint)
-        made: tuple[tuple[str, Action], ...] = ((MONITOR, wanted.create_definition), (MONITOR, wanted.create_schedule))
+        made: tuple[tuple[str, Action], ...] = tuple((MONITOR, action) for action in (*wanted.defining, wanted.create_schedule))
     else:
         jobs = attribution_jobs(here, planned.job_name).values()
         first = explaining_actions(here, planned, planned.due.window, jobs) if jobs else ()
