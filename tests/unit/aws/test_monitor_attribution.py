@@ -9,17 +9,17 @@ import pytest
 
 from sagemaker_gitops.core.errors import Category
 from sagemaker_gitops.core.plan import OnEvent
-from tests.unit.aws.monitor_world import ERRORS, TENANT_SPEC, World, failure, report
+from tests.tenants import TEAM_A
+from tests.unit.aws.monitor_world import ERRORS, World, failure, report
 from tests.unit.aws.passes import Crash, operations
 
 IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/team-a/explainer:1.0"
-TENANT = {"allow": TENANT_SPEC["allow"] | {"images": [*TENANT_SPEC["allow"]["images"], IMAGE]}}
 WHY = {"name": "why", "type": "Explainability", "image": IMAGE}
 
 
 def world_of(*checks: dict[str, Any], **spec: Any) -> World:
     """A check is due, over one captured file."""
-    world = World(TENANT, **({"checks": list(checks or (WHY,)), "source": None} | spec))
+    world = World(**({"checks": list(checks or (WHY,)), "source": None} | spec))
     world.turn()
     world.at(10, 29)
     world.aws.captured(world.aws.now)
@@ -150,7 +150,7 @@ def test_what_aws_does_not_take_is_told_once() -> None:
 
 
 def test_overrides_reach_the_image_but_for_what_it_runs() -> None:
-    application = {"ImageUri": TENANT_SPEC["allow"]["images"][0].replace("*", "other:1")}
+    application = {"ImageUri": TEAM_A["allow"]["images"][0].replace("*", "other:1")}
     given = {"createProcessingJob": {"Environment": {"LOG_LEVEL": "debug"}, "AppSpecification": application}}
     world = world_of(overrides=given)
     world.turn()
@@ -162,7 +162,7 @@ def test_overrides_reach_the_image_but_for_what_it_runs() -> None:
 
 
 def test_an_image_that_the_tenant_does_not_allow_is_refused_before_any_call() -> None:
-    world = World(checks=[WHY], source=None)
+    world = World(checks=[WHY | {"image": IMAGE.replace("/team-a/", "/team-b/")}], source=None)
     world.turn()
     assert world.conditions()["Stalled"] == "True TenantPolicy"
     assert "spec.checks[0].image" in world.message("Stalled")
@@ -170,7 +170,7 @@ def test_an_image_that_the_tenant_does_not_allow_is_refused_before_any_call() ->
 
 
 def test_nothing_captured_starts_no_image() -> None:
-    world = World(TENANT, checks=[WHY], source=None)
+    world = World(checks=[WHY], source=None)
     world.turn()
     world.at(10, 31)
     world.turn()
