@@ -78,7 +78,14 @@ QUALITY = SPEC | {
         }
     },
 }
-WRITES = ("DataQualityJobDefinition", "ModelQualityJobDefinition", "MonitoringSchedule")
+FAIR = QUALITY | {
+    "checks": [
+        {"name": "parity", "type": "Bias", "facet": "region", "facetValues": ["1"], "headers": ["region", "age"], "inferenceAttribute": "0"}
+    ],
+    "alarms": [{"name": "unfair", "check": "parity", "operator": ">", "threshold": {"initial": 0}}],
+    "overrides": None,
+}
+WRITES = ("ModelBiasJobDefinition", "DataQualityJobDefinition", "ModelQualityJobDefinition", "MonitoringSchedule")
 
 
 class Monitors(Policies):
@@ -137,7 +144,7 @@ class Monitors(Policies):
 def monitors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitors]:
     with Sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
         images = json.loads(sandbox.kubectl("get", "tenant", "team-a", "-o", "json"))["spec"]["allow"]["images"]
-        images.append("048819808253.dkr.ecr.eu-central-1.amazonaws.com/*")
+        images += [f"{account}.dkr.ecr.eu-central-1.amazonaws.com/*" for account in ("048819808253", "017069133835")]
         sandbox.kubectl("patch", "tenant", "team-a", "--type=merge", "-p", json.dumps({"spec": {"allow": {"images": images}}}))
         yield Monitors(Stack(sandbox))
 
@@ -220,6 +227,39 @@ def test_the_quality_of_a_model_is_checked_by_model_monitor(monitors: Monitors) 
     left = ("get", "mp", "quality", "-n", monitors.stack.namespace, "--ignore-not-found")
     monitors.eventually(lambda: not monitors.stack.sandbox.kubectl(*left), "the finalizer", 240)
     assert monitors.writes()[before:] == gone
+
+
+@pytest.mark.capability("G1")
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_definition_of_bias_is_kept_as_the_policy_says(monitors: Monitors) -> None:
+    """What Clarify is asked lies where the definition says; another group is another definition; deletion leaves nothing."""
+    monitors.settings(**{"monitoring.open": 1})
+    before, sagemaker = len(monitors.writes()), monitors.stack.client("sagemaker")
+    monitors.captured("fair", 1.0)
+    monitors.policy("fair", **FAIR)
+
+    def asked(status: dict[str, Any]) -> Any:
+        found = sagemaker.describe_model_bias_job_definition(JobDefinitionName=status["jobDefinition"])["ModelBiasAppSpecification"]
+        key = str(found["ConfigUri"]).removeprefix("s3://team-a-ml/")
+        return json.loads(monitors.stack.client("s3").get_object(Bucket="team-a-ml", Key=key)["Body"].read())["facet"]
+
+    status = monitors.until_policy("fair", lambda found: found.get("phase") == "Scheduled" and bool(found.get("jobDefinition")), 120)
+    made = ["CreateModelBiasJobDefinition", "CreateMonitoringSchedule"]
+    assert monitors.writes()[before:] == made
+    assert asked(status) == [{"name_or_index": "region", "value_or_threshold": [1]}]
+
+    monitors.policy("fair", **(FAIR | {"checks": [FAIR["checks"][0] | {"facetValues": ["2"]}]}))
+    edited = [*made, "CreateModelBiasJobDefinition", "UpdateMonitoringSchedule", "DeleteModelBiasJobDefinition"]
+    monitors.eventually(lambda: monitors.writes()[before:] == edited, "the edit")
+    first = status["jobDefinition"]
+    status = monitors.until_policy("fair", lambda found: found.get("jobDefinition") not in (None, first), 120)
+    assert asked(status) == [{"name_or_index": "region", "value_or_threshold": [2]}]
+
+    monitors.stack.sandbox.kubectl("delete", "mp", "fair", "-n", monitors.stack.namespace, "--wait=false")
+    left = ("get", "mp", "fair", "-n", monitors.stack.namespace, "--ignore-not-found")
+    monitors.eventually(lambda: not monitors.stack.sandbox.kubectl(*left), "the finalizer", 240)
+    assert monitors.writes()[before:] == [*edited, "DeleteMonitoringSchedule", "DeleteModelBiasJobDefinition"]
 
 
 @pytest.mark.capability("G1")

@@ -16,6 +16,7 @@ PROCESSING, MODEL_MONITOR = "Processing", "ModelMonitor"
 # AWS: every hour, every N hours from an hour on, or once a day; an N that divides the day means the same there and in cron.
 CRON = r"0 ([*]|[*]/(2|3|4|6|8|12)|[0-9]|1[0-9]|2[0-3]) [*] [*] [*]"
 VIOLATIONS = "violations"
+TRUTH = "groundTruthLabel"  # what Clarify calls the column that AWS merges from the ground truth
 OVERRIDES = {
     "DataQuality": "createDataQualityJobDefinition",
     "ModelQuality": "createModelQualityJobDefinition",
@@ -134,10 +135,14 @@ ENGINE_RULES = (
     ),
     _every(
         "Bias",
-        "has(c.headers) && c.facet in c.headers && (!has(c.groupVariable) || c.groupVariable in c.headers)",
+        f"has(c.headers) && c.facet in c.headers && (!has(c.groupVariable) || c.groupVariable in c.headers) && !('{TRUTH}' in c.headers)",
         "of type Bias need headers in engine ModelMonitor: write the columns of what is captured in their order, facet and groupVariable"
-        " among them",
-        lambda check: check.facet in check.headers and (check.group_variable is None or check.group_variable in check.headers),
+        f" among them, without {TRUTH}, as which the ground truth is added",
+        lambda check: (
+            check.facet in check.headers
+            and (check.group_variable is None or check.group_variable in check.headers)
+            and TRUTH not in check.headers
+        ),
     ),
     _every(
         "Bias",

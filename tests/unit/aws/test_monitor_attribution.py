@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -178,12 +177,27 @@ def test_nothing_captured_starts_no_image() -> None:
 
 
 def test_deletion_stops_the_image() -> None:
+    """And lets go when nothing of the check is left, whose own job never came to be."""
     world = world_of()
     world.turn()
     world.delete()
-    for _ in range(3):
-        world.turn()
+    released = False
+    for _ in range(8):
+        released = released or not world.turn().finalizer
         world.later(minutes=5)
     (name,) = made(world, "attribution")
-    assert world.aws.jobs[name]["ProcessingJobStatus"] == "Stopped"
-    assert json.dumps(world.status)
+    assert (world.aws.jobs[name]["ProcessingJobStatus"], released, made(world, "check")) == ("Stopped", True, [])
+
+
+def test_a_model_that_changes_while_the_image_runs_supersedes_the_check() -> None:
+    """What it explained is not held against the newer model, which the next moment checks."""
+    world = world_of()
+    world.turn()
+    world.serves(2)
+    world.turn()
+    assert "Superseded" in world.conditions()["Stalled"]
+    world.at(11, 29)
+    world.aws.captured(world.aws.now)
+    world.at(11, 31)
+    world.turn()
+    assert (len(made(world, "attribution")), world.status["running"]["model"]) == (2, "fees/2")

@@ -75,7 +75,7 @@ def test_a_prediction_that_is_a_probability_is_told_as_one() -> None:
     ("more", "facet", "rest"),
     [
         ({"facetThreshold": 40}, {"value_or_threshold": [40]}, {}),
-        ({"groupVariable": "branch", "positiveLabels": ["yes", "0.5"]}, {}, {"group_variable": "branch"}),
+        ({"groupVariable": "branch", "positiveLabels": ["yes", "0.5", "1_000", "nan", "1e999"]}, {}, {"group_variable": "branch"}),
     ],
 )
 def test_groups_and_outcomes_in_the_words_of_clarify(more: dict[str, Any], facet: dict[str, Any], rest: dict[str, Any]) -> None:
@@ -83,7 +83,7 @@ def test_groups_and_outcomes_in_the_words_of_clarify(more: dict[str, Any], facet
     given = {name: value for name, value in PARITY.items() if name != "facetValues"}
     found = analysis_config(Check.model_validate(given | more))
     assert found["facet"] == [{"name_or_index": "region"} | facet]
-    assert found["label_values_or_threshold"] == (["yes", 0.5] if "positiveLabels" in more else [1])
+    assert found["label_values_or_threshold"] == (["yes", 0.5, "1_000", "nan", "1e999"] if "positiveLabels" in more else [1])
     assert rest.items() <= found.items()
 
 

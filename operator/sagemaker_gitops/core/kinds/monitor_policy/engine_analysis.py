@@ -6,17 +6,19 @@ Source: developer guide, "Analysis configuration files" and "Monitor bias drift"
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import Any
 
 from sagemaker_gitops.api.monitor_check import Check
+from sagemaker_gitops.api.monitor_engine import TRUTH
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.actions import UploadSource
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass
 
 CONFIG_FILE, FOLDER = "analysis_config.json", "analysis"
-TRUTH = "groundTruthLabel"
-"""What the column that AWS merges from the ground truth is called: no header of the API's may be it, for it is ours to name."""
 POSITIVE = ("1",)
+_WHOLE, _NUMBER = re.compile(r"-?[0-9]+"), re.compile(r"-?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,3})?")
 
 
 def analysis_of(here: Pass) -> UploadSource | None:
@@ -47,9 +49,7 @@ def analysis_config(check: Check) -> dict[str, Any]:
 
 def _value(text: str) -> int | float | str:
     """A label as Clarify finds it in CSV: a number where it is one."""
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    number = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return number if math.isfinite(number) else text
