@@ -3,131 +3,30 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from hosting_kit import HostingKit
-from service_kit import BUCKET, IMAGE, REGION, ROLE, until
-from test_capture import captured, keys
+from monitoring_kit import PREPROCESSOR, Watch, answering, opened, snake
+from service_kit import REGION, ROLE
 
-from local_aws import images
 from local_aws.model import operation_model
 
-# Writes what it was given into its output; with `violate` in its environment it reports a violation, as AWS's container does.
-REPORT = """
-import json, os, pathlib
-root = pathlib.Path("/opt/ml/processing")
-found = {str(path.relative_to(root)): path.read_text() for path in sorted(root.rglob("*")) if path.is_file()}
-(root / "output").mkdir(exist_ok=True)
-(root / "output/report.json").write_text(json.dumps({"environment": dict(os.environ), "files": found}))
-if "violate" in os.environ:
-    pathlib.Path("/opt/ml/output/message").write_text("CompletedWithViolations: Job completed successfully with 1 violations.")
-"""
-PREPROCESSOR = "/opt/ml/processing/code/preprocessing/report.py"
 KINDS = ["DataQuality", "ModelQuality", "ModelBias", "ModelExplainability"]
-
-
-class Watch:
-    """One test's definitions and schedules on an endpoint that captures."""
-
-    def __init__(self, kit: HostingKit) -> None:
-        self.kit = kit
-        self.sagemaker = kit.client("sagemaker")
-        self.script = kit.put(f"code/{kit.name()}/report.py", REPORT)
-
-    def spec(self, kind: str) -> dict[str, Any]:
-        """A container that runs the report, which comes to it as the preprocessor."""
-        if kind in ("ModelBias", "ModelExplainability"):
-            return {"ImageUri": IMAGE, "ConfigUri": self.script}
-        called = {"ContainerEntrypoint": ["python3", PREPROCESSOR], "RecordPreprocessorSourceUri": self.script}
-        return {"ImageUri": IMAGE, **called}
-
-    def definition(self, endpoint: str, kind: str = "DataQuality", **changes: Any) -> dict[str, Any]:
-        given: dict[str, Any] = {"EndpointInput": {"EndpointName": endpoint, "LocalPath": "/opt/ml/processing/input/endpoint"}}
-        if kind in ("ModelQuality", "ModelBias"):
-            given["GroundTruthS3Input"] = {"S3Uri": f"s3://{BUCKET}/truth/{endpoint}"}
-        output = {"S3Uri": f"s3://{BUCKET}/reports/{endpoint}", "LocalPath": "/opt/ml/processing/output"}
-        return {
-            "JobDefinitionName": self.kit.name("definition"),
-            f"{kind}AppSpecification": self.spec(kind),
-            f"{kind}JobInput": given,
-            f"{kind}JobOutputConfig": {"MonitoringOutputs": [{"S3Output": output}]},
-            "JobResources": {"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}},
-            "RoleArn": ROLE,
-        } | changes
-
-    def defined(self, endpoint: str, kind: str = "DataQuality", **changes: Any) -> str:
-        request = self.definition(endpoint, kind, **changes)
-        getattr(self.sagemaker, f"create_{_snake(kind)}_job_definition")(**request)
-        name: str = request["JobDefinitionName"]
-        return name
-
-    def schedule(self, definition: str, kind: str = "DataQuality", **timing: str) -> str:
-        name = self.kit.name("schedule")
-        config = {
-            "ScheduleConfig": {"ScheduleExpression": "cron(0 * ? * * *)"} | timing,
-            "MonitoringJobDefinitionName": definition,
-            "MonitoringType": kind,
-        }
-        self.sagemaker.create_monitoring_schedule(MonitoringScheduleName=name, MonitoringScheduleConfig=config)
-        until(lambda: self.described(name)["MonitoringScheduleStatus"] != "Pending", "the schedule")
-        return name
-
-    def described(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.sagemaker.describe_monitoring_schedule(MonitoringScheduleName=name)
-        return found
-
-    def executions(self, name: str, **more: Any) -> list[dict[str, Any]]:
-        """Oldest first."""
-        found: list[dict[str, Any]] = self.sagemaker.list_monitoring_executions(MonitoringScheduleName=name, SortOrder="Ascending", **more)[
-            "MonitoringExecutionSummaries"
-        ]
-        return found
-
-    def ended(self, name: str, number: int = 1) -> list[dict[str, Any]]:
-        """The executions, once so many have ended."""
-        final = {"Completed", "CompletedWithViolations", "Failed", "Stopped"}
-        until(lambda: sum(each["MonitoringExecutionStatus"] in final for each in self.executions(name)) >= number, f"{number} executions")
-        return self.executions(name)
-
-    def next_hour(self) -> datetime:
-        """Let the clock pass the next full hour and the delay of executions; that hour."""
-        now: datetime = self.kit.world.clock.now()
-        hour = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-        self.kit.world.clock.advance((hour - now).total_seconds() + 61)
-        return hour
-
-    def report(self, endpoint: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.kit.read(f"s3://{BUCKET}/reports/{endpoint}/report.json"))
-        return found
-
-
-def _snake(kind: str) -> str:
-    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in kind).strip("_")
 
 
 @pytest.fixture
 def watch(kit: HostingKit) -> Watch:
     """Model Monitor opened."""
-    kit.world.settings["monitoring.open"] = 1.0
-    return Watch(kit)
+    return opened(kit)
 
 
 @pytest.fixture
 def endpoint(kit: HostingKit) -> str:
     """It has captured one invocation of this hour, with the inference id `id-1`."""
-    name = captured(kit)
-    # Not in the last seconds of an hour: the line must lie in the hour that ends next.
-    now = kit.world.clock.now()
-    if now.minute >= 58:
-        kit.world.clock.advance(240)
-    kit.invoke(name, "1,2", InferenceId="id-1")
-    kit.world.clock.advance(kit.world.settings["endpoints.captureSeconds"])
-    until(lambda: len(keys(kit, name)) == 1, "the captured line")
-    return name
+    return answering(kit)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -138,32 +37,32 @@ def test_an_account_without_model_monitor_is_refused(kit: HostingKit, kind: str)
         with pytest.raises(ClientError, match="Model Monitor is no longer open to new customers") as caught:
             create()
         assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
-    assert getattr(watch.sagemaker, f"list_{_snake(kind)}_job_definitions")()["JobDefinitionSummaries"] == []
+    assert getattr(watch.sagemaker, f"list_{snake(kind)}_job_definitions")()["JobDefinitionSummaries"] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_definition_is_kept_as_it_was_created(watch: Watch, kind: str) -> None:
     """Described with every member, listed by endpoint, tagged, unique, deleted."""
-    sagemaker, snake = watch.sagemaker, _snake(kind)
+    sagemaker, words = watch.sagemaker, snake(kind)
     request = watch.definition(watch.kit.name("endpoint"), kind, Tags=[{"Key": "team", "Value": "a"}])
     name, endpoint = request["JobDefinitionName"], request[f"{kind}JobInput"]["EndpointInput"]["EndpointName"]
-    arn = getattr(sagemaker, f"create_{snake}_job_definition")(**request)["JobDefinitionArn"]
+    arn = getattr(sagemaker, f"create_{words}_job_definition")(**request)["JobDefinitionArn"]
     assert arn.endswith(f":{_kebab(kind)}-job-definition/{name}")
-    described = getattr(sagemaker, f"describe_{snake}_job_definition")(JobDefinitionName=name)
+    described = getattr(sagemaker, f"describe_{words}_job_definition")(JobDefinitionName=name)
     assert {member: described[member] for member in request if member != "Tags"} == {m: v for m, v in request.items() if m != "Tags"}
-    (summary,) = getattr(sagemaker, f"list_{snake}_job_definitions")(EndpointName=endpoint)["JobDefinitionSummaries"]
+    (summary,) = getattr(sagemaker, f"list_{words}_job_definitions")(EndpointName=endpoint)["JobDefinitionSummaries"]
     assert (summary["MonitoringJobDefinitionName"], summary["EndpointName"]) == (name, endpoint)
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "team", "Value": "a"}]
     with pytest.raises(ClientError, match="ResourceInUse"):
-        getattr(sagemaker, f"create_{snake}_job_definition")(**request)
-    getattr(sagemaker, f"delete_{snake}_job_definition")(JobDefinitionName=name)
+        getattr(sagemaker, f"create_{words}_job_definition")(**request)
+    getattr(sagemaker, f"delete_{words}_job_definition")(JobDefinitionName=name)
     for gone in ("describe", "delete"):
         with pytest.raises(ClientError, match="ResourceNotFound"):
-            getattr(sagemaker, f"{gone}_{snake}_job_definition")(JobDefinitionName=name)
+            getattr(sagemaker, f"{gone}_{words}_job_definition")(JobDefinitionName=name)
 
 
 def _kebab(kind: str) -> str:
-    return _snake(kind).replace("_", "-")
+    return snake(kind).replace("_", "-")
 
 
 def test_an_hourly_schedule_runs_on_the_captured_hour(watch: Watch, endpoint: str) -> None:
@@ -243,58 +142,6 @@ def test_violations_ring_the_alert(watch: Watch, endpoint: str) -> None:
     assert quiet["AlertStatus"] == "OK"
     with pytest.raises(ClientError, match="DatapointsToAlert must be less"):
         watch.sagemaker.update_monitoring_alert(**changed, EvaluationPeriod=1)
-
-
-def test_a_model_quality_job_gets_merged_data(watch: Watch, endpoint: str) -> None:
-    """The captured lines that have ground truth, by inference id, beside which it stands."""
-    watch.kit.invoke(endpoint, "3,4", InferenceId="id-2")
-    watch.kit.world.clock.advance(watch.kit.world.settings["endpoints.captureSeconds"])
-    until(lambda: len(keys(watch.kit, endpoint)) == 2, "the second line")
-    hour = watch.kit.world.clock.now().strftime("%Y/%m/%d/%H")
-    truth = {"groundTruthData": {"data": "0.7", "encoding": "CSV"}, "eventMetadata": {"eventId": "id-1"}, "eventVersion": "0"}
-    watch.kit.put(f"truth/{endpoint}/{hour}/part.jsonl", json.dumps(truth) + "\nnot json\n")
-    request = watch.definition(endpoint, "ModelQuality")
-    request["ModelQualityAppSpecification"]["ProblemType"] = "Regression"
-    request["ModelQualityJobInput"]["EndpointInput"]["InferenceAttribute"] = "0"
-    watch.sagemaker.create_model_quality_job_definition(**request)
-    name = watch.schedule(request["JobDefinitionName"], "ModelQuality")
-    watch.next_hour()
-    (execution,) = watch.ended(name)
-    assert execution["MonitoringExecutionStatus"] == "Completed"
-    report = watch.report(endpoint)
-    (line,) = [json.loads(text) for path, text in report["files"].items() if path.startswith(f"input_data/{endpoint}/AllTraffic/{hour}")]
-    assert (line["eventMetadata"]["inferenceId"], line["groundTruthData"]["data"]) == ("id-1", "0.7")
-    wanted = {
-        "analysis_type": "MODEL_QUALITY",
-        "problem_type": "Regression",
-        "inference_attribute": "0",
-        "dataset_source": "/opt/ml/processing/input_data",
-        "dataset_format": '{"sagemakerMergeJson":{"captureIndexNames":["endpointInput","endpointOutput"]}}',
-    }
-    assert wanted.items() <= report["environment"].items()
-
-
-def test_a_bias_job_runs_the_own_command_of_its_image(watch: Watch, endpoint: str, tmp_path: Path) -> None:
-    """The request has no place for another: the mapping of images names it. It finds its configuration, and the merged data."""
-    script, mapping = tmp_path / "report.py", tmp_path / "images.yaml"
-    script.write_text(REPORT)
-    mapping.write_text(
-        json.dumps({"images": [{"repositories": ["clarify-of-a-test"], "kind": "python", "command": ["python3", str(script)]}]})
-    )
-    images.load(mapping)
-    hour = watch.kit.world.clock.now().strftime("%Y/%m/%d/%H")
-    truth = {"groundTruthData": {"data": "1", "encoding": "CSV"}, "eventMetadata": {"eventId": "id-1"}, "eventVersion": "0"}
-    watch.kit.put(f"truth/{endpoint}/{hour}/part.jsonl", json.dumps(truth) + "\n")
-    config = watch.kit.put(f"analysis/{endpoint}/analysis_config.json", "{}")
-    spec = {"ImageUri": IMAGE.replace(IMAGE.rpartition("/")[2], "clarify-of-a-test:1.0"), "ConfigUri": config}
-    name = watch.schedule(watch.defined(endpoint, "ModelBias", ModelBiasAppSpecification=spec), "ModelBias")
-    watch.next_hour()
-    (execution,) = watch.ended(name)
-    assert execution["MonitoringExecutionStatus"] == "Completed", execution.get("FailureReason")
-    report = watch.report(endpoint)
-    assert report["files"]["input/config/analysis_config.json"] == "{}"
-    assert report["environment"]["analysis_type"] == "MODEL_BIAS"
-    assert any(path.startswith(f"input_data/{endpoint}/AllTraffic/{hour}") for path in report["files"])
 
 
 def test_the_baseline_lies_where_the_environment_says(watch: Watch, endpoint: str) -> None:
