@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagemaker_gitops.core.kinds.monitor_policy.requests import TAG_MODEL, TAG_WINDOW
 from sagemaker_gitops.core.kinds.training_run.retrain import TAG_EPISODE, TAG_POLICY
-from sagemaker_gitops.core.naming import TAG_INSTALL, TAG_KIND, TAG_NAME
+from sagemaker_gitops.core.naming import TAG_INSTALL, TAG_KIND, TAG_NAME, TAG_STEP
 from sagemaker_gitops.core.resource import CHECK_NOW, Key
 from tests.simulation.aws_jobs import Work
 from tests.simulation.process import INSTALL
@@ -125,7 +125,7 @@ def _twice(world: World) -> list[str]:
     """One job for a window of a model; another content of the spec is another check."""
     if len({str(version["spec"]["checks"]) for version in world.scenario.versions}) > 1:
         return []
-    seen = Counter((work.tags[TAG_WINDOW], work.tags[TAG_MODEL]) for work in _checks(world))
+    seen = Counter((work.tags[TAG_STEP], work.tags[TAG_WINDOW], work.tags[TAG_MODEL]) for work in _checks(world))
     return [f"O1: {count} jobs for window {window}" for window, count in seen.items() if count > 1]
 
 

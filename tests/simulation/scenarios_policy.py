@@ -28,11 +28,13 @@ AWS_NAME = endpoint_name(INSTALL, ENDPOINT)
 BUCKET, CAPTURED = "team-a-ml", "capture/"
 IMAGE = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/team-a/train:1"
 BROKEN = "AlgorithmError: ExecuteUserScriptError: division by zero, exit code: 1"
-SECONDS = {"check": 40.0, "train": 100.0, "evaluate": 40.0}
+SECONDS = {"check": 40.0, "attribution": 40.0, "train": 100.0, "evaluate": 40.0}
 FOREVER, SETTLED, PATIENCE = 1e7, 100.0, 4 * 3600.0
 CHECKED, REGISTERED = "CreateProcessingJob", "CreateModelPackage"
 EVERY_TEN: Mapping[str, Any] = {"cron": "*/10 * * * *"}
 QUALITY: Mapping[str, Any] = {"name": CHECK, "type": "DataQuality", "completeness": 0.9}
+WHY: Mapping[str, Any] = {"name": "why", "type": "Explainability", "image": IMAGE}
+BASELINE = "baselines/digits.json"
 ALARM: Mapping[str, Any] = {
     "name": "high",
     "check": CHECK,
@@ -118,6 +120,12 @@ def serve(number: int) -> Callable[[World], None]:
     return lambda world: world.kube.edit(ENDPOINT, status=endpoint(number)["status"])
 
 
+def _compared(world: World) -> None:
+    """There is a baseline, too."""
+    serving()(world)
+    world.context.objects[BUCKET, BASELINE] = b"{}"
+
+
 def drift(number: int, value: float) -> Callable[[World], None]:
     """From now on the data is such that this version scores so."""
 
@@ -189,6 +197,7 @@ def _retrains(name: str, spec: Mapping[str, Any], script: Sequence[Act], **more:
 
 ONE, TWO = policy("1"), policy("2")
 STRICT = policy("1", alarms=[{**ALARM, "threshold": {"initial": 1.5}}])
+EXPLAINED = policy("1", checks=[QUALITY, WHY], baseline={"s3Uri": f"s3://{BUCKET}/{BASELINE}"})
 EDITED = policy("1", checks=[{**QUALITY, "completeness": 0.8}])
 QUIET: Mapping[str, Any] = {"alarms": [{**ALARM, "createCloudWatchAlarm": False}], "dashboard": False}
 PLAIN, HELD = policy("1", **QUIET), policy("1", **QUIET, suspend=True)
@@ -201,6 +210,9 @@ WORSE = [
 SCENARIOS = (
     _scenario("good", [ONE]),
     _scenario("again", [ONE, TWO], [Act(CHECKED, 1, SETTLED, apply(TWO))]),
+    _scenario("explained", [EXPLAINED], prepare=_compared),
+    _scenario("explained-in-vain", [EXPLAINED], prepare=_compared, ending=endings(failing=frozenset({"attribution"}))),
+    _scenario("explained-deleted", [EXPLAINED], [Act(CHECKED, 1, 5.0, delete)], prepare=_compared, deletes=True, remains=False),
     _scenario("no-data", [ONE], prepare=serving(capture=False)),
     _scenario("late-data", [ONE], prepare=_late),
     _scenario(
