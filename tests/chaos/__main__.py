@@ -8,12 +8,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from sagemaker_gitops.cli.sandbox import OPERATOR_SETTINGS, Sandbox
 from tests.chaos.schedule import Schedule, policy_schedule_of, schedule_of
 from tests.chaos.serving import ServingChaos
 from tests.chaos.watching import WatchingChaos
 from tests.chaos.world import Chaos
-from tests.system.policies import stand_in
+from tests.system.policies import checking
 from tests.system.stack import Stack
 
 
@@ -26,10 +25,8 @@ def main() -> int:
     parser.add_argument("--policies", action="store_true", help="schedules of a MonitorPolicy, and of nothing else")
     options = parser.parse_args()
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        settings = OPERATOR_SETTINGS | {"SAGEMAKER_GITOPS_MONITORING_CODE": str(stand_in(Path(folder) / "job"))}
-        with Sandbox(Path(folder) / "sandbox", settings) as sandbox:
-            failed = _carry_out(Stack(sandbox), options)
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder, checking(Path(folder)) as stack:
+        failed = _carry_out(stack, options)
     seconds = (time.monotonic() - started) / options.schedules
     print(f"{options.schedules} schedules, {seconds:.1f} s each, {len(failed)} violated: {sorted(failed)}")
     return 1 if failed else 0

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sagemaker_gitops.cli.sandbox import OPERATOR_SETTINGS, Sandbox
 from tests.system.endpoints import SERVES, Endpoints, pinned
 from tests.system.stack import Stack
 
@@ -51,6 +53,14 @@ def stand_in(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "check.py").write_text(STAND_IN)
     return folder
+
+
+@contextmanager
+def checking(folder: Path) -> Iterator[Stack]:
+    """A sandbox in that folder whose operator starts the stand-in for jobs/monitoring."""
+    settings = OPERATOR_SETTINGS | {"SAGEMAKER_GITOPS_MONITORING_CODE": str(stand_in(folder / "job"))}
+    with Sandbox(folder / "sandbox", settings) as sandbox:
+        yield Stack(sandbox)
 
 
 class Policies(Endpoints):

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from sagemaker_gitops.cli.sandbox import OPERATOR_SETTINGS, Sandbox
 from sagemaker_gitops.core.resource import CHECK_NOW
 from tests.system.endpoints import pinned
-from tests.system.policies import CAPTURE, Policies, answers, stand_in
+from tests.system.policies import CAPTURE, Policies, answers, checking
 from tests.system.stack import Stack, condition
 
 CREATES = Counter({"sagemaker:CreateProcessingJob": 1})
@@ -20,11 +19,8 @@ CREATES = Counter({"sagemaker:CreateProcessingJob": 1})
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A sandbox whose operator starts the stand-in for jobs/monitoring."""
-    code = stand_in(tmp_path_factory.mktemp("job"))
-    settings = OPERATOR_SETTINGS | {"SAGEMAKER_GITOPS_MONITORING_CODE": str(code)}
-    with Sandbox(tmp_path_factory.mktemp("sandbox"), settings) as sandbox:
-        yield Stack(sandbox)
+    with checking(tmp_path_factory.mktemp("checking")) as stack:
+        yield stack
 
 
 @pytest.fixture

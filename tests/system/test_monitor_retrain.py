@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from sagemaker_gitops.cli.sandbox import OPERATOR_SETTINGS, Sandbox
-from tests.system.policies import CAPTURE, Policies, stand_in
+from tests.system.policies import CAPTURE, Policies, checking
 from tests.system.stack import Stack, condition
 
 # Learns its answer: the number in the data. The same script serves.
@@ -43,11 +42,8 @@ ALARM = {
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A sandbox whose operator starts the stand-in for jobs/monitoring."""
-    code = stand_in(tmp_path_factory.mktemp("job"))
-    settings = OPERATOR_SETTINGS | {"SAGEMAKER_GITOPS_MONITORING_CODE": str(code)}
-    with Sandbox(tmp_path_factory.mktemp("sandbox"), settings) as sandbox:
-        yield Stack(sandbox)
+    with checking(tmp_path_factory.mktemp("checking")) as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sagemaker_gitops.cli.sandbox import OPERATOR_SETTINGS, Sandbox
 from tests.system.endpoints import ENVIRONMENT, IMAGE, pinned
-from tests.system.policies import Policies, answers, stand_in
+from tests.system.policies import Policies, answers, checking
 from tests.system.stack import Stack, condition
 
 ROLE = "arn:aws:iam::123456789012:role/team-a/training"
@@ -25,11 +24,8 @@ ENDPOINT_WRITES = (
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A sandbox whose operator starts the stand-in for jobs/monitoring."""
-    code = stand_in(tmp_path_factory.mktemp("job"))
-    settings = OPERATOR_SETTINGS | {"SAGEMAKER_GITOPS_MONITORING_CODE": str(code)}
-    with Sandbox(tmp_path_factory.mktemp("sandbox"), settings) as sandbox:
-        yield Stack(sandbox)
+    with checking(tmp_path_factory.mktemp("checking")) as stack:
+        yield stack
 
 
 @pytest.fixture

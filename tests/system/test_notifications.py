@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from sagemaker_gitops.cli.local_account import ACCOUNT, REGION
-from sagemaker_gitops.cli.sandbox import OPERATOR_SETTINGS, Sandbox
 from tests.system.endpoints import pinned
-from tests.system.policies import CAPTURE, Policies, answers, stand_in
+from tests.system.policies import CAPTURE, Policies, answers, checking
 from tests.system.stack import Stack, condition
 
 FAILS = "import sys; sys.exit('ValueError: no such column')"
@@ -62,11 +61,8 @@ class Mailbox:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A sandbox whose operator starts the stand-in for jobs/monitoring."""
-    code = stand_in(tmp_path_factory.mktemp("job"))
-    settings = OPERATOR_SETTINGS | {"SAGEMAKER_GITOPS_MONITORING_CODE": str(code)}
-    with Sandbox(tmp_path_factory.mktemp("sandbox"), settings) as sandbox:
-        yield Stack(sandbox)
+    with checking(tmp_path_factory.mktemp("checking")) as stack:
+        yield stack
 
 
 def sent(status: dict[str, Any]) -> list[str]:

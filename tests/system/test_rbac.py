@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from sagemaker_gitops.cli.sandbox import OPERATOR_SETTINGS, ROOT, Sandbox
+from sagemaker_gitops.cli.sandbox import ROOT
 from tests.system.conftest import least_privilege
 from tests.system.endpoints import pinned, serves
-from tests.system.policies import Policies, stand_in
+from tests.system.policies import Policies, checking
 from tests.system.stack import Stack
 
 OBJECTS: list[dict[str, Any]] = [*yaml.safe_load_all((ROOT / "manifests/base/rbac.yaml").read_text())]
@@ -44,9 +44,7 @@ def _granted(role: str) -> set[Grant]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A sandbox with the admission policies, the tenant's role as docs/iam has it, and the stand-in for jobs/monitoring."""
-    settings = OPERATOR_SETTINGS | {"SAGEMAKER_GITOPS_MONITORING_CODE": str(stand_in(tmp_path_factory.mktemp("job")))}
-    with Sandbox(tmp_path_factory.mktemp("sandbox"), settings) as sandbox:
-        started = Stack(sandbox)
+    with checking(tmp_path_factory.mktemp("checking")) as started:
         least_privilege(started)
         yield started
 
