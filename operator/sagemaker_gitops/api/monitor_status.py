@@ -134,7 +134,9 @@ class CheckRun(Model):
     violations_total: Whole | None = None
     """How many constraints do not hold; the whole list is in the folder of the results. Example: 2."""
     message: Message | None = None
-    """What there is to know. Example: earlier moments of the schedule were missed; only the newest is made up for."""
+    """What there is to know: why it found nothing, which moments of the schedule it makes up for. Example: moments of the schedule were
+    missed, from 2026-11-21T08:30:00Z on; only the newest, 2026-11-21T10:30:00Z, is made up for.
+    """
 
 
 class Datapoint(Model):

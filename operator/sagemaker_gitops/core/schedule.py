@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from sagemaker_gitops.api.schedule import DEFAULT_TIME_ZONE, Schedule
+from sagemaker_gitops.core.conditions import timestamp
 
 # How far back the newest moment is looked for, shortest first: a schedule of minutes is found in the first, one of years in the last.
 _WINDOWS = tuple(timedelta(hours=hours) for hours in (1, 26, 24 * 8, 24 * 33, 24 * 367, 24 * 366 * 50))
@@ -21,10 +22,18 @@ _WINDOWS = tuple(timedelta(hours=hours) for hours in (1, 26, 24 * 8, 24 * 33, 24
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """The newest moment that has passed since the last one that was heeded; `missed`: there were earlier ones, too."""
+    """The newest moment that has passed since the last one that was heeded; `missed` is the first of the earlier ones, if there were any."""
 
     moment: datetime
-    missed: bool
+    missed: datetime | None = None
+
+    @property
+    def words(self) -> str | None:
+        """What a status says of the moments that nobody heeded."""
+        if self.missed is None:
+            return None
+        since = timestamp(self.missed)
+        return f"moments of the schedule were missed, from {since} on; only the newest, {timestamp(self.moment)}, is made up for"
 
 
 def following(schedule: Schedule, after: datetime) -> datetime | None:
@@ -42,8 +51,8 @@ def newest(schedule: Schedule, since: datetime, now: datetime) -> Passed | None:
                 break
             found.append(moment)
         if found:
-            earlier = len(found) > 1 or (start > since and following(schedule, since) != found[0])
-            return Passed(found[-1], earlier)
+            first = following(schedule, since) if start > since else found[0]
+            return Passed(found[-1], first if first != found[-1] else None)
         if start == since:
             return None
     return None

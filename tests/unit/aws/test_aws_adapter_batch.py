@@ -172,7 +172,8 @@ def test_moments_that_were_missed_are_made_up_for_once() -> None:
     world.at(TWO + 4 * DAY + timedelta(hours=3))
     world.turn()
     assert world.batch["trigger"] == "schedule 2026-11-26T02:00:00Z"
-    assert "were missed" in world.batch["message"]
+    words = "were missed, from 2026-11-22T02:00:00Z on; only the newest, 2026-11-26T02:00:00Z, is made up for"
+    assert words in world.batch["message"]
     ended(world)
     world.settle()
     assert len(world.aws.jobs) == 1

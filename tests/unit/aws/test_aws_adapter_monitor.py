@@ -180,7 +180,8 @@ def test_of_missed_windows_the_newest_is_checked_and_it_says_so() -> None:
     world.aws.captured(datetime(2026, 11, 21, 14, 1, tzinfo=UTC))
     last = world.checked(report())
     assert last["window"] == {"start": "2026-11-21T13:30:00Z", "end": "2026-11-21T14:30:00Z"}
-    assert "earlier moments of the schedule were missed" in last["message"]
+    words = "moments of the schedule were missed, from 2026-11-21T10:30:00Z on; only the newest, 2026-11-21T14:30:00Z, is made up for"
+    assert last["message"] == words
     assert world.turn().actions == ()
 
 

@@ -206,12 +206,11 @@ def _ended(entry: dict[str, Any], fact: JobFact) -> dict[str, Any]:
 
 def _due(here: Pass, entry: dict[str, Any], fact: BatchFact, job: BatchJob, due: Due, found: JobFact) -> Step:
     heeded = _heeded(here, entry, job, due)
-    missed = "earlier moments of the schedule were missed; only the newest is made up for" if due.missed else None
     if isinstance(found, Absent | Unseen | Unstarted):
         if fact.refusal is not None:
             return _refused(here, _entry_of(here, heeded, job.name, job, due), fact.refusal, REFUSED)
         started = _entry_of(here, heeded, job.name, job, due) | {"attemptedAt": timestamp(here.now)}
-        return Step(_kept(started | {"state": IN_PROGRESS, "message": missed}), _creating(here, entry, job))
+        return Step(_kept(started | {"state": IN_PROGRESS, "message": due.missed}), _creating(here, entry, job))
     if job.name == entry.get("jobName") and isinstance(found, Succeeded | Failed):
         again = "not tried again" if isinstance(found, Failed) else "nothing new since"
         why = f": {(entry.get('failure') or {}).get('message', '')}" if isinstance(found, Failed) else ""

@@ -233,7 +233,7 @@ class Due:
     trigger: str
     retries: datetime | None = None
     moment: datetime | None = None
-    missed: bool = False
+    missed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

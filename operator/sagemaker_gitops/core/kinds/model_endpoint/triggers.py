@@ -107,7 +107,7 @@ def due_of(here: Pass, asked: Asked, *, lost: bool = False) -> Due | None:
     since = recorded.moment("lastScheduled")
     if batch.schedule is not None and since is not None and said.get("schedule") == schedule_words(batch):
         passed = newest(batch.schedule, since, here.now)
-    by_clock = Due("", passed.moment, passed.moment, passed.missed) if passed is not None else Due("")
+    by_clock = Due("", passed.moment, passed.moment, passed.words) if passed is not None else Due("")
     if nonce and said.get("lastHandledRerun") != nonce:
         return replace(by_clock, trigger=bounded(f"rerun {nonce}", CELL))
     if batch.on_new_model and said.get("lastModel") != asked.digest:

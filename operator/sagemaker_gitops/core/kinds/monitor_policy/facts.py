@@ -80,7 +80,7 @@ class Due:
     """A check that is to be made: `moment` is when it was due, `window` what its name stands for. `nonce`: asked for by a person;
     `after`: the completion that it follows; `job`: the transform job whose output is looked at.
 
-    `missed`: earlier moments passed without a check; `heeds`: the moment of the schedule that it answers.
+    `missed`: which earlier moments passed without a check, in words; `heeds`: the moment of the schedule that it answers.
     """
 
     moment: datetime
@@ -89,7 +89,7 @@ class Due:
     nonce: str = ""
     after: str = ""
     job: str = ""
-    missed: bool = False
+    missed: str | None = None
     heeds: datetime | None = None
 
 

@@ -47,7 +47,6 @@ UNFIT_DELAY = 300.0  # nobody tells of an endpoint that is not ours
 UNKNOWN_STATE_DELAY = 300.0
 AT_ONCE = 1.0
 SECOND = timedelta(seconds=1)
-MISSED = "earlier moments of the schedule were missed; only the newest is made up for"
 
 Fields = dict[str, Any]
 
@@ -171,7 +170,7 @@ def _again(here: Pass, heard: Fields, entry: Fields) -> Plan:
 def _due(here: Pass, planned: Planned) -> Plan:
     """A check is to be made, unless AWS has its job already."""
     heard = _heard(here) | _heeded(here, planned.due) | {"baseline": used_baseline(here, planned)}
-    entry = as_entry(planned.due, planned.watched, IN_PROGRESS) | ({"message": MISSED} if planned.due.missed else {})
+    entry = as_entry(planned.due, planned.watched, IN_PROGRESS) | ({"message": planned.due.missed} if planned.due.missed else {})
     found = here.facts.found
     if here.facts.refusal is not None:
         return _over(here, heard, refused(here, entry | _job(here, planned), here.facts.refusal.code, here.facts.refusal.message))

@@ -70,7 +70,7 @@ def due_of(here: Pass) -> Due | None:
     if passed is None:
         return None
     trigger = f"schedule {timestamp(passed.moment)}"
-    return Due(passed.moment, window_at(spec, passed.moment), trigger, missed=passed.missed, heeds=passed.moment)
+    return Due(passed.moment, window_at(spec, passed.moment), trigger, missed=passed.words, heeds=passed.moment)
 
 
 def newest_of(here: Pass) -> Completion | None:
