@@ -162,12 +162,16 @@ class Sandbox:
 
     def restart_operator(self) -> None:
         """A new process, as after an upgrade or a node failure."""
-        self._end(self.operator)
+        self.stop_operator()
         self.start_operator()
+
+    def stop_operator(self) -> None:
+        """Until `start_operator` nobody reconciles."""
+        self._end(self.operator)
 
     def rebuild_cluster(self) -> None:
         """Another cluster from an empty etcd, beside the same AWS account, with everything installed anew."""
-        self._end(self.operator)
+        self.stop_operator()
         self._end(self.cluster)
         self.generation += 1
         self.start_cluster()

@@ -22,7 +22,7 @@ _WINDOWS = tuple(timedelta(hours=hours) for hours in (1, 26, 24 * 8, 24 * 33, 24
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """The newest moment that has passed since the last one that was heeded; `missed` is the first of the earlier ones, if there were any."""
+    """The newest moment that has passed since the last one that was heeded; `missed`: the first of the earlier ones, if there were any."""
 
     moment: datetime
     missed: datetime | None = None
