@@ -13,6 +13,7 @@ from sagemaker_gitops.core.conditions import READY, STALLED, bounded
 
 EventType = Literal["Normal", "Warning"]
 FAILED_PHASES = frozenset({"Failed", "Invalid", "Error"})
+_TROUBLED = {STALLED: "True", READY: "Unknown", "Drifted": "True", "BatchFailed": "True", "Notified": "False", "CheckedNow": "False"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def _stated(condition: Mapping[str, Any] | None) -> tuple[Any, Any]:
 
 
 def _severity(condition: Mapping[str, Any]) -> EventType:
-    troubled = {STALLED: "True", READY: "Unknown", "Drifted": "True", "BatchFailed": "True", "Notified": "False"}.get(condition["type"])
+    troubled = _TROUBLED.get(condition["type"])
     somebody_has_to_act = condition.get("status") != "True" and str(condition.get("reason", "")).endswith("Missing")
     return "Warning" if condition.get("status") == troubled or somebody_has_to_act else "Normal"
 

@@ -13,6 +13,7 @@ from sagemaker_gitops.api.parse import ValidationFailed, read
 from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.monitor_policy.engine_requests import expression
 from sagemaker_gitops.core.plan import After
+from sagemaker_gitops.core.transitions import Transition, transitions
 from tests.unit.aws.monitor_engine_world import DRIFTED, MONITORED, QUALITY, Monitored
 from tests.unit.aws.monitor_world import ENDPOINT, SPEC, failure
 from tests.unit.aws.passes import Crash
@@ -105,6 +106,37 @@ def test_executions_are_heeded_in_their_order_once_they_have_ended() -> None:
     assert world.status["lastCheck"]["moment"] == "2026-11-21T11:00:00Z"
     world.turn()
     assert world.status["lastCheck"]["moment"] == "2026-11-21T12:00:00Z"
+
+
+def test_check_now_is_told_that_it_does_nothing() -> None:
+    """With a reason and the fix, as one Event, for as long as the annotation stands; nothing is called for it."""
+    world = made()
+    before = world.status
+    world.check_now("please")
+    world.settle()
+    assert world.conditions() == {"Ready": "True Scheduled", "CheckedNow": "False NotWithModelMonitor"}
+    said = world.message("CheckedNow")
+    assert said.startswith("sagemaker-gitops.dev/check-now=please does nothing: SageMaker Model Monitor checks by its schedule alone; ")
+    assert "the next execution is due at 2026-11-21T11:00:00Z. To check now, leave spec.engine out" in said
+    assert transitions(before, world.status) == [Transition("Warning", "NotWithModelMonitor", said)]
+    assert world.aws.mutations() == CREATES
+    before = world.status
+    world.check_now("again")
+    world.settle()
+    assert "check-now=again does nothing" in world.message("CheckedNow")
+    assert transitions(before, world.status) == []
+    world.check_now("")
+    world.settle()
+    assert world.conditions() == {"Ready": "True Scheduled"}
+
+
+def test_check_now_that_our_engine_has_heeded_is_not_held_against_model_monitor() -> None:
+    """The annotation stays in the manifest when the engine is changed."""
+    world = made()
+    world.snapshot = replace(world.snapshot, status=world.status | {"lastHandledCheckNow": "first"})
+    world.check_now("first")
+    world.settle()
+    assert "CheckedNow" not in world.conditions()
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,11 @@ class _Session:
 class _Cluster:
     server, namespace, session = "https://cluster", "team-a", _Session()
 
-    def __init__(self, status: dict[str, Any] | None) -> None:
-        self.status = status
+    def __init__(self, status: dict[str, Any] | None, **spec: Any) -> None:
+        self.status, self.spec = status, spec
 
     async def get(self, key: Key) -> Snapshot | None:
-        return None if self.status is None else Snapshot(key, "u", "1", 1, status=self.status)
+        return None if self.status is None else Snapshot(key, "u", "1", 1, spec=self.spec, status=self.status)
 
 
 @pytest.fixture
@@ -80,6 +80,16 @@ def test_a_check_is_asked_of_a_policy_that_is_there(
     monkeypatch.setattr(annotate, "connect", lambda context: _Cluster(status))
     assert main(["check", "fees", "-n", "team-b"]) == code
     assert annotated == ([Key("MonitorPolicy", "team-b", "fees")] if code == 0 else [])
+
+
+def test_no_check_is_asked_of_model_monitor(
+    monkeypatch: pytest.MonkeyPatch, annotated: list[Key], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its schedule takes no requests."""
+    monkeypatch.setattr(annotate, "connect", lambda context: _Cluster({}, engine="ModelMonitor"))
+    assert main(["check", "fees"]) == 1
+    assert annotated == []
+    assert "checks by its schedule alone: wait for it, or leave engine out" in capsys.readouterr().err
 
 
 def _stalled(phase: str, status: str = "True") -> dict[str, Any]:

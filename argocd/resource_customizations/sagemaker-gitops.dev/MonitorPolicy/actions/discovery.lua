@@ -15,5 +15,5 @@ local actions = {}
 actions["pause"] = { ["disabled"] = paused }
 actions["resume"] = { ["disabled"] = not paused }
 actions["retry"] = { ["disabled"] = paused or not stalled }
-actions["check-now"] = { ["disabled"] = paused or obj.spec.suspend == true }
+actions["check-now"] = { ["disabled"] = paused or obj.spec.suspend == true or obj.spec.engine == "ModelMonitor" }
 return actions

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sagemaker_gitops.api.monitor_engine import MODEL_MONITOR
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
-from sagemaker_gitops.core.conditions import Condition, merge, timestamp
+from sagemaker_gitops.core.conditions import Condition, bounded, merge, timestamp
 from sagemaker_gitops.core.kinds.monitor_policy.effective import Effective, effective_of
 from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, PolicyFacts, Watched, Window
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.kinds.training_run.status import moment
-from sagemaker_gitops.core.resource import Snapshot
+from sagemaker_gitops.core.resource import CHECK_NOW, Snapshot
 from sagemaker_gitops.core.tenancy import Bound
 
 CELL = 255
 IN_PROGRESS, REFUSED, SUCCEEDED, FAILED, STOPPED, NO_DATA = "InProgress", "Refused", "Succeeded", "Failed", "Stopped", "NoData"
 AVAILABLE = "Available"
-DATA_AVAILABLE, BREACHED = "DataAvailable", "Breached"
+DATA_AVAILABLE, BREACHED, CHECKED_NOW = "DataAvailable", "Breached", "CheckedNow"
 STEP, ATTRIBUTION = "check", "attribution"
 ATTRIBUTION_JOBS = "attributionJobs"  # of a CheckRun
 CHANGING = "Changing"  # in place of the identity of what CloudWatch was told: it may know either, whatever ends the process
@@ -54,8 +55,19 @@ class Pass:
         """The last status with a new phase, conditions and fields; what did not become known again stays."""
         status = {**self.snapshot.status, **fields, "phase": phase, "observedGeneration": self.snapshot.generation}
         previous = list(self.snapshot.status.get("conditions") or ())
-        status["conditions"] = merge(previous, conditions, self.snapshot.generation, self.now)
+        said = [*(item for item in conditions if item.type != CHECKED_NOW), *self._asked_in_vain(status)]
+        status["conditions"] = merge(previous, said, self.snapshot.generation, self.now)
         return kept(status)
+
+    def _asked_in_vain(self, status: Mapping[str, Any]) -> list[Condition]:
+        """A check that a person asked for and that this engine does not make, for as long as the annotation or the engine is there."""
+        nonce = self.snapshot.annotations.get(CHECK_NOW, "")
+        if self.spec.engine != MODEL_MONITOR or not nonce or nonce == status.get("lastHandledCheckNow"):
+            return []
+        when = f"the next execution is due at {status['nextCheck']}" if status.get("nextCheck") else "its schedule is stopped"
+        words = f"{CHECK_NOW}={bounded(nonce, 64)} does nothing: SageMaker Model Monitor checks by its schedule alone; {when}"
+        fix = "To check now, leave spec.engine out; to wait, remove the annotation"
+        return [Condition(CHECKED_NOW, "False", "NotWithModelMonitor", f"{words}. {fix}")]
 
     def keeping(self, *conditions: Condition) -> list[Condition]:
         """`conditions`, and those of the kind itself that status has and that are not among them."""
