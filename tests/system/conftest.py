@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,6 +12,8 @@ from sagemaker_gitops.cli.local_account import SEED
 from sagemaker_gitops.cli.sandbox import ROOT, Sandbox
 from tests.system.endpoints import Endpoints
 from tests.system.stack import Stack
+
+CLOCKS_DIFFER = timedelta(seconds=5)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,6 +42,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         started = Stack(sandbox)
         least_privilege(started)
         yield started
+        shown = datetime.fromisoformat(str(started.aws.admin("GET", "clock")["now"]))
+        assert abs(shown - datetime.now(UTC)) < CLOCKS_DIFFER, (
+            "a test moved the clock of the AWS that all share: give it a sandbox of its own"
+        )
         forbidden = [f"{event.verb} {event.uri}" for event in started.requests() if event.code == 403]
     assert forbidden == [], "the operator asked for what its role does not grant"
 
