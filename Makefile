@@ -17,8 +17,8 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 .PHONY: demo
-demo: .venv/demo ## Train, gate and register a model from YAML, on a sandbox that is set up and taken down here
-	@$(RUN) -m sagemaker_gitops demo
+demo: .venv/demo ## Train, gate and register a model from YAML, on a sandbox that is set up and taken down here (SPEED=2: its clock is twice as fast)
+	@$(RUN) -m sagemaker_gitops demo --speed $(or $(SPEED),1)
 
 .PHONY: demo-gitops
 demo-gitops: .venv/demo ## The same with a real Argo CD and git: after the start nothing but commits (REST=60 seconds in which nobody may write)

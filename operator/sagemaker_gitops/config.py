@@ -9,14 +9,17 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from sagemaker_gitops.core.prices import Prices, list_prices, prices_of
 
 PREFIX = "SAGEMAKER_GITOPS_"
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -71,6 +74,9 @@ class Settings:
     aws_endpoint_url: str = ""
     """AWS_ENDPOINT_URL: another address for every AWS service, such as the local AWS; empty: AWS's own."""
 
+    local_clock: tuple[float, datetime] | None = None
+    """speed@moment: the clock of a local AWS that is this much faster than the wall since then; beside no other AWS."""
+
     aws_region: str = "us-east-1"
     """AWS_DEFAULT_REGION: where the event queue is, when its URL does not say so."""
 
@@ -118,7 +124,15 @@ class Settings:
                     raise ConfigError(f"{name}={text!r}: {error}") from None
         if "install_id" not in given:
             raise ConfigError(f"{PREFIX}INSTALL_ID is not set: choose a short constant, such as prod-eu, and keep it in git")
-        return cls(**given)
+        made = cls(**given)
+        if made.local_clock is not None and not made.aws_is_local:
+            raise ConfigError(f"{PREFIX}LOCAL_CLOCK is for a local AWS on this machine, and AWS_ENDPOINT_URL names none: unset it")
+        return made
+
+    @property
+    def aws_is_local(self) -> bool:
+        """Whether the AWS is a process of this machine."""
+        return urlsplit(self.aws_endpoint_url).hostname in LOCAL_HOSTS
 
 
 def _install_id(text: str) -> str:
@@ -148,6 +162,18 @@ def _seconds(text: str) -> float:
     if match is None:
         raise ValueError("must be a duration such as 90s, 5m or 1h")
     return float(match[1]) * _UNITS[match[2] or ""]
+
+
+def _clock(text: str) -> tuple[float, datetime]:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)@(.+)", text)
+    words = "must be speed@moment, such as 4@2026-11-21T10:00:00+00:00"
+    try:
+        found = None if match is None else (float(match[1]), datetime.fromisoformat(match[2]))
+    except ValueError as error:
+        raise ValueError(words) from error
+    if found is None or found[0] <= 0 or found[1].tzinfo is None:
+        raise ValueError(words)
+    return found
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -207,6 +233,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "deletion_window": ("", _seconds),
     "spending_interval": ("", _seconds),
     "aws_endpoint_url": ("AWS_ENDPOINT_URL", _url),
+    "local_clock": ("", _clock),
     "aws_region": ("AWS_DEFAULT_REGION", str),
     "log_level": ("", _level),
     "stop_grace": ("", _seconds),

@@ -51,7 +51,6 @@ from sagemaker_gitops.runtime.reconciler import Enqueue
 from sagemaker_gitops.runtime.store import Store, any_of
 
 Background = Callable[[Enqueue, Store], Coroutine[Any, Any, None]]
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 ACTIVE_PHASES = ("Running", "Deleting")
 OCCURRENCES: Mapping[str, Occurrences] = {
     "TrainingRun": run_occurrences,
@@ -275,8 +274,7 @@ def watches(clients: Clients, endpoints: ModelEndpointKind, context: Context) ->
 
 def clients_of(settings: Settings, context: Context) -> Clients:
     """The AWS door. A local AWS has the rate limits that a test gives it, so none are assumed for it."""
-    local = urlsplit(settings.aws_endpoint_url).hostname in LOCAL_HOSTS
-    limits = Limits(UNLIMITED if local else START_RATES, monotonic=context.clock.monotonic)
+    limits = Limits(UNLIMITED if settings.aws_is_local else START_RATES, monotonic=context.clock.monotonic)
     return Clients(settings.aws_endpoint_url, limits, context.metrics, context.clock.now, context.clock.monotonic)
 
 

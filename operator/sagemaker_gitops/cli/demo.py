@@ -20,6 +20,7 @@ from sagemaker_gitops.cli.demo_rollout import roll_out
 from sagemaker_gitops.cli.errors import CommandError
 from sagemaker_gitops.cli.ledger import Ledger
 from sagemaker_gitops.cli.local_account import ACCOUNT
+from sagemaker_gitops.cli.local_clock import speed
 from sagemaker_gitops.cli.output import add_output, show
 from sagemaker_gitops.cli.progress import doing, say
 from sagemaker_gitops.cli.sandbox import NAMESPACE, ROOT, Sandbox
@@ -34,12 +35,19 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker-gitops-team-a"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", type=Path, help="keep logs and state here (default: a temporary folder)")
+    words = (
+        "how much faster than the wall time passes for the local AWS and the operator, 1 to 4 (default: 1); jobs take the time they take"
+    )
+    parser.add_argument("--speed", type=speed, default=1.0, help=words)
     add_output(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     say("1. A sandbox: Kubernetes API server, local AWS, operator")
-    with tempfile.TemporaryDirectory(prefix="sagemaker-gitops-") as temporary, Sandbox(options.folder or Path(temporary)) as sandbox:
+    with (
+        tempfile.TemporaryDirectory(prefix="sagemaker-gitops-") as temporary,
+        Sandbox(options.folder or Path(temporary), speed=options.speed) as sandbox,
+    ):
         ledger = Ledger(sandbox.aws_url, ROLE)
         say("2. A data scientist's commit: code and TrainingRun, applied")
         first = _train(sandbox)

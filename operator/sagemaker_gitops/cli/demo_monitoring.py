@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from sagemaker_gitops.cli.demo_endpoint import approve, ready_of, until
 from sagemaker_gitops.cli.errors import CommandError
 from sagemaker_gitops.cli.ledger import Ledger
 from sagemaker_gitops.cli.local_account import BUCKET, client
+from sagemaker_gitops.cli.local_clock import wait_until
 from sagemaker_gitops.cli.progress import doing, say
 from sagemaker_gitops.cli.sandbox import NAMESPACE, ROOT, Sandbox
 
@@ -47,10 +48,6 @@ CREATED: Final = Counter(
         "sagemaker:CreateEndpoint": 1,
     }
 )
-
-
-def _wait_until(moment: datetime) -> None:
-    time.sleep(max(0.0, (moment - datetime.now(UTC)).total_seconds()))
 
 
 @dataclass(slots=True)
@@ -102,7 +99,7 @@ class Loop:
             try:
                 for number in range(3):
                     if found:
-                        _wait_until(datetime.fromisoformat(found[-1]["lastCheck"]["moment"]) + PERIOD)
+                        wait_until(self.sandbox.clock, datetime.fromisoformat(found[-1]["lastCheck"]["moment"]) + PERIOD)
                     self.ask(DRIFTED + number)
                     found.append(self.check())
             except Exception as error:  # told where the thread is joined

@@ -76,7 +76,7 @@ def _complaining(sandbox: Sandbox) -> Iterator[None]:
     cloudwatch, over = client(sandbox.aws_url, "cloudwatch"), threading.Event()
 
     def complain() -> None:
-        while not over.wait(BETWEEN_COMPLAINTS):
+        while not over.wait(BETWEEN_COMPLAINTS / sandbox.speed):
             if status_of(sandbox).get("phase") == "Updating":
                 cloudwatch.put_metric_data(Namespace=METRIC_NAMESPACE, MetricData=[COMPLAINT])
 

@@ -21,9 +21,11 @@ from typing import Any, Self
 
 from sagemaker_gitops.cli.errors import FINDINGS, CommandError
 from sagemaker_gitops.cli.local_account import ACCOUNT, REGION, SEED, prepare_account
+from sagemaker_gitops.cli.local_clock import SETTING, set_speed, setting
 from sagemaker_gitops.cli.output import add_output, show
 from sagemaker_gitops.cli.processes import Child, Children, wait_for
 from sagemaker_gitops.cli.progress import doing, say
+from sagemaker_gitops.runtime.clock import FastClock
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMESPACE = "team-a"
@@ -55,6 +57,8 @@ class Sandbox:
     operator: Child | None = None
     cluster: Child | None = None
     generation: int = 0
+    speed: float = 1.0  # of the time that the local AWS and the operator live in
+    clock: FastClock = field(init=False)
     controller_manager: bool = False
     argo_cd: bool = False
 
@@ -125,6 +129,7 @@ class Sandbox:
         )
         wait_for(ready.exists, child, "the start of the local AWS", START_SECONDS)
         self.aws_url = ready.read_text().strip()
+        self.clock = set_speed(self.aws_url, self.speed)
         self.queue_url = prepare_account(self.aws_url)
 
     def start_cluster(self) -> None:
@@ -150,8 +155,10 @@ class Sandbox:
 
     def operator_environment(self) -> Mapping[str, str]:
         """Settings and AWS of the operator, without its way to the cluster."""
+        fast = {} if self.speed == 1.0 else {SETTING: setting(self.clock)}
         return {
             **self.operator_settings,
+            **fast,
             "AWS_ENDPOINT_URL": self.aws_url,
             "AWS_ACCESS_KEY_ID": "LOCALOPERATOR",
             "AWS_SECRET_ACCESS_KEY": "local",

@@ -22,7 +22,7 @@ from sagemaker_gitops.kube.events import EventPoster
 from sagemaker_gitops.kube.resources import CUSTOM, ResourceType
 from sagemaker_gitops.kube.session import WatchLife, open_session
 from sagemaker_gitops.runtime import health
-from sagemaker_gitops.runtime.clock import SystemClock
+from sagemaker_gitops.runtime.clock import FastClock, SystemClock
 from sagemaker_gitops.runtime.intake import Intake
 from sagemaker_gitops.runtime.metrics import Metrics
 from sagemaker_gitops.runtime.ports import Clock, Kind
@@ -90,7 +90,7 @@ class Operator:
         stack: AsyncExitStack,
     ) -> None:
         self._settings = settings
-        self._clock = clock = SystemClock()
+        self._clock = clock = FastClock(*settings.local_clock) if settings.local_clock is not None else SystemClock()
         self._metrics = Metrics()
         self._stop = asyncio.Event()
         self._watching = False

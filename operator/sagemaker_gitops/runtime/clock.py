@@ -1,4 +1,4 @@
-"""The real clock behind ports.Clock. `monotonic` is the one that asyncio's event loop uses."""
+"""The clocks behind ports.Clock: the real one, and that of a sandbox. `monotonic` is the one that asyncio's event loop uses."""
 
 from __future__ import annotations
 
@@ -36,3 +36,22 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return self._monotonic()
+
+
+class FastClock:
+    """The clock of a local AWS that was made `speed` times as fast as the wall at `since`, when it showed what the wall did.
+
+    An operator beside such an AWS has to live in the same time: what was captured has to lie in the windows that it checks. Delays
+    are real seconds, as long as the event loop waits.
+    """
+
+    def __init__(self, speed: float, since: datetime, wall: Callable[[], float] = time.time) -> None:
+        self.speed, self.since = speed, since
+        self._wall = wall
+
+    def now(self) -> datetime:
+        began = self.since.timestamp()
+        return datetime.fromtimestamp(began + (self._wall() - began) * self.speed, UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from sagemaker_gitops.cli.main import main
+from sagemaker_gitops.cli.sandbox import Sandbox
+from sagemaker_gitops.runtime.clock import FastClock
 
 ENVIRONMENT = {"KUBECONFIG": "/a folder/it's here/kubeconfig", "SAGEMAKER_GITOPS_INSTALL_ID": "sandbox"}
 
@@ -49,3 +52,11 @@ def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path, capsys: p
     (tmp_path / "file").write_text("")
     assert main(["sandbox", "up", "--folder", str(tmp_path / "file")]) == 2
     assert "error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("speed", "told"), [(1.0, None), (2.5, "2.5@2026-11-21T10:00:00+00:00")])
+def test_the_operator_is_told_of_a_clock_that_is_not_the_walls(tmp_path: Path, speed: float, told: str | None) -> None:
+    """Else the window of a check ends before what the local AWS captured in it."""
+    sandbox = Sandbox(tmp_path, speed=speed)
+    sandbox.clock = FastClock(speed, datetime(2026, 11, 21, 10, tzinfo=UTC))
+    assert sandbox.operator_environment().get("SAGEMAKER_GITOPS_LOCAL_CLOCK") == told

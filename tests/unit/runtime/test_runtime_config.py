@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -64,12 +65,26 @@ def test_values_are_converted(tmp_path: Path) -> None:
         ("SAGEMAKER_GITOPS_EVENT_QUEUE_URL", "queue", "http://"),
         ("SAGEMAKER_GITOPS_LOG_LEVEL", "chatty", "DEBUG, INFO"),
         ("KUBECONFIG", "/nowhere/config", "existing kubeconfig"),
+        *(
+            ("SAGEMAKER_GITOPS_LOCAL_CLOCK", value, "speed@moment")
+            for value in ("4", "fast@2026-11-21T10:00:00Z", "4@noon", "0@2026-11-21T10:00:00Z", "4@2026-11-21T10:00:00")
+        ),
     ],
 )
 def test_a_wrong_value_names_the_variable_and_the_fix(variable: str, value: str, fix: str) -> None:
     """The message is all that the person at the pod's log has."""
     with pytest.raises(ConfigError, match=f"^{variable}={re.escape(repr(value))}: .*{re.escape(fix)}"):
         Settings.from_env({**ID, variable: value})
+
+
+@pytest.mark.parametrize("url", [{}, {"AWS_ENDPOINT_URL": "https://vpce.sagemaker.eu-central-1.amazonaws.com"}])
+def test_another_clock_is_for_a_local_aws_alone(url: dict[str, str]) -> None:
+    """Beside AWS itself quarantines and cooldowns would be too short."""
+    clock = {"SAGEMAKER_GITOPS_LOCAL_CLOCK": "4@2026-11-21T10:00:00+00:00"}
+    with pytest.raises(ConfigError, match="LOCAL_CLOCK is for a local AWS on this machine"):
+        Settings.from_env({**ID, **clock, **url})
+    local = Settings.from_env({**ID, **clock, "AWS_ENDPOINT_URL": "http://127.0.0.1:4566"})
+    assert local.local_clock == (4.0, datetime(2026, 11, 21, 10, tzinfo=UTC))
 
 
 def test_every_setting_has_a_variable_and_a_comment() -> None:
