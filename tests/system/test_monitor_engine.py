@@ -165,6 +165,13 @@ def test_a_schedule_of_model_monitor_lives_as_the_policy_says(monitors: Monitors
     monitors.until_policy("watched", lambda status: status.get("phase") == "Scheduled" and bool(status.get("jobDefinition")), 120)
     made = ["CreateDataQualityJobDefinition", "CreateMonitoringSchedule"]
     assert monitors.writes() == made
+    asked = ("mp", "watched", "-n", monitors.stack.namespace, "sagemaker-gitops.dev/check-now")
+    monitors.stack.sandbox.kubectl("annotate", *asked[:-1], f"{asked[-1]}=please")
+    in_vain = monitors.until_policy("watched", lambda status: bool(condition(status, "CheckedNow")))
+    assert condition(in_vain, "CheckedNow")["reason"] == "NotWithModelMonitor"
+    monitors.stack.sandbox.kubectl("annotate", *asked[:-1], f"{asked[-1]}-")
+    monitors.until_policy("watched", lambda status: not condition(status, "CheckedNow"))
+    assert monitors.writes() == made
 
     monitors.ask_times("watched", 3)
     monitors.next_hour()
