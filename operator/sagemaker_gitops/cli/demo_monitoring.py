@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -163,7 +164,15 @@ class Loop:
             for item in told
             if item["MetricName"].endswith(ending) and (ending != "/threshold" or len(item["Dimensions"]) == 1)
         ]
-        widget = {"metrics": lines, "period": 60, "stat": "Maximum", "start": "-PT15M", "title": "fees", "width": 900, "height": 400}
+        widget = {
+            "metrics": lines,
+            "period": 60,
+            "stat": "Maximum",
+            "start": f"-PT{math.ceil(15 * self.sandbox.speed)}M",
+            "title": "fees",
+            "width": 900,
+            "height": 400,
+        }
         file.write_bytes(cloudwatch.get_metric_widget_image(MetricWidget=json.dumps(widget))["MetricWidgetImage"])
 
     def ask(self, first: int) -> None:
