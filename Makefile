@@ -28,12 +28,12 @@ demo-gitops: .venv/demo ## The same with a real Argo CD and git: after the start
 sandbox: .venv/demo ## Keep a sandbox (Kubernetes API server, local AWS, operator) running until Ctrl-C
 	@$(RUN) -m sagemaker_gitops sandbox up
 
-# The system tests wait more than they compute: four at a time, also on two cores.
+# The system tests wait more than they compute: three at a time, also on two cores.
 .PHONY: test
 test: .venv/test ## Unit, scenarios, properties, contracts, simulation, and the system on the real control plane (under 20 minutes)
 	@$(RUN) -m local_cluster build --controller-manager > /dev/null
 	@$(RUN) -m pytest -q -n 2 --dist worksteal -m "not long" tests --ignore=tests/system --ignore=tests/gitops
-	@$(RUN) -m pytest -q -n 4 --dist loadfile -m "not long" tests/system
+	@$(RUN) -m pytest -q -n 3 --dist loadfile -m "not long" tests/system
 
 .PHONY: test-long
 test-long: .venv/test ## The system tests of minutes: every hostile resource, deletions, whole monitoring loops (about ten minutes)
