@@ -44,6 +44,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     with Sandbox(tmp_path, operator_settings=settings) as sandbox:
         shared = Stack(sandbox)
         least_privilege(shared)
+        shared.aws.admin("PUT", "settings", {"jobs.maxProcesses": 100})
         tenant: dict[str, Any] = yaml.safe_load((ROOT / "manifests/samples/tenant/tenant.yaml").read_text())
         tenant["metadata"]["name"] = NAMESPACE
         tenant["spec"] |= {"namespaces": [NAMESPACE], "limits": {"maxConcurrentRuns": 100, "maxInstanceCount": 8, "maxRuntime": "24h"}}
