@@ -51,7 +51,7 @@ simulate: .venv/test ## A fault at every boundary of every scenario, 50,000 rand
 .PHONY: test-gitops
 test-gitops: .venv/test ## A real Argo CD, driven by commits (REST=600: ten minutes in which nobody may write)
 	@$(RUN) -m local_cluster build --controller-manager --argocd > /dev/null
-	@SAGEMAKER_GITOPS_REST_SECONDS=$(or $(REST),60) $(RUN) -m pytest -q -n 2 --dist loadgroup tests/gitops
+	@SAGEMAKER_GITOPS_REST_SECONDS=$(or $(REST),60) $(RUN) -m pytest -q -n 2 --dist loadfile tests/gitops
 
 .PHONY: unit
 unit: .venv/test ## The quick tests: no control plane, no local AWS, no training (under 60 s)

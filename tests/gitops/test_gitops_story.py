@@ -45,7 +45,7 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "ConfigMap elsewhere": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "loot", "namespace": "sagemaker-gitops"}},
 }
 
-pytestmark = [pytest.mark.xdist_group("gitops-story"), pytest.mark.capability("G21")]
+pytestmark = pytest.mark.capability("G21")
 
 
 def test_the_platform_comes_from_git(sandbox: GitOpsSandbox) -> None:
