@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic.alias_generators import to_camel
 
 FOLDER = Path(__file__).parent
-BASES: dict[str, Any] = yaml.safe_load((FOLDER / "bases.yaml").read_text())
+BASES: dict[str, Any] = yaml.load((FOLDER / "bases.yaml").read_text(), yaml.CSafeLoader)
 STEPS = ("prepare", "train", "evaluate")
 
 
@@ -223,7 +223,7 @@ class Scenario(Block):
 
 def scenarios_of(text: str) -> list[Scenario]:
     """Every document of one file. pydantic.ValidationError when one of them is not a scenario."""
-    return [Scenario.model_validate(document) for document in yaml.safe_load_all(text) if document is not None]
+    return [Scenario.model_validate(document) for document in yaml.load_all(text, yaml.CSafeLoader) if document is not None]
 
 
 def all_scenarios() -> dict[str, Scenario]:

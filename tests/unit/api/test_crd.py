@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[3]
 LATER = ("build", "tuning", "autoML", "triggers", "metadataStore", "tracking")
 
 
+@cache
 def _schema(kind: str) -> dict[str, Any]:
     found: dict[str, Any] = definition(KINDS[kind])["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     return found

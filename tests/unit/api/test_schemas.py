@@ -18,7 +18,7 @@ SCHEMAS = {path.name: json.loads(path.read_text()) for path in sorted((ROOT / "s
 OURS = {
     f"{path.parent.name}/{path.name}": item
     for path in sorted((ROOT / "manifests" / "samples").glob("*/*.yaml"))
-    for item in yaml.safe_load_all(path.read_text())
+    for item in yaml.load_all(path.read_text(), yaml.CSafeLoader)
     if item and item["kind"] in KINDS
 }
 
