@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 import tarfile
 import threading
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -81,22 +79,14 @@ class Endpoints:
         )
 
     def get(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.stack.sandbox.kubectl("get", "mep", name, "-n", self.stack.namespace, "-o", "json"))
-        return found
+        return self.stack.read("ModelEndpoint", name)
 
     def status(self, name: str) -> dict[str, Any]:
         return dict(self.get(name).get("status", {}))
 
     def until(self, name: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 60.0) -> dict[str, Any]:
         """The status once it is about the present spec and holds what is asked."""
-        deadline = time.monotonic() + seconds
-        while True:
-            found = self.get(name)
-            status: dict[str, Any] = found.get("status", {})
-            if status.get("observedGeneration") == found["metadata"]["generation"] and holds(status):
-                return status
-            assert time.monotonic() < deadline, json.dumps(status, indent=1)
-            time.sleep(0.1)
+        return dict(self.stack.wait("ModelEndpoint", name, holds, seconds).get("status", {}))
 
     def in_service(self, name: str, live: str | None = None) -> dict[str, Any]:
         def holds(status: dict[str, Any]) -> bool:

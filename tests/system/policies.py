@@ -93,17 +93,10 @@ class Policies(Endpoints):
         )
 
     def policy_status(self, name: str) -> dict[str, Any]:
-        return dict(self._policy(name).get("status", {}))
+        return dict(self.stack.read("MonitorPolicy", name).get("status", {}))
 
     def until_policy(self, name: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 60.0) -> dict[str, Any]:
-        deadline = time.monotonic() + seconds
-        while True:
-            found = self._policy(name)
-            status: dict[str, Any] = found.get("status", {})
-            if status.get("observedGeneration") == found["metadata"]["generation"] and holds(status):
-                return status
-            assert time.monotonic() < deadline, json.dumps(status, indent=1)
-            time.sleep(0.1)
+        return dict(self.stack.wait("MonitorPolicy", name, holds, seconds).get("status", {}))
 
     def ask_times(self, name: str, times: int = 3) -> None:
         """Traffic, until all of it is captured; what is answered before a new model counts is waited out."""
@@ -153,10 +146,6 @@ class Policies(Endpoints):
 
     def delete_policy(self, name: str) -> None:
         self.stack.sandbox.kubectl("delete", "mp", name, "-n", self.stack.namespace, "--timeout=60s")
-
-    def _policy(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.stack.sandbox.kubectl("get", "mp", name, "-n", self.stack.namespace, "-o", "json"))
-        return found
 
 
 def answers(value: float) -> str:

@@ -137,6 +137,7 @@ def test_nothing_is_predicted_twice_unless_a_rerun_asks_for_it(batches: Batches)
 
 @pytest.mark.capability("F7")
 @pytest.mark.timeout(240)
+@pytest.mark.long
 def test_a_schedule_runs_and_says_when_there_is_nothing_new(batches: Batches) -> None:
     """Every minute, by the operator's own clock; only the first has something to do."""
     batches.register("clock", counts())

@@ -290,6 +290,7 @@ def window_around(open_: bool) -> dict[str, Any]:
 
 
 @pytest.mark.capability("A7", "F14")
+@pytest.mark.long
 def test_outside_its_window_an_endpoint_is_parked_and_unpark_brings_it_back(endpoints: Endpoints) -> None:
     """aws-controllers-k8s/community#1635: the endpoint goes, config and models stay, and nothing but the endpoint is made again."""
     endpoints.register("windowed", serves(5))
@@ -324,6 +325,7 @@ def test_outside_its_window_an_endpoint_is_parked_and_unpark_brings_it_back(endp
 
 @pytest.mark.capability("A7", "F14")
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_an_endpoint_that_nobody_asks_is_parked_and_one_that_is_asked_is_not(endpoints: Endpoints) -> None:
     """amazon-sagemaker-feedback#155: by its invocations in CloudWatch; a new model does not wake it."""
     for name in ("idle", "asked"):

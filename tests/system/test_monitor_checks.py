@@ -150,6 +150,7 @@ def test_a_failed_check_says_why_and_the_next_one_is_free_of_it(policies: Polici
 
 @pytest.mark.capability("G10")
 @pytest.mark.timeout(240)
+@pytest.mark.long
 def test_a_schedule_with_a_time_zone_checks_by_itself(policies: Policies) -> None:
     """Every minute, by the operator's own clock."""
     policies.captured("clock", 0.25)

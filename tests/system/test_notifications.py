@@ -72,6 +72,7 @@ def sent(status: dict[str, Any]) -> list[str]:
 
 @pytest.mark.capability("H4")
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_a_failed_run_is_told_once_whatever_happens_to_operator_and_object(stack: Stack) -> None:
     """Once at its end; not after a restart, not for another object of the same name, not when the status is lost."""
     mailbox = Mailbox(stack, "fails")
