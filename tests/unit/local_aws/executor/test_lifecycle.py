@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from executor_bench import Bench, wait_until
 
-from local_aws.executor import Executor, ExecutorError, Exit, Process
+from local_aws.executor import Executor, ExecutorError, Exit, Process, Running
 
 # Starts a process in a session of its own, tells its pid, then waits for ever.
 FAMILY = """
@@ -41,6 +41,13 @@ def alone(tmp_path: Path) -> Iterator[Bench]:
     executor.start()
     yield Bench(executor, tmp_path)
     executor.close()
+
+
+def pid_of(running: Running) -> int:
+    """The job may be up before the pool has read its pid."""
+    wait_until(lambda: running.pid is not None, "the job's pid")
+    assert running.pid is not None
+    return running.pid
 
 
 def alive(pid: int) -> bool:
@@ -141,8 +148,8 @@ def test_pid_is_that_of_the_job(bench: Bench) -> None:
     """`Running.pid` leads the job's own process group."""
     running, outcome = bench.submit(str(bench.write(STUBBORN)))
     bench.wait_for("up")
-    assert running.pid is not None
-    assert os.getpgid(running.pid) == os.getsid(running.pid) == running.pid
+    pid = pid_of(running)
+    assert os.getpgid(pid) == os.getsid(pid) == pid
     running.stop(0)
     outcome.wait()
 
@@ -151,8 +158,7 @@ def test_lost_zygote_is_replaced_and_running_jobs_go_on(alone: Bench) -> None:
     """A job that runs ends by itself and its exit is reported; new jobs run under a new zygote."""
     running, outcome = alone.submit(str(alone.write(POLITE)))
     alone.wait_for("up")
-    assert running.pid is not None
-    zygote = parent_of(parent_of(running.pid))
+    zygote = parent_of(parent_of(pid_of(running)))
     os.kill(zygote, signal.SIGKILL)
     wait_until(lambda: not alive(zygote), "the zygote's death")
     assert alone.script("pass").code == 0
@@ -165,8 +171,7 @@ def test_lost_supervisor_takes_its_job_along(alone: Bench) -> None:
     """The job and what it started are killed, and reported as killed."""
     running, outcome = alone.submit(str(alone.write(FAMILY)))
     pids = family(alone)
-    assert running.pid is not None
-    os.kill(parent_of(running.pid), signal.SIGKILL)
+    os.kill(parent_of(pid_of(running)), signal.SIGKILL)
     assert outcome.wait() == Exit(code=None, signal=signal.SIGKILL)
     wait_until(lambda: not any(alive(pid) for pid in pids), "the death of job and child")
 
