@@ -38,6 +38,7 @@ def budget(stack: Stack, dollars: str) -> None:
 
 
 @pytest.mark.capability("F14")
+@pytest.mark.long
 def test_a_spent_month_holds_the_next_run_until_the_limit_is_raised(dear: Stack) -> None:
     """Nothing is created while it waits, whatever becomes of its status; a higher limit alone lets it run."""
     budget(dear, "900000")

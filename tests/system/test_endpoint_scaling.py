@@ -330,6 +330,7 @@ def test_a_missing_alarm_is_refused_before_the_update(scaled: Scaled) -> None:
 
 
 @pytest.mark.capability("F15", "F6")
+@pytest.mark.long
 def test_a_rollback_by_default_alarm_keeps_counts_and_registers_again(alone: Scaled) -> None:
     """kserve/kserve#3085, hashicorp/terraform-provider-aws#48997: a version that answers with errors goes back by itself, on other machines
     too; the alarm is named, the count of the version that serves is what the scaler had made of it, and it is scaled again.

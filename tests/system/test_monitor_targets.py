@@ -67,6 +67,7 @@ def by_hand(policies: Policies, name: str, capture: str) -> None:
 
 @pytest.mark.capability("G1")
 @pytest.mark.usefixtures("names_allowed")
+@pytest.mark.long
 def test_an_endpoint_that_is_not_ours_is_watched_and_never_changed(policies: Policies) -> None:
     """One check of its captured answers, under the tenant's own role."""
     name = "team-a-by-hand"
@@ -87,6 +88,7 @@ def test_an_endpoint_that_is_not_ours_is_watched_and_never_changed(policies: Pol
 
 @pytest.mark.capability("G1")
 @pytest.mark.usefixtures("names_allowed")
+@pytest.mark.long
 def test_an_endpoint_that_captures_outside_the_fence_is_refused(policies: Policies) -> None:
     name = "team-a-elsewhere"
     by_hand(policies, name, "s3://team-b-ml/capture/")
