@@ -17,7 +17,7 @@ def position(sandbox: Sandbox) -> int:
 
 
 def foreign_writes(sandbox: Sandbox, since: int) -> list[str]:
-    """Writes of the operator, and of Argo CD to anything but its Applications: `user verb resource namespace/name`. Also refused ones."""
+    """Writes of the operator, and of Argo CD beyond its Applications, refused ones too: `user verb resource place/name when`."""
     with (sandbox.kubeconfig.parent / "audit.log").open("rb") as log:
         log.seek(since)
         lines = [line for line in log.read().split(b"\n") if line.endswith(b"}")]
@@ -26,5 +26,6 @@ def foreign_writes(sandbox: Sandbox, since: int) -> list[str]:
         target = event.get("objectRef") or {}
         user = event.get("user", {}).get("username", "")
         if user in WRITERS and event["verb"] in WRITING and target.get("apiGroup") != OWN_GROUP:
-            found.append(f"{user} {event['verb']} {target.get('resource')} {target.get('namespace', '')}/{target.get('name', '')}")
+            what = f"{target.get('resource')} {target.get('namespace', '')}/{target.get('name', '')}"
+            found.append(f"{user} {event['verb']} {what} {event['requestReceivedTimestamp']}")
     return found

@@ -32,7 +32,7 @@ RUN, ENDPOINT = ("TrainingRun", "digits"), ("ModelEndpoint", "digits")
 TRAINING = "jobs/training/train.py"
 ENDPOINT_FILE, RUN_FILE, LIST_FILE = f"{DEPLOY}/model-endpoint.yaml", f"{SAMPLE}/training-run.yaml", f"{DEPLOY}/kustomization.yaml"
 WORDS = "the labels of the third file are missing"
-SECONDS, REST_SECONDS = 240.0, 60.0
+SECONDS, REST_SECONDS, SETTLED = 240.0, 60.0, 10.0
 CONFIRMED = "argocd.argoproj.io/deletion-approved"
 
 MODEL_ENDPOINT = """apiVersion: sagemaker-gitops.dev/v1alpha1
@@ -161,6 +161,7 @@ class Story:
 
     def rest(self) -> Seen:
         """Argo CD compares and heals every five seconds all the while; there is nothing to heal, and nobody writes."""
+        self._settle()
         ledger, audit = self.ledger.position(), position(self.sandbox)
         before = self._state()
         with Watch(self.sandbox, TEAM) as watch:
@@ -175,6 +176,17 @@ class Story:
         expect(not created, f"at rest {dict(created)} were created")
         facts = {"seconds": self.rest_seconds, "comparisons": len(watch.states), "writes": len(writes)}
         return Seen(before, watch.healths(), created, facts)
+
+    def _settle(self) -> None:
+        """Until nobody has written for a while: CloudWatch is told of a moved threshold after the check that says Healthy."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            audit = position(self.sandbox)
+            time.sleep(SETTLED)
+            writes = foreign_writes(self.sandbox, audit)
+            if not writes:
+                return
+            expect(time.monotonic() < deadline, f"they go on writing: {writes}")
 
     def prune_the_endpoint(self) -> Seen:
         """The file goes; Argo CD waits for a confirmation; and then the endpoint goes on serving, for its policy is Retain."""
