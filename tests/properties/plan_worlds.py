@@ -109,21 +109,8 @@ def _gates(metric: str) -> st.SearchStrategy[list[dict[str, Any]]]:
     return st.lists(st.one_of(value, champion), max_size=3)
 
 
-@st.composite
-def specs(draw: st.DrawFn) -> dict[str, Any]:
-    """A spec as a user writes it; it parses, and now and then asks for what the Tenant does not allow."""
-    spec: dict[str, Any] = {
-        "source": {"configMapRef": {"name": "digits-code"}},
-        "inputs": [{"name": "raw", "s3Uri": draw(st.sampled_from(["s3://team-a-ml/raw/"] * 9 + ["s3://team-b-ml/raw/"]))}],
-    }
-    outputs = ["train", "test"]
-    prepared = draw(st.sampled_from(["glue", "processing", ""]))
-    if prepared == "glue":
-        spec["prepare"] = {"glue": {"script": "normalise.py", "outputs": outputs}}
-    elif prepared:
-        spec["prepare"] = {"processing": {"image": IMAGE, "entryPoint": "normalise.py", "outputs": outputs}}
-    channel = "train" if prepared else "raw"
-    spec["train"] = {
+def _train(draw: st.DrawFn, channel: str) -> dict[str, Any]:
+    return {
         "image": IMAGE,
         "channels": [channel],
         "hyperparameters": {"depth": draw(st.integers(0, 3))},
@@ -142,6 +129,23 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
             ),
         )
     )
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> dict[str, Any]:
+    """A spec as a user writes it; it parses, and now and then asks for what the Tenant does not allow."""
+    spec: dict[str, Any] = {
+        "source": {"configMapRef": {"name": "digits-code"}},
+        "inputs": [{"name": "raw", "s3Uri": draw(st.sampled_from(["s3://team-a-ml/raw/"] * 9 + ["s3://team-b-ml/raw/"]))}],
+    }
+    outputs = ["train", "test"]
+    prepared = draw(st.sampled_from(["glue", "processing", ""]))
+    if prepared == "glue":
+        spec["prepare"] = {"glue": {"script": "normalise.py", "outputs": outputs}}
+    elif prepared:
+        spec["prepare"] = {"processing": {"image": IMAGE, "entryPoint": "normalise.py", "outputs": outputs}}
+    channel = "train" if prepared else "raw"
+    spec["train"] = _train(draw, channel)
     if draw(st.booleans()):
         spec["evaluate"] = {"processing": {"image": IMAGE, "entryPoint": "evaluate.py", "channels": ["test" if prepared else "raw"]}}
     spec["gates"] = draw(_gates("accuracy"))

@@ -11,6 +11,7 @@ import pytest
 from sagemaker_gitops.cli.local_account import SEED
 from sagemaker_gitops.cli.sandbox import ROOT, Sandbox
 from tests.system.endpoints import Endpoints
+from tests.system.policies import Policies, checking
 from tests.system.stack import Stack
 
 CLOCKS_DIFFER = timedelta(seconds=5)
@@ -53,3 +54,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 def endpoints(stack: Stack) -> Endpoints:
     return Endpoints(stack)
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A sandbox whose operator starts a stand-in for jobs/monitoring; one for each file, whose policies go on by the clock."""
+    with checking(tmp_path_factory.mktemp("checking")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def policies(checked: Stack) -> Policies:
+    return Policies(checked)

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from sagemaker_gitops.core.resource import CHECK_NOW
 from tests.system.endpoints import pinned
-from tests.system.policies import CAPTURE, Policies, answers, checking
-from tests.system.stack import Stack, condition
+from tests.system.policies import CAPTURE, Policies, answers
+from tests.system.stack import condition
 
 CREATES = Counter({"sagemaker:CreateProcessingJob": 1})
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with checking(tmp_path_factory.mktemp("checking")) as stack:
-        yield stack
-
-
-@pytest.fixture
-def policies(stack: Stack) -> Policies:
-    return Policies(stack)
 
 
 @pytest.mark.capability("G1", "G4", "G9", "G10")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.system.policies import CAPTURE, Policies, checking
-from tests.system.stack import Stack, condition
+from tests.system.policies import CAPTURE, Policies
+from tests.system.stack import condition
 
 # Learns its answer: the number in the data. The same script serves.
 LEARNS = """
@@ -38,17 +37,6 @@ ALARM = {
     "treatMissingData": "notBreaching",
     "createCloudWatchAlarm": True,
 }
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with checking(tmp_path_factory.mktemp("checking")) as stack:
-        yield stack
-
-
-@pytest.fixture
-def policies(stack: Stack) -> Policies:
-    return Policies(stack)
 
 
 def data(policies: Policies, value: float, prefix: str = "") -> str:

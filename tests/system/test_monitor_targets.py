@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.system.endpoints import ENVIRONMENT, IMAGE, pinned
-from tests.system.policies import Policies, answers, checking
+from tests.system.policies import Policies, answers
 from tests.system.stack import Stack, condition
 
 ROLE = "arn:aws:iam::123456789012:role/team-a/training"
@@ -22,23 +22,12 @@ ENDPOINT_WRITES = (
 )
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with checking(tmp_path_factory.mktemp("checking")) as stack:
-        yield stack
-
-
 @pytest.fixture
-def policies(stack: Stack) -> Policies:
-    return Policies(stack)
-
-
-@pytest.fixture
-def names_allowed(stack: Stack) -> Iterator[None]:
+def names_allowed(checked: Stack) -> Iterator[None]:
     """The Tenant lets its namespaces name endpoints that start with team-a-."""
-    stack.sandbox.kubectl("patch", "tenant", "team-a", "--type=merge", "-p", '{"spec":{"allow":{"endpointNames":["team-a-*"]}}}')
+    checked.sandbox.kubectl("patch", "tenant", "team-a", "--type=merge", "-p", '{"spec":{"allow":{"endpointNames":["team-a-*"]}}}')
     yield
-    stack.sandbox.kubectl("patch", "tenant", "team-a", "--type=merge", "-p", '{"spec":{"allow":{"endpointNames":null}}}')
+    checked.sandbox.kubectl("patch", "tenant", "team-a", "--type=merge", "-p", '{"spec":{"allow":{"endpointNames":null}}}')
 
 
 def by_hand(policies: Policies, name: str, capture: str) -> None:

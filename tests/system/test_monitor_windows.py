@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,23 +12,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.system.policies import Policies, checking
-from tests.system.stack import Stack, condition
+from tests.system.policies import Policies
+from tests.system.stack import condition
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 EVERY_MINUTE = {"cron": "* * * * *", "timeZone": "Europe/Zurich"}
 DELAY = 30 * SECOND
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with checking(tmp_path_factory.mktemp("checking")) as stack:
-        yield stack
-
-
-@pytest.fixture
-def policies(stack: Stack) -> Policies:
-    return Policies(stack)
 
 
 def moment_of(text: str) -> datetime:

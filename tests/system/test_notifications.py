@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from sagemaker_gitops.cli.local_account import ACCOUNT, REGION
 from tests.system.endpoints import pinned
-from tests.system.policies import CAPTURE, Policies, answers, checking
+from tests.system.policies import CAPTURE, Policies, answers
 from tests.system.stack import Stack, condition
 
 FAILS = "import sys; sys.exit('ValueError: no such column')"
@@ -59,12 +58,6 @@ class Mailbox:
         return found
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with checking(tmp_path_factory.mktemp("checking")) as stack:
-        yield stack
-
-
 def sent(status: dict[str, Any]) -> list[str]:
     """The states of the notifications, newest first."""
     return [entry["state"] for entry in status.get("notifications") or ()]
@@ -73,56 +66,56 @@ def sent(status: dict[str, Any]) -> list[str]:
 @pytest.mark.capability("H4")
 @pytest.mark.timeout(300)
 @pytest.mark.long
-def test_a_failed_run_is_told_once_whatever_happens_to_operator_and_object(stack: Stack) -> None:
+def test_a_failed_run_is_told_once_whatever_happens_to_operator_and_object(checked: Stack) -> None:
     """Once at its end; not after a restart, not for another object of the same name, not when the status is lost."""
-    mailbox = Mailbox(stack, "fails")
-    made = stack.run("fails", files={"train.py": FAILS}, notify=mailbox.notify(*EVERYTHING))
-    assert stack.ended("fails")["phase"] == "Failed"
+    mailbox = Mailbox(checked, "fails")
+    made = checked.run("fails", files={"train.py": FAILS}, notify=mailbox.notify(*EVERYTHING))
+    assert checked.ended("fails")["phase"] == "Failed"
     assert mailbox.until(1) == ["Failed"]
     body = mailbox.body(mailbox.letters[0])
     assert (body["kind"], body["namespace"], body["name"], body["reason"]) == ("TrainingRun", "team-a", "fails", "AlgorithmError")
     assert "no such column" in body["message"]
     assert "/jobs/" in body["consoleUrl"]
     assert mailbox.letters[0]["Subject"] == "Failed: TrainingRun team-a/fails"
-    status = stack.until("fails", lambda status: sent(status) == ["Sent"])["status"]
+    status = checked.until("fails", lambda status: sent(status) == ["Sent"])["status"]
     assert condition(status, "Notified")["status"] == "True"
     assert status["effective"]["notify"] == mailbox.notify(*EVERYTHING)
-    stack.sandbox.restart_operator()
-    stack.wipe_status("fails")
-    assert stack.ended("fails")["phase"] == "Failed"
-    stack.delete("fails")
-    stack.apply(made)
-    assert stack.ended("fails")["phase"] == "Failed"
-    stack.quiet()
+    checked.sandbox.restart_operator()
+    checked.wipe_status("fails")
+    assert checked.ended("fails")["phase"] == "Failed"
+    checked.delete("fails")
+    checked.apply(made)
+    assert checked.ended("fails")["phase"] == "Failed"
+    checked.quiet()
     assert mailbox.read() == ["Failed"]
-    assert stack.accepted("fails", "Publish") == 1
+    assert checked.accepted("fails", "Publish") == 1
 
 
 @pytest.mark.capability("H4")
-def test_a_model_that_waits_for_approval_is_told_beside_its_success(stack: Stack) -> None:
-    mailbox = Mailbox(stack, "waits")
-    stack.run("waits", register={"group": "waits", "approval": "Manual"}, notify=mailbox.notify(*EVERYTHING))
-    stack.ended("waits")
+def test_a_model_that_waits_for_approval_is_told_beside_its_success(checked: Stack) -> None:
+    mailbox = Mailbox(checked, "waits")
+    checked.run("waits", register={"group": "waits", "approval": "Manual"}, notify=mailbox.notify(*EVERYTHING))
+    checked.ended("waits")
     assert sorted(mailbox.until(2)) == ["AwaitingApproval", "Succeeded"]
     assert "waits/1" in next(body["message"] for body in map(mailbox.body, mailbox.letters) if body["transition"] == "AwaitingApproval")
 
 
 @pytest.mark.capability("H4")
-def test_a_topic_that_is_gone_fails_nothing(stack: Stack) -> None:
-    mailbox = Mailbox(stack, "gone")
-    stack.client("sns").delete_topic(TopicArn=mailbox.topic)
-    stack.run("gone", notify=mailbox.notify("Succeeded"))
-    assert stack.ended("gone")["phase"] == "Succeeded"
-    status = stack.until("gone", lambda status: "error" in (status.get("notifications") or [{}])[0])["status"]
+def test_a_topic_that_is_gone_fails_nothing(checked: Stack) -> None:
+    mailbox = Mailbox(checked, "gone")
+    checked.client("sns").delete_topic(TopicArn=mailbox.topic)
+    checked.run("gone", notify=mailbox.notify("Succeeded"))
+    assert checked.ended("gone")["phase"] == "Succeeded"
+    status = checked.until("gone", lambda status: "error" in (status.get("notifications") or [{}])[0])["status"]
     assert condition(status, "Notified")["reason"] == "NotSent"
     assert condition(status, "Ready")["status"] == "True"
 
 
 @pytest.mark.capability("H4", "G11")
 @pytest.mark.timeout(300)
-def test_an_endpoint_and_its_policy_tell_when_it_begins_and_not_while_it_lasts(stack: Stack) -> None:
+def test_an_endpoint_and_its_policy_tell_when_it_begins_and_not_while_it_lasts(policies: Policies, checked: Stack) -> None:
     """One InService for one rollout; one Breached for two bad checks."""
-    policies, serving, watching = Policies(stack), Mailbox(stack, "serves"), Mailbox(stack, "watches")
+    serving, watching = Mailbox(checked, "serves"), Mailbox(checked, "watches")
     policies.register("told", answers(0.9))
     policies.apply("told", pinned("told", 1), dataCapture=CAPTURE, notify=serving.notify("InService", "Failed", "RolledBack"))
     policies.in_service("told")
@@ -134,17 +127,17 @@ def test_an_endpoint_and_its_policy_tell_when_it_begins_and_not_while_it_lasts(s
     policies.check("told")
     assert watching.until(1) == ["Breached"]
     policies.check("told")
-    stack.sandbox.restart_operator()
-    stack.quiet()
+    checked.sandbox.restart_operator()
+    checked.quiet()
     assert (serving.read(), watching.read()) == (["InService"], ["Breached"])
     assert "high" in watching.body(watching.letters[0])["message"]
 
 
 @pytest.mark.capability("H4")
-def test_a_topic_outside_of_the_tenant_is_refused(stack: Stack) -> None:
+def test_a_topic_outside_of_the_tenant_is_refused(checked: Stack) -> None:
     """By the API server, with the words that the operator has for it, too."""
-    made = stack.manifest(
+    made = checked.manifest(
         "abroad", notify=[{"snsTopicArn": "arn:aws:sns:eu-central-1:999999999999:team-a-alerts", "transitions": ["Failed"]}]
     )
     with pytest.raises(Exception, match=f"allows SNS topics of account {ACCOUNT} in {REGION}"):
-        stack.apply(made)
+        checked.apply(made)

@@ -11,6 +11,7 @@ from typing import Any
 from sagemaker_gitops.core.errors import Category
 from tests.tenants import TEAM_A
 from tests.unit.aws.monitor_world import MemoryAws, World, failure
+from tests.unit.aws.passes import Crash
 
 MONITOR_IMAGES = "048819808253.dkr.ecr.eu-central-1.amazonaws.com/*"
 MONITORED: dict[str, Any] = {
@@ -27,6 +28,16 @@ QUALITY: dict[str, Any] = {
     "groundTruth": {"s3Uri": "s3://team-a-ml/actuals/fees/", "idField": "eventId", "maxDelay": "2h"},
     "checks": [{"name": "inputs", "type": "ModelQuality", "problemType": "Regression", "inferenceAttribute": "0"}],
 }
+CLARIFY = "017069133835.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-clarify-processing:1.0"
+PARITY: dict[str, Any] = {
+    "name": "inputs",
+    "type": "Bias",
+    "facet": "region",
+    "facetValues": ["north", "7"],
+    "headers": ["age", "region", "branch"],
+    "inferenceAttribute": "0",
+}
+BIAS: dict[str, Any] = {"groundTruth": QUALITY["groundTruth"], "checks": [PARITY]}
 RESOURCES = {
     "DataQuality": "data-quality-job-definition",
     "ModelQuality": "model-quality-job-definition",
@@ -212,3 +223,13 @@ class Monitored(World):
     def schedule(self) -> dict[str, Any]:
         (found,) = self.aws.schedules.values()
         return found
+
+    def crashed(self, operation: str, moment: str, *, wiped: bool = False) -> None:
+        """Passes until the operator dies before or after that call, and starts again."""
+        for _ in range(4):
+            try:
+                self.turn(**{moment: operation})
+            except Crash:
+                self.wipe() if wiped else self.restart()
+                return
+        raise AssertionError(f"{operation} was not called")

@@ -9,29 +9,15 @@ import pytest
 
 from sagemaker_gitops.api.monitor_check import Check
 from sagemaker_gitops.core.kinds.monitor_policy.engine_analysis import analysis_config
-from tests.unit.aws.monitor_engine_world import QUALITY, Monitored
-from tests.unit.aws.passes import Crash
+from tests.unit.aws.monitor_engine_world import BIAS, CLARIFY, PARITY, Monitored
 from tests.unit.aws.test_monitor_engine_passes import ELEVEN
 
 CREATES = ["CreateModelBiasJobDefinition", "CreateMonitoringSchedule"]
-CLARIFY = "017069133835.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-clarify-processing:1.0"
-PARITY: dict[str, Any] = {
-    "name": "inputs",
-    "type": "Bias",
-    "facet": "region",
-    "facetValues": ["north", "7"],
-    "headers": ["age", "region", "branch"],
-    "inferenceAttribute": "0",
-}
 UNFAIR = {"facet": "region", "metric_name": "DPPL", "constraint_check_type": "bias_drift_check", "description": "0.4 is not in [-0.1, 0.1]"}
 
 
-def fair(**spec: Any) -> Monitored:
-    return Monitored(CLARIFY, **({"groundTruth": QUALITY["groundTruth"], "checks": [PARITY]} | spec))
-
-
 def made(**spec: Any) -> Monitored:
-    world = fair(**spec)
+    world = Monitored(CLARIFY, **(BIAS | spec))
     world.settle()
     assert world.aws.mutations() == CREATES
     return world
@@ -87,19 +73,6 @@ def test_groups_and_outcomes_in_the_words_of_clarify(more: dict[str, Any], facet
     assert rest.items() <= found.items()
 
 
-@pytest.mark.parametrize("operation", CREATES)
-@pytest.mark.parametrize("moment", ["crash_before", "crash_after"])
-@pytest.mark.parametrize("wiped", [False, True])
-def test_a_crash_at_a_create_makes_nothing_twice(operation: str, moment: str, wiped: bool) -> None:
-    world = fair()
-    with pytest.raises(Crash):
-        world.turn(**{moment: operation})
-    world.wipe() if wiped else world.restart()
-    world.settle()
-    assert world.aws.mutations() == CREATES
-    assert world.conditions() == {"Ready": "True Scheduled"}
-
-
 def test_another_group_is_another_definition() -> None:
     """What Clarify is asked is part of its content."""
     world = made()
@@ -126,7 +99,7 @@ def test_violations_are_told_and_deletion_takes_all_away() -> None:
 
 
 def test_an_image_of_clarify_that_the_tenant_does_not_allow_is_refused() -> None:
-    world = Monitored(groundTruth=QUALITY["groundTruth"], checks=[PARITY])
+    world = Monitored(**BIAS)
     world.turn()
     assert world.conditions()["Stalled"] == "True TenantPolicy"
     assert world.aws.calls == []

@@ -14,7 +14,7 @@ from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.monitor_policy.engine_requests import expression
 from sagemaker_gitops.core.plan import After
 from sagemaker_gitops.core.transitions import Transition, transitions
-from tests.unit.aws.monitor_engine_world import DRIFTED, MONITORED, QUALITY, Monitored
+from tests.unit.aws.monitor_engine_world import BIAS, CLARIFY, DRIFTED, MONITORED, QUALITY, Monitored
 from tests.unit.aws.monitor_world import ENDPOINT, SPEC, failure
 from tests.unit.aws.passes import Crash
 
@@ -54,16 +54,17 @@ def test_a_definition_and_its_schedule_are_made_once() -> None:
     assert world.status["effective"]["image"] == image
 
 
-@pytest.mark.parametrize("operation", CREATES)
+@pytest.mark.parametrize(("part", "spec"), [("DataQuality", {}), ("ModelQuality", QUALITY), ("ModelBias", BIAS)])
+@pytest.mark.parametrize("at", [0, 1])
 @pytest.mark.parametrize("moment", ["crash_before", "crash_after"])
 @pytest.mark.parametrize("wiped", [False, True])
-def test_a_crash_at_a_create_makes_nothing_twice(operation: str, moment: str, wiped: bool) -> None:
-    world = Monitored()
-    with pytest.raises(Crash):
-        world.turn(**{moment: operation})
-    world.wipe() if wiped else world.restart()
+def test_a_crash_at_a_create_makes_nothing_twice(part: str, spec: dict[str, Any], at: int, moment: str, wiped: bool) -> None:
+    """Of every type of definition."""
+    world = Monitored(CLARIFY, **spec)
+    creates = [f"Create{part}JobDefinition", "CreateMonitoringSchedule"]
+    world.crashed(creates[at], moment, wiped=wiped)
     world.settle()
-    assert (len(world.aws.definitions), len(world.aws.schedules), world.aws.mutations()) == (1, 1, CREATES)
+    assert (len(world.aws.definitions), len(world.aws.schedules), world.aws.mutations()) == (1, 1, creates)
     assert world.conditions() == {"Ready": "True Scheduled"}
 
 
@@ -188,12 +189,8 @@ def test_an_edit_makes_another_definition_and_deletes_the_one_before(crash: str,
     world = made()
     (before,) = world.aws.definitions
     world.edit(resources={"instanceType": "ml.m5.xlarge"})
-    for _ in range(4 if crash else 0):
-        try:
-            world.turn(**{moment: crash})
-        except Crash:
-            world.restart()
-            break
+    if crash:
+        world.crashed(crash, moment)
     world.settle()
     assert world.aws.mutations() == [*CREATES, *UPDATES]
     (after,) = world.aws.definitions

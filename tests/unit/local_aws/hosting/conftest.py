@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "services"))
 
 from hosting_kit import HostingKit
+from monitoring_kit import Watch, answering
 from scaling_kit import Scaled
 from service_kit import SEED, make_bucket
 
@@ -59,3 +60,16 @@ def quick(kit: HostingKit) -> HostingKit:
 def scaled(quick: HostingKit) -> Scaled:
     """A variant on one instance, not registered yet."""
     return Scaled(quick, quick.serving())
+
+
+@pytest.fixture
+def watch(kit: HostingKit) -> Watch:
+    """Model Monitor opened."""
+    kit.world.settings["monitoring.open"] = 1.0
+    return Watch(kit)
+
+
+@pytest.fixture
+def endpoint(kit: HostingKit) -> str:
+    """It has captured one invocation of this hour, with the inference id `id-1`."""
+    return answering(kit)

@@ -102,12 +102,6 @@ def snake(kind: str) -> str:
     return "".join("_" + letter.lower() if letter.isupper() else letter for letter in kind).strip("_")
 
 
-def opened(kit: HostingKit) -> Watch:
-    """Model Monitor opened."""
-    kit.world.settings["monitoring.open"] = 1.0
-    return Watch(kit)
-
-
 def answering(kit: HostingKit) -> str:
     """An endpoint that has captured one invocation of this hour, with the inference id `id-1`."""
     name = captured(kit)

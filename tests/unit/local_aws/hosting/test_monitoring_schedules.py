@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from hosting_kit import HostingKit
-from monitoring_kit import PREPROCESSOR, Watch, answering, opened, snake
+from monitoring_kit import PREPROCESSOR, Watch, snake
 from service_kit import REGION, ROLE
 
 from local_aws.model import operation_model
@@ -17,27 +17,17 @@ from local_aws.model import operation_model
 KINDS = ["DataQuality", "ModelQuality", "ModelBias", "ModelExplainability"]
 
 
-@pytest.fixture
-def watch(kit: HostingKit) -> Watch:
-    """Model Monitor opened."""
-    return opened(kit)
-
-
-@pytest.fixture
-def endpoint(kit: HostingKit) -> str:
-    """It has captured one invocation of this hour, with the inference id `id-1`."""
-    return answering(kit)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_account_without_model_monitor_is_refused(kit: HostingKit, kind: str) -> None:
-    """By default, as AWS refuses accounts that came after July 2026; nothing is there to be listed."""
+    """By default, as AWS refuses accounts that came after July 2026; nothing more is there to be listed."""
     watch = Watch(kit)
+    listed = getattr(watch.sagemaker, f"list_{snake(kind)}_job_definitions")
+    before = listed()["JobDefinitionSummaries"]
     for create in (lambda: watch.defined("e", kind), lambda: watch.schedule("d", kind)):
         with pytest.raises(ClientError, match="Model Monitor is no longer open to new customers") as caught:
             create()
         assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
-    assert getattr(watch.sagemaker, f"list_{snake(kind)}_job_definitions")()["JobDefinitionSummaries"] == []
+    assert listed()["JobDefinitionSummaries"] == before
 
 
 @pytest.mark.parametrize("kind", KINDS)

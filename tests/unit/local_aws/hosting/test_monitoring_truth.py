@@ -5,25 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-from hosting_kit import HostingKit
-from monitoring_kit import REPORT, Watch, answering, opened
+from monitoring_kit import REPORT, Watch
 from service_kit import IMAGE, until
 from test_capture import keys
 
 from local_aws import images
-
-
-@pytest.fixture
-def watch(kit: HostingKit) -> Watch:
-    """Model Monitor opened."""
-    return opened(kit)
-
-
-@pytest.fixture
-def endpoint(kit: HostingKit) -> str:
-    """It has captured one invocation of this hour, with the inference id `id-1`."""
-    return answering(kit)
 
 
 def test_a_model_quality_job_gets_merged_data(watch: Watch, endpoint: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sagemaker_gitops.api.monitor_engine import OVERRIDES
 from sagemaker_gitops.api.monitor_overrides import given_overrides
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
 from sagemaker_gitops.core import naming
@@ -126,7 +127,7 @@ def _definition(here: Pass, endpoint: str) -> dict[str, Any]:
     }
     network = network_config(effective)
     body |= {"NetworkConfig": network} if network else {}
-    overrides: Mapping[str, Any] = given_overrides(here.spec.overrides).get(type_.override, {})
+    overrides: Mapping[str, Any] = given_overrides(here.spec.overrides).get(OVERRIDES[here.spec.checks_[0].type], {})
     return deep_merge(body, overrides)
 
 

@@ -22,11 +22,6 @@ class MonitorType:
     list: str
     delete: str
 
-    @property
-    def override(self) -> str:
-        """The field of `overrides` that completes the definition."""
-        return f"{self.create[0].lower()}{self.create[1:]}"
-
 
 DATA_QUALITY = MonitorType(
     "DataQuality",
