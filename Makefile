@@ -11,6 +11,8 @@ RUN := .venv/bin/python
 export OMP_NUM_THREADS := 1
 export UV_PROJECT_ENVIRONMENT := .venv
 unexport VIRTUAL_ENV
+# Hundreds of short processes share this code: without bytecode each of them compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List the targets

@@ -162,7 +162,8 @@ class Storage:
 
     def _list(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         bucket, prefix = parameters["Bucket"], parameters["Prefix"]
-        return {"Contents": [{"Key": key} for held, key in sorted(self._context.objects) if held == bucket and key.startswith(prefix)]}
+        found = sorted(key for held, key in self._context.objects if held == bucket and key.startswith(prefix))
+        return {"Contents": [{"Key": key} for key in found]}
 
     def _head(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         content = self._context.objects.get((parameters["Bucket"], parameters["Key"]))
