@@ -56,8 +56,8 @@ test-gitops: .venv/test ## A real Argo CD, driven by commits (REST=600: ten minu
 	@SAGEMAKER_GITOPS_REST_SECONDS=$(or $(REST),60) $(RUN) -m pytest -q -n 2 --dist loadfile tests/gitops
 
 .PHONY: unit
-unit: .venv/test ## The operator's quick tests: no control plane, no local AWS, no training (under 60 s)
-	@$(RUN) -m pytest -q -n 2 --dist worksteal tests/unit tests/scenarios --ignore=tests/unit/local_aws --ignore=tests/unit/local_cluster --ignore=tests/unit/test_stop_signals.py -m "not system"
+unit: .venv/test ## The operator's quick tests: no control plane, no local AWS, no git server, no training (under 60 s)
+	@$(RUN) -m pytest -q -n 2 --dist worksteal tests/unit tests/scenarios $(foreach part,local_aws local_cluster gitops test_stop_signals.py,--ignore=tests/unit/$(part)) -m "not system"
 
 .PHONY: lint
 lint: .venv/test ## Format, style, types and layers
