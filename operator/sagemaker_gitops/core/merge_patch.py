@@ -12,6 +12,8 @@ from typing import Any
 
 def pruned(value: Any) -> Any:
     """`value` as plain JSON without None members, the way the API server stores it."""
+    if isinstance(value, (str, int, float)):  # most of a status; asking the abstract Mapping first takes twice as long
+        return value
     if isinstance(value, Mapping):
         return {str(key): pruned(item) for key, item in value.items() if item is not None}
     if isinstance(value, (list, tuple)):

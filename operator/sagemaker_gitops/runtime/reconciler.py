@@ -193,6 +193,7 @@ class Reconciler:
         patch = merge_patch(before, status)
         if not patch:
             return False
+        self._store.writes(run.snapshot.key, status)
         self._keep(run, await self._kube.patch_status(run.snapshot, patch, locked=locked))
         if merge_patch(run.snapshot.status, status):
             raise Conflict(f"{run.snapshot.key}: somebody else changed the status meanwhile, so what was written is not whole")

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from sagemaker_gitops.core.conditions import READY
+from sagemaker_gitops.core.merge_patch import pruned
 from sagemaker_gitops.core.notifications import unsent
 from sagemaker_gitops.core.resource import CHECK_NOW, FINALIZER, PAUSE, RECONCILE_REQUESTED_AT, RELEASE, RERUN, UNPARK, Key, Snapshot
 from sagemaker_gitops.kube.objects import snapshot_of
@@ -68,6 +69,7 @@ class Store:
         self._kinds: dict[str, dict[Key, _Record]] = {}
         self._referrers: dict[Key, set[Key]] = {}
         self._epochs: dict[str, int] = {}
+        self._written: dict[Key, Any] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._kinds.values()))
@@ -113,6 +115,10 @@ class Store:
             return self.forget(snapshot.key, snapshot.uid) | ({snapshot.key} if known else set())
         return self._seen(snapshot, listed=event["type"] is None)
 
+    def writes(self, key: Key, status: Mapping[str, Any]) -> None:
+        """A write of ours is under way: an event that shows this status is its echo, although it overtakes the answer."""
+        self._written[key] = pruned(status)
+
     def put(self, snapshot: Snapshot) -> set[Key]:
         """Keep the answer to a write or a quorum GET of ours, unless something newer is held. Returns the keys it concerns.
 
@@ -137,6 +143,7 @@ class Store:
         if record is None or record.uid != uid:
             return set()
         del self._kinds[key.kind][key]
+        self._written.pop(key, None)
         self._unlink(key, record)
         return self.referrers(key)
 
@@ -167,7 +174,7 @@ class Store:
         if held is None or held.uid != snapshot.uid:
             # What it refers to may have been edited while nobody watched: whoever comes first in the lists would not be told.
             concerned |= {key} if self._unfinished(new) or any(self._held(target) for target in new.references) else set()
-        elif _wish(held) != _wish(new) or _stripped(held, new) or self._reopened(held, new):
+        elif _wish(held) != _wish(new) or _stripped(held, new) or self._reopened(key, held, new):
             concerned.add(key)
         if held is None or held.digest != new.digest:
             concerned |= self.referrers(key)
@@ -175,20 +182,21 @@ class Store:
 
     def _take(self, snapshot: Snapshot) -> set[Key]:
         held = self._held(snapshot.key)
+        self._written.pop(snapshot.key, None)
         new = self._keep(snapshot, ours=True)
         kept = held is not None and _wish(held) == _wish(new) and not _stripped(held, new)
         concerned = set() if kept else {snapshot.key}
         return concerned | (self.referrers(snapshot.key) if held is None or held.digest != new.digest else set())
 
-    def _reopened(self, held: _Record, new: _Record) -> bool:
+    def _reopened(self, key: Key, held: _Record, new: _Record) -> bool:
         """Whether somebody wrote over an object at rest: nothing else may ever look at it again, and a look costs nothing.
 
         What is under way is looked at anyway, and the echo of our own writes must not double its passes.
         """
         if held.digest == new.digest:
             return False
-        before = _status(held)
-        return (held.phase in self._finished or _at_rest(before)) and before != _status(new)
+        before, after = _status(held), _status(new)
+        return (held.phase in self._finished or _at_rest(before)) and after not in (before, self._written.get(key))
 
     def _unfinished(self, record: _Record) -> bool:
         # An annotation may have been set while the operator was down; a pass over a finished object costs nothing.

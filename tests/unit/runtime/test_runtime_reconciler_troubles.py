@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import pytest
 from reconciler_bench import STATUS, Bench, failure, planning
-from runtime_fakes import CREATE, RUN, STOP, FakeKind, snapshot
+from runtime_fakes import CREATE, RUN, STOP, FakeKind, event, snapshot
 
 from sagemaker_gitops.core.errors import Category
 from sagemaker_gitops.core.plan import Done, Plan
@@ -111,6 +112,25 @@ def test_a_status_that_somebody_wiped_under_our_write_is_written_again() -> None
     bench.kind.during = lambda: None
     assert bench.run() == "OnEvent"
     assert bench.status == {**before, "phase": "Succeeded"}
+
+
+def test_an_echo_that_overtakes_its_answer_wakes_nobody() -> None:
+    """Else what AWS refuses is asked for again at once, for as long as the watch is quicker than the answers."""
+    at_rest = {"phase": "InService", "observedGeneration": 1, "conditions": [{"type": "Ready", "status": "True", "reason": "InService"}]}
+    bench = Bench(
+        snapshot(finalizers=(FINALIZER,), status=at_rest), planned=planning(CREATE), results=[failure(Category.BLOCKED, "AccessDenied")]
+    )
+    answer, heard = bench.kube.patch_status, []
+
+    async def overtaken(item: Snapshot, patch: Mapping[str, Any], *, locked: bool) -> Snapshot:
+        written = await answer(item, patch, locked=locked)
+        heard.append(bench.store.observe_event(event(written)))
+        return written
+
+    bench.kube.patch_status = overtaken  # type: ignore[method-assign]
+    assert bench.run() == "AwsBlocked"
+    assert heard == [set(), set()]
+    assert len(bench.enqueued.calls) == 1
 
 
 def test_a_conflict_whose_refresh_fails_is_retried() -> None:

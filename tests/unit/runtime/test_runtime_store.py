@@ -84,6 +84,19 @@ def test_a_status_over_a_finished_one_concerns_the_object(store: Store) -> None:
     assert store.observe_event(event(newer(snapshot(), status={"phase": "Failed", "observedGeneration": 1}))) == {RUN}
 
 
+def test_the_echo_of_a_write_under_way_concerns_nobody(store: Store) -> None:
+    """It may overtake the answer; what somebody else writes meanwhile, or later again, is news."""
+    written = {**DONE, "ended": None, "steps": ({"name": "train"},)}
+    echo = newer(snapshot(), status={**DONE, "steps": [{"name": "train"}]})
+    store.observe_event(event(snapshot(status=DONE)))
+    store.writes(RUN, written)
+    assert store.observe_event(event(echo)) == set()
+    assert store.observe_event(event(newer(snapshot(), 12, status={**DONE, "steps": []}))) == {RUN}
+    assert store.put(newer(echo, 13)) == set()
+    assert store.observe_event(event(newer(snapshot(), 14, status=DONE))) == {RUN}
+    assert store.observe_event(event(newer(echo, 15))) == {RUN}
+
+
 @pytest.mark.parametrize("change", [{"finalizers": ()}, {"status": {}}])
 def test_stripping_our_finalizer_or_status_concerns_the_object(store: Store, change: dict[str, Any]) -> None:
     """Somebody took away what we need: it is put back (failure-modes.md B19)."""
