@@ -81,11 +81,14 @@ class Replica:
         self._relist_due = self.process is not None
 
     def watch(self, event: Mapping[str, Any]) -> None:
-        """A watch event on its way: late, in order, perhaps twice."""
+        """A watch event on its way: late, in order, perhaps twice; or before the answer to the write that it tells of."""
         if self.process is None:
             return
         dice, schedule, now = self._world.dice, self._world.schedule, self._world.clock.seconds
         incarnation = self.incarnation
+        if self._delivered < now and dice.random() < schedule.overtaking:
+            self._deliver(incarnation, event)
+            return
         self._delivered = max(self._delivered, now + dice.uniform(0.0, schedule.watch_lag))
         self._world.agenda.add(self._delivered - now, lambda: self._deliver(incarnation, event))
         if dice.random() < schedule.duplicates:

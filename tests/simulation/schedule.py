@@ -26,6 +26,7 @@ class Schedule:
     """Faults and disturbances by call number, `afterwards` one more at rest; times in virtual seconds, chances in [0, 1].
 
     `script_at` are the call numbers at which users act, instead of the moments that the scenario names. `operators` run at once.
+    `overtaking` is the chance that a watch event comes before the answer to the write that it tells of.
     """
 
     seed: int = 0
@@ -37,6 +38,7 @@ class Schedule:
     downtime: float = 2.0
     latency: float = 0.05
     watch_lag: float = 0.0
+    overtaking: float = 0.0
     duplicates: float = 0.0
     describe_lag: float = 0.0
     list_lag: float = 0.0
@@ -74,6 +76,7 @@ def random_schedule(seed: int, boundaries: int, *, scripted: int, deletes: bool)
         downtime=dice.choice((0.5, 5.0, 60.0, 400.0)),
         latency=dice.choice((0.01, 0.05, 0.5, 3.0)),
         watch_lag=dice.choice((0.0, 0.1, 5.0, 60.0)),
+        overtaking=dice.choice((0.0, 0.5, 1.0)),
         duplicates=dice.choice((0.0, 0.0, 0.3)),
         describe_lag=dice.choice(LAGS),
         list_lag=dice.choice(LAGS[:1] if forgotten else LAGS),

@@ -184,6 +184,10 @@ class Stack:
         """Every AWS call made for one object, by the session tag that says so."""
         return [entry["operation"] for entry in self.aws.ledger(limit=1_000_000) if entry["sessionTags"].get("name") == name]
 
+    def asked_for(self, name: str) -> list[str]:
+        """The same without what is asked by interval: a sweep over all endpoints carries the name of any of them."""
+        return [call for call in self.calls_for(name) if call not in WATCHES]
+
     def wait_for_call(self, name: str, operation: str, seconds: float = 30.0) -> None:
         """Until AWS has been asked for `operation` on behalf of the object: its status says so a moment before."""
         deadline = time.monotonic() + seconds

@@ -104,11 +104,11 @@ def test_predictions_for_a_whole_data_set_without_an_endpoint(batches: Batches) 
     assert (status["phase"], condition(status, "Ready")["reason"], status["batch"]["model"]) == ("Succeeded", "Succeeded", "alone/1")
     assert batches.results(status["batch"]) == "1,2\n2,2\n"
     assert "url" not in status
-    assert not {call for call in batches.stack.calls_for("alone") if "Endpoint" in call}
+    assert not {call for call in batches.stack.asked_for("alone") if "Endpoint" in call}
     batches.stack.quiet()
-    before = len(batches.stack.calls_for("alone"))
+    before = batches.stack.asked_for("alone")
     time.sleep(5)
-    assert len(batches.stack.calls_for("alone")) == before
+    assert batches.stack.asked_for("alone") == before
 
 
 @pytest.mark.capability("F7")
