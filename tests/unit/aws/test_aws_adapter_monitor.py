@@ -296,6 +296,27 @@ def test_suspended_nothing_starts_and_what_runs_is_finished() -> None:
     assert world.conditions()["Ready"] == "False Suspended"
 
 
+@pytest.mark.parametrize("appears", [True, False])
+def test_a_job_that_aws_does_not_show_yet_outlives_what_it_looks_at(appears: bool) -> None:
+    """It may have been accepted and is paid for; after the quarantine nothing comes any more."""
+    world = started()
+    world.turn()
+    hidden = dict(world.aws.jobs)
+    world.aws.jobs.clear()
+    world.serves(2)
+    world.later(minutes=4)
+    made = world.turn()
+    assert (made.actions, made.requeue) == ((), After(60.0))
+    assert world.status["running"]["jobName"] in hidden
+    world.later(minutes=2)
+    if appears:
+        world.aws.jobs |= hidden
+        world.aws.end(report())
+    world.turn()
+    assert (world.status["lastCheck"]["state"], world.aws.count("CreateProcessingJob")) == ("Succeeded" if appears else "Refused", 1)
+    assert appears or world.conditions()["Stalled"] == "True Superseded"
+
+
 @pytest.mark.parametrize("policy", [None, "Retain"])
 def test_deleted_during_a_check(policy: str | None) -> None:
     """Delete stops what runs and goes when two looks agree; Retain touches nothing."""

@@ -12,7 +12,7 @@ from typing import Any, assert_never
 
 from sagemaker_gitops.core.actions import Action
 from sagemaker_gitops.core.budget import BUDGET_EXHAUSTED, hold, pays
-from sagemaker_gitops.core.conditions import bounded, reconciling, stalled, suspended, timestamp
+from sagemaker_gitops.core.conditions import bounded, moment, reconciling, stalled, suspended, timestamp
 from sagemaker_gitops.core.kinds.monitor_policy.alarms import judged
 from sagemaker_gitops.core.kinds.monitor_policy.attribution import explaining_actions
 from sagemaker_gitops.core.kinds.monitor_policy.baseline import used_baseline
@@ -160,11 +160,21 @@ def _again(here: Pass, heard: Fields, entry: Fields) -> Plan:
     if here.facts.refusal is not None:
         return _over(here, heard, refused(here, entry, here.facts.refusal.code, here.facts.refusal.message))
     if here.facts.planned is None:
+        if (left := _may_appear(here, entry)) > 0:
+            return _told(here, heard | {"running": entry}, After(min(left, NOT_READY_DELAY)))
         message = f"{entry.get('jobName')} was never made, and what it would have looked at is gone"
         return _over(here, heard, refused(here, entry, "Superseded", message))
     if not here.facts.planned.sight.capture:
         return _over(here, heard, nothing_captured(here, entry))
     return _create(here, heard, entry, here.facts.planned)
+
+
+def _may_appear(here: Pass, entry: Fields) -> float:
+    """Seconds for which AWS may not show a job that it has accepted; 0 when only jobs that explain were asked for."""
+    attempted = moment(entry.get("attemptedAt"))
+    if attempted is None or entry.get(ATTRIBUTION_JOBS):
+        return 0.0
+    return (attempted + timedelta(seconds=here.settings.create_quarantine) - here.now).total_seconds()
 
 
 def _due(here: Pass, planned: Planned) -> Plan:
