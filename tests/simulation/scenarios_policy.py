@@ -169,6 +169,11 @@ def _breach(word: str) -> Callable[[World], bool]:
     return told
 
 
+def _lost_for(world: World) -> float:
+    """Seconds since a status was lost; 0 if none was."""
+    return world.clock.seconds - world.losses[-1] if world.losses else 0.0
+
+
 def endings(endless: bool = False, failing: frozenset[str] = frozenset()) -> Callable[[Mapping[str, str], Mapping[str, Any]], Ending]:
     """How jobs go, by their step."""
 
@@ -188,13 +193,15 @@ def _scenario(name: str, versions: Sequence[Body], script: Sequence[Act] = (), *
 
 
 def _retrains(name: str, spec: Mapping[str, Any], script: Sequence[Act], **more: Any) -> Scenario:
-    """A schedule goes on for ever: in the end somebody suspends it."""
+    """A schedule goes on for ever: in the end somebody suspends it, if what is awaited was lost with the status some hours later."""
     first, last = policy(**spec), policy(**spec, suspend=True)
-    ended = Act(CHECKED, 1, SETTLED, apply(last), more.pop("until", lambda world: True))
+    until = more.pop("until", lambda world: True)
+    ended = Act(CHECKED, 1, SETTLED, apply(last), lambda world: until(world) or _lost_for(world) > GIVEN_UP)
     given = {"others": (endpoint(1), training_run()), "kinds": (KEY.kind, RUN.kind), "by_number": True, "forgets": True, **more}
     return _scenario(name, [first, last], [*script, ended], **given)
 
 
+GIVEN_UP = 2 * 3600.0
 ONE, TWO = policy("1"), policy("2")
 STRICT = policy("1", alarms=[{**ALARM, "threshold": {"initial": 1.5}}])
 EXPLAINED = policy("1", checks=[QUALITY, WHY], baseline={"s3Uri": f"s3://{BUCKET}/{BASELINE}"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -315,6 +316,15 @@ def test_a_job_that_aws_does_not_show_yet_outlives_what_it_looks_at(appears: boo
     world.turn()
     assert (world.status["lastCheck"]["state"], world.aws.count("CreateProcessingJob")) == ("Succeeded" if appears else "Refused", 1)
     assert appears or world.conditions()["Stalled"] == "True Superseded"
+
+
+def test_a_scrap_of_a_check_is_no_check() -> None:
+    """What a merge patch leaves in a status that somebody wiped meanwhile: nothing would ever end it."""
+    world = World(suspend=True)
+    world.snapshot = replace(world.snapshot, status={"running": {"startedAt": "2026-11-21T10:00:00Z"}})
+    world.turn()
+    assert "running" not in world.status
+    assert list(world.kind.remembered()) == []
 
 
 @pytest.mark.parametrize("policy", [None, "Retain"])

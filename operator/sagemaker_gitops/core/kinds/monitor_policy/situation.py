@@ -52,8 +52,12 @@ class Pass:
         return Recorded(self.snapshot.status)
 
     def say(self, phase: str, conditions: Sequence[Condition], **fields: Any) -> dict[str, Any]:
-        """The last status with a new phase, conditions and fields; what did not become known again stays."""
-        status = {**self.snapshot.status, **fields, "phase": phase, "observedGeneration": self.snapshot.generation}
+        """The last status with a new phase, conditions and fields; what did not become known again stays.
+
+        But no scrap of a check, which is what a merge patch leaves of one in a status that somebody wiped meanwhile.
+        """
+        running = dict(self.recorded.running) or None
+        status = {**self.snapshot.status, "running": running, **fields, "phase": phase, "observedGeneration": self.snapshot.generation}
         previous = list(self.snapshot.status.get("conditions") or ())
         said = [*(item for item in conditions if item.type != CHECKED_NOW), *self._asked_in_vain(status)]
         status["conditions"] = merge(previous, said, self.snapshot.generation, self.now)
