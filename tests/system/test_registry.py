@@ -24,7 +24,7 @@ def _packages(stack: Stack, group: str) -> list[dict[str, Any]]:
     return [sagemaker.describe_model_package(ModelPackageName=item["ModelPackageArn"]) for item in found]
 
 
-@pytest.mark.capability("H1", "H2")
+@pytest.mark.capability("B13", "H1", "H2")
 @pytest.mark.parametrize(("approval", "status"), [("Auto", "Approved"), ("Manual", "PendingManualApproval")])
 def test_a_package_tells_where_its_model_came_from(stack: Stack, approval: str, status: str) -> None:
     """Artifact, metrics, statistics, git revision, input versions and the jobs that made it."""

@@ -12,7 +12,7 @@ import pytest
 from tests.system.stack import EVALUATE, PREPARE, SKLEARN, TRAIN, Stack, condition
 
 
-@pytest.mark.capability("A2", "A3", "C2", "C5")
+@pytest.mark.capability("A2", "A3", "C2", "C4", "C5")
 def test_the_smallest_run_succeeds_and_is_ready(stack: Stack) -> None:
     """source, one input, train: one training job, Ready, and provenance in status."""
     created = stack.created_by(lambda: (stack.run("smallest"), stack.ended("smallest")))
@@ -87,7 +87,7 @@ def test_nan_fails_the_gate(stack: Stack) -> None:
     assert "nan" in condition(status, "GatePassed")["message"]
 
 
-@pytest.mark.capability("A1", "E12")
+@pytest.mark.capability("A1", "B10", "E5", "E12")
 def test_an_edit_of_one_script_runs_its_step_and_those_after_it_only(stack: Stack) -> None:
     """evaluate.py edited: no training; train.py edited: no Glue run; a comment in a label: nothing."""
     files = {"prepare.py": PREPARE, "train.py": TRAIN, "evaluate.py": EVALUATE}

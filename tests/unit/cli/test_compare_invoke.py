@@ -171,6 +171,7 @@ def test_invoke_needs_one_request(server: Server, capsys: pytest.CaptureFixture[
     assert "/nowhere" in capsys.readouterr().err
 
 
+@pytest.mark.capability("H5")
 def test_compare_marks_what_differs(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     """A column for each run, a star where they are not the same."""
     assert main(["compare", "digits"]) == 0
