@@ -169,6 +169,12 @@ def _breach(word: str) -> Callable[[World], bool]:
     return told
 
 
+def _in_line(world: World) -> bool:
+    """Whether CloudWatch has been told of every threshold: while a policy is suspended nobody tells it."""
+    said = {item["threshold"] for item in (world.kube.objects[KEY].get("status") or {}).get("alarms") or ()}
+    return all(str(alarm["Threshold"]) in said for alarm in world.cloudwatch.alarms.values())
+
+
 def _lost_for(world: World) -> float:
     """Seconds since a status was lost; 0 if none was."""
     return world.clock.seconds - world.losses[-1] if world.losses else 0.0
@@ -196,7 +202,7 @@ def _retrains(name: str, spec: Mapping[str, Any], script: Sequence[Act], **more:
     """A schedule goes on for ever: in the end somebody suspends it, if what is awaited was lost with the status some hours later."""
     first, last = policy(**spec), policy(**spec, suspend=True)
     until = more.pop("until", lambda world: True)
-    ended = Act(CHECKED, 1, SETTLED, apply(last), lambda world: until(world) or _lost_for(world) > GIVEN_UP)
+    ended = Act(CHECKED, 1, SETTLED, apply(last), lambda world: (until(world) and _in_line(world)) or _lost_for(world) > GIVEN_UP)
     given = {"others": (endpoint(1), training_run()), "kinds": (KEY.kind, RUN.kind), "by_number": True, "forgets": True, **more}
     return _scenario(name, [first, last], [*script, ended], **given)
 
