@@ -40,7 +40,7 @@ test: .venv/test ## Unit, scenarios, properties, contracts, simulation, and the 
 .PHONY: test-long
 test-long: .venv/test ## The system tests of minutes: every hostile resource, deletions, whole monitoring loops (about a quarter of an hour)
 	@$(RUN) -m local_cluster build --controller-manager > /dev/null
-	@$(RUN) -m pytest -q -n 2 --dist loadfile -m long tests/system
+	@$(RUN) -m pytest -q -n 3 --dist loadfile -m long tests/system
 
 .PHONY: ablations
 ablations: .venv/test ## The simulation with each guard taken away: it must notice every one (about five minutes)
