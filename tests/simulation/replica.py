@@ -86,7 +86,7 @@ class Replica:
             return
         dice, schedule, now = self._world.dice, self._world.schedule, self._world.clock.seconds
         incarnation = self.incarnation
-        if self._delivered < now and dice.random() < schedule.overtaking:
+        if schedule.overtaking and self._delivered < now and dice.random() < schedule.overtaking:
             self._deliver(incarnation, event)
             return
         self._delivered = max(self._delivered, now + dice.uniform(0.0, schedule.watch_lag))

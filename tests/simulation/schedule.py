@@ -76,11 +76,11 @@ def random_schedule(seed: int, boundaries: int, *, scripted: int, deletes: bool)
         downtime=dice.choice((0.5, 5.0, 60.0, 400.0)),
         latency=dice.choice((0.01, 0.05, 0.5, 3.0)),
         watch_lag=dice.choice((0.0, 0.1, 5.0, 60.0)),
-        overtaking=dice.choice((0.0, 0.5, 1.0)),
         duplicates=dice.choice((0.0, 0.0, 0.3)),
         describe_lag=dice.choice(LAGS),
         list_lag=dice.choice(LAGS[:1] if forgotten else LAGS),
         events_lost=dice.choice((0.0, 0.0, 0.3, 1.0)),
         event_lag=dice.choice((0.1, 2.0, 60.0)),
         operators=2 if dice.random() < PAIRS else 1,
+        overtaking=dice.choice((0.0, 0.5, 1.0)),
     )

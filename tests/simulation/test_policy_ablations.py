@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sagemaker_gitops.aws.kinds.monitor_policy import MonitorPolicyKind
+from sagemaker_gitops.aws.kinds import monitor_policy
 from sagemaker_gitops.aws.kinds.monitor_retrains import Retrains
 from sagemaker_gitops.core.kinds.monitor_policy import alarms, deletion, outcome, plan, requests, retrain
 from sagemaker_gitops.core.kinds.monitor_policy import windows as windows_of
@@ -66,8 +66,8 @@ def _attempt(here: Any) -> Mapping[str, Any]:
 
 def _told_only(patch: Patch) -> None:
     """Deletion takes status's word for what CloudWatch has."""
-    patch.setattr(MonitorPolicyKind, "_alarms", _none)
-    patch.setattr(MonitorPolicyKind, "_dashboards", _nothing)
+    patch.setattr(monitor_policy, "own_alarms", _none)
+    patch.setattr(monitor_policy, "own_dashboards", _nothing)
 
 
 async def _none(*_: Any) -> Any:
