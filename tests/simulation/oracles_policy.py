@@ -40,7 +40,7 @@ class PolicyOracle:
             and status.get("observedGeneration") == metadata["generation"]
             and bool(heeded)
             and "running" not in status
-            and _run_settled(world, body)
+            and _run_settled(world, status)
             and world.clock.seconds > world.last_trouble + QUIET
         )
 
@@ -129,14 +129,13 @@ def _twice(world: World) -> list[str]:
     return [f"O1: {count} jobs for window {window}" for window, count in seen.items() if count > 1]
 
 
-def _run_settled(world: World, body: Mapping[str, Any]) -> bool:
-    """Whether the TrainingRun, if one has passes, has ended and has heeded what the policy asks for, if that is not suspended."""
+def _run_settled(world: World, status: Mapping[str, Any]) -> bool:
+    """Whether the TrainingRun, if one has passes, has ended and has heeded what the policy asks for."""
     run = world.kube.objects.get(RUN)
     if run is None or RUN.kind not in world.scenario.kinds:
         return True
     told = run.get("status") or {}
-    asked = "retrain" in (body.get("status") or {}) and not body["spec"].get("suspend")
-    return told.get("phase") in RUN_RESTING and (not asked or "retrain" in told)
+    return told.get("phase") in RUN_RESTING and ("retrain" not in status or "retrain" in told)
 
 
 def _checks(world: World) -> list[Work]:

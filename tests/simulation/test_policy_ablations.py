@@ -55,13 +55,14 @@ def _untimed(patch: Patch) -> None:
 def _first_look(patch: Patch) -> None:
     """The quarantine counts from the first attempt and not from the last."""
     real = plan._create
-    kept = lambda here, heard, entry, planned: real(here, heard, {**entry, **_attempt(here)}, planned)  # noqa: E731
+
+    def kept(here: Any, *given: Any) -> Any:
+        made, held = real(here, *given), here.recorded.running.get("attemptedAt")
+        if not held or "running" not in made.status:
+            return made
+        return replace(made, status={**made.status, "running": {**made.status["running"], "attemptedAt": held}})
+
     patch.setattr(plan, "_create", kept)
-
-
-def _attempt(here: Any) -> Mapping[str, Any]:
-    held = here.recorded.running.get("attemptedAt")
-    return {"attemptedAt": held} if held else {}
 
 
 def _told_only(patch: Patch) -> None:

@@ -28,16 +28,10 @@ OPERATOR_USER = "operator"
 AS_OPERATOR = {"AWS_ACCESS_KEY_ID": "LOCALOPERATOR", "SAGEMAKER_GITOPS_INSTALL_ID": "sandbox"}
 ANNOTATION = "sagemaker-gitops.dev"
 SKLEARN = {"name": "sklearn", "version": "1.2-1"}
+# Asked by interval for all objects of a role at once (aws/drift.py, approvals.py, idle.py): such a call carries the name of any of them.
+SWEEPS = ("ListModelPackages", "ListEndpoints", "DescribeScalableTargets", "DescribeScalingPolicies", "DescribeAlarms", "GetMetricData")
 # What the operator asks of endpoints that serve, by interval and for ever: other tests of the session leave some.
-WATCHES = (
-    "ListModelPackages",
-    "ListEndpoints",
-    "ListTags",
-    "DescribeScalableTargets",
-    "DescribeScalingPolicies",
-    "DescribeAlarms",
-    "GetMetricData",
-)
+WATCHES = (*SWEEPS, "ListTags")
 TERMINAL = ("Succeeded", "Failed", "GateRejected", "Stopped", "Invalid")
 
 TRAIN = """
@@ -185,8 +179,8 @@ class Stack:
         return [entry["operation"] for entry in self.aws.ledger(limit=1_000_000) if entry["sessionTags"].get("name") == name]
 
     def asked_for(self, name: str) -> list[str]:
-        """The same without what is asked by interval: a sweep over all endpoints carries the name of any of them."""
-        return [call for call in self.calls_for(name) if call not in WATCHES]
+        """The same without the sweeps. An object that is looked at again is described, too: that counts."""
+        return [call for call in self.calls_for(name) if call not in SWEEPS]
 
     def wait_for_call(self, name: str, operation: str, seconds: float = 30.0) -> None:
         """Until AWS has been asked for `operation` on behalf of the object: its status says so a moment before."""

@@ -64,7 +64,7 @@ from sagemaker_gitops.core.kinds.monitor_policy.facts import (
 from sagemaker_gitops.core.kinds.monitor_policy.plan import plan
 from sagemaker_gitops.core.kinds.monitor_policy.preview import stand_in
 from sagemaker_gitops.core.kinds.monitor_policy.requests import ENTRY_POINT, attribution_jobs, job_name, jobs_of, output_of
-from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, episode_of, obstacle, pursued, run_of, unheeded, view_of
+from sagemaker_gitops.core.kinds.monitor_policy.retrain import DAY, obstacle, pursued, run_of, unheeded, view_of
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, Recorded, watched_of
 from sagemaker_gitops.core.kinds.monitor_policy.target import batch_target, target_of
 from sagemaker_gitops.core.kinds.monitor_policy.windows import due_of
@@ -193,7 +193,7 @@ class MonitorPolicyKind:
         due = None if resource.suspend or unknown else due_of(here)
         if due is not None:
             return await self._look(scope, here, due)
-        return facts if resource.suspend else await self._follow_up(scope, here)
+        return await self._follow_up(scope, here)
 
     async def _monitored(self, scope: Scope, here: Pass) -> PolicyFacts:
         """What Model Monitor has, the report of the execution that ended, or else what an open breach needs."""
@@ -208,7 +208,7 @@ class MonitorPolicyKind:
         facts = replace(here.facts, engine=engine)
         if report is not None:
             return await self._with_thresholds(scope, here, replace(facts, report=report))
-        return facts if here.spec.suspend else await self._follow_up(scope, replace(here, facts=facts))
+        return await self._follow_up(scope, replace(here, facts=facts))
 
     def _at_rest(self, snapshot: Snapshot, resource: MonitorPolicySpec, facts: PolicyFacts) -> TargetFact | None:
         """What is watched as far as no call tells: of an endpoint that is not ours what was found at the last check, of a batch the newest
@@ -241,18 +241,20 @@ class MonitorPolicyKind:
         return named
 
     async def _follow_up(self, scope: Scope, here: Pass) -> PolicyFacts:
-        """What an open breach needs to know, and CloudWatch's alarms where they may differ; nothing at rest."""
+        """What an open breach needs to know, and CloudWatch's alarms where they may differ; nothing at rest. A policy that is suspended
+        asks for nothing more; what it has asked for is still to be heeded.
+        """
         facts, owner = here.facts, here.snapshot.key
+        run = Key("TrainingRun", owner.namespace, run_of(here.spec, here.snapshot.status))
+        if unheeded(here):
+            self.references.enqueue(run)
+        if here.spec.suspend:
+            return facts
         if isinstance(facts.target, Watched) and out_of_line(here):
             facts = replace(facts, alarms=await own_alarms(self.aws, scope, self.settings.install, owner))
-        on_breach, open_, episode = here.spec.on_breach, episode_of(here.snapshot.status), pursued(here)
-        if on_breach is None or open_ is None:
-            return facts
-        run = Key("TrainingRun", owner.namespace, run_of(here.spec, here.snapshot.status))
+        on_breach, episode = here.spec.on_breach, pursued(here)
         here = replace(here, facts=facts)
-        if unheeded(here, open_):
-            self.references.enqueue(run)
-        if episode is None or obstacle(here, episode) or facts.run is None:
+        if on_breach is None or episode is None or obstacle(here, episode) or facts.run is None:
             return facts
         limits = here.bound.spec.limits
         capped = limits is not None and limits.max_retrains_per_day is not None

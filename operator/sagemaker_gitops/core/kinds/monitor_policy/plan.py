@@ -25,7 +25,7 @@ from sagemaker_gitops.core.kinds.monitor_policy.facts import Due, NotReady, Plan
 from sagemaker_gitops.core.kinds.monitor_policy.outcome import columns, ended, failed, nothing_captured, refused, summary
 from sagemaker_gitops.core.kinds.monitor_policy.publish import put_metric_data
 from sagemaker_gitops.core.kinds.monitor_policy.requests import creating_actions, output_of
-from sagemaker_gitops.core.kinds.monitor_policy.retrain import decide, followed, pursued, retrains_cell, unpursued
+from sagemaker_gitops.core.kinds.monitor_policy.retrain import UNHEEDED_DELAY, decide, followed, pursued, retrains_cell, unheeded, unpursued
 from sagemaker_gitops.core.kinds.monitor_policy.situation import (
     ATTRIBUTION_JOBS,
     CHANGING,
@@ -75,7 +75,8 @@ def _decide(here: Pass) -> Plan:
         return held
     if here.spec.suspend:
         said = suspended("Suspended", "spec.suspend is true: no check is started")
-        return _idle(here, here.say("Suspended", here.keeping(*said), **_heard(here)), OnEvent())
+        wait = UNHEEDED_DELAY if unheeded(here) else None
+        return _idle(here, here.say("Suspended", here.keeping(*said), **_heard(here)), _earlier(OnEvent(), wait))
     if isinstance(facts.target, Unfit):
         message = f"{facts.target.path}: {facts.target.message}"
         requeue: Requeue = After(UNFIT_DELAY) if here.spec.target.endpoint_name is not None else OnEvent()

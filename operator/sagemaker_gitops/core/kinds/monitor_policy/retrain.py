@@ -50,7 +50,7 @@ def followed(here: Pass, entry: Mapping[str, Any], alarms: Sequence[Mapping[str,
     """status.episode and lastEpisode after an ended check."""
     episode = episode_of(here.snapshot.status)
     if episode is not None and _over(here, episode, entry, alarms):
-        withdrawn = {"retrain": None} if unheeded(here, episode) else {}
+        withdrawn = {"retrain": None} if unheeded(here) else {}
         return {"episode": None, "lastEpisode": episode["id"], **withdrawn}
     gone_off = next((item for item in alarms if item.get("state") == ALARM), None)
     if episode is not None or gone_off is None or here.spec.on_breach is None:
@@ -100,11 +100,12 @@ def pursued(here: Pass) -> Mapping[str, Any] | None:
     return episode if state.get("state") == ALARM and current else None
 
 
-def unheeded(here: Pass, episode: Mapping[str, Any]) -> bool:
-    """Whether a retrain was asked for of which the TrainingRun does not tell yet."""
-    asked, run = here.snapshot.status.get("retrain"), here.facts.run
-    mine = isinstance(asked, Mapping) and str(asked.get("episode", "")).startswith(f"{episode['id']}.")
-    return mine and run is not None and isinstance(asked, Mapping) and run.handled != asked["episode"]
+def unheeded(here: Pass) -> bool:
+    """Whether a retrain was asked for in the open episode of which the TrainingRun does not tell yet."""
+    asked, run, episode = here.snapshot.status.get("retrain"), here.facts.run, episode_of(here.snapshot.status)
+    if run is None or episode is None or not isinstance(asked, Mapping):
+        return False
+    return str(asked.get("episode", "")).startswith(f"{episode['id']}.") and run.handled != asked["episode"]
 
 
 def unpursued(here: Pass) -> Decision:
@@ -114,7 +115,7 @@ def unpursued(here: Pass) -> Decision:
     episode, target = episode_of(here.snapshot.status), here.facts.target
     if episode is None:
         return Decision({})
-    if unheeded(here, episode):
+    if unheeded(here):
         return Decision({}, wait=UNHEEDED_DELAY)
     if not isinstance(target, Watched) or not requests_of(episode):
         return Decision({})
@@ -136,7 +137,7 @@ def obstacle(here: Pass, episode: Mapping[str, Any]) -> str:
     run, spec = here.facts.run, _spec(here)
     if run is None:
         return f"there is no TrainingRun {spec.training_run_ref.name}"
-    if unheeded(here, episode):
+    if unheeded(here):
         return f"TrainingRun {run.name} has not heeded the request yet"
     if run.phase not in TERMINAL_PHASES:
         return f"TrainingRun {run.name} is {run.phase or 'new'}: its end is waited for"
@@ -157,7 +158,7 @@ def decide(here: Pass, episode: Mapping[str, Any]) -> Decision:
     """One retrain, or why there is none."""
     held = obstacle(here, episode)
     if held:
-        state = REQUESTED if unheeded(here, episode) else WAITING
+        state = REQUESTED if unheeded(here) else WAITING
         return _told(episode, state, held, UNHEEDED_DELAY if state == REQUESTED else None)
     run, sight = here.facts.run, here.facts.retrains
     assert run is not None
