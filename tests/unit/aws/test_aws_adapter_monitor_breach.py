@@ -9,7 +9,7 @@ import pytest
 
 from sagemaker_gitops.core.kinds.training_run.retrain import retrain_of
 from sagemaker_gitops.core.naming import digest
-from sagemaker_gitops.core.plan import After, OnEvent
+from sagemaker_gitops.core.plan import After
 from sagemaker_gitops.core.resource import Key, Snapshot
 from tests.unit.aws.monitor_world import World, report
 from tests.unit.aws.passes import operations
@@ -129,19 +129,6 @@ def test_the_run_is_woken_until_it_has_heeded_and_is_asked_once() -> None:
     world.hour(0.34)
     assert world.asked["episode"] == episode
     assert "its end is waited for" in world.status["episode"]["message"]
-
-
-def test_what_was_asked_for_is_still_to_be_heeded_when_the_policy_is_suspended() -> None:
-    """Nothing else would wake the run after a restart of the operator; and nothing more is asked for."""
-    world = Loop(cooldown="0s")
-    episode = world.breach()
-    world.edit(suspend=True)
-    assert world.turn().requeue == After(30.0)
-    assert world.references.woken == [RUN]
-    world.heed()
-    world.trained()
-    assert (world.turn().requeue, world.references.woken) == (OnEvent(), [RUN])
-    assert (world.asked["episode"], world.status["phase"]) == (episode, "Suspended")
 
 
 def test_a_run_in_flight_is_waited_for() -> None:

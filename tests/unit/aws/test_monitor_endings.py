@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sagemaker_gitops.core.kinds.training_run.retrain import retrain_of
+from sagemaker_gitops.core.plan import After, OnEvent
 from tests.unit.aws.monitor_world import report
 from tests.unit.aws.passes import Crash
 from tests.unit.aws.test_aws_adapter_monitor_breach import ALARM, RUN, Loop
@@ -120,6 +121,19 @@ def test_a_retrain_that_nobody_heeded_is_withdrawn_when_its_episode_ends(ending:
     assert "episode" not in world.status
     assert world.asked == {}
     assert retrain_of(world.references.objects[RUN], [world.snapshot]) is None
+
+
+def test_what_was_asked_for_is_still_to_be_heeded_when_the_policy_is_suspended() -> None:
+    """Nothing else would wake the run after a restart of the operator; and nothing more is asked for."""
+    world = Loop(cooldown="0s")
+    episode = world.breach()
+    world.edit(suspend=True)
+    assert world.turn().requeue == After(30.0)
+    assert world.references.woken == [RUN]
+    world.heed()
+    world.trained()
+    assert (world.turn().requeue, world.references.woken) == (OnEvent(), [RUN])
+    assert (world.asked["episode"], world.status["phase"]) == (episode, "Suspended")
 
 
 def test_a_retrain_that_was_heeded_goes_on_being_named() -> None:
