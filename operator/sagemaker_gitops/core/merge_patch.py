@@ -22,20 +22,24 @@ def pruned(value: Any) -> Any:
 
 
 def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """The smallest merge patch that turns `old` into `new`; empty when they mean the same. Lists are replaced whole."""
-    return _difference(pruned(old), pruned(new))
+    """A merge patch that turns `old` into `new`; empty when they mean the same. A member that differs is sent whole: over a status that
+    somebody has wiped or put back meanwhile, a part of it would be a mixture that nobody ever decided.
+    """
+    before, after = pruned(old), pruned(new)
+    changed = {key: value for key, value in after.items() if key not in before or _differ(before[key], value)}
+    return _whole({key: value for key, value in before.items() if key not in after or key in changed}, changed)
 
 
-def _difference(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    patch: dict[str, Any] = {key: None for key in old if key not in new}
-    for key, value in new.items():
-        before = old.get(key)
-        if isinstance(value, dict) and isinstance(before, dict):
-            if nested := _difference(before, value):
-                patch[key] = nested
-        elif key not in old or before != value or isinstance(before, bool) is not isinstance(value, bool):
-            patch[key] = value
-    return patch
+def _differ(old: Any, new: Any) -> bool:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() != new.keys() or any(_differ(old[key], value) for key, value in new.items())
+    return bool(old != new) or isinstance(old, bool) is not isinstance(new, bool)
+
+
+def _whole(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    gone: dict[str, Any] = {key: None for key in old if key not in new}
+    kept = {key: _whole(old[key], value) if isinstance(value, dict) and isinstance(old.get(key), dict) else value for key, value in new.items()}
+    return gone | kept
 
 
 def apply_merge_patch(target: Any, patch: Mapping[str, Any]) -> dict[str, Any]:

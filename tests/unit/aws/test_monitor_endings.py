@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sagemaker_gitops.core.kinds.training_run.retrain import retrain_of
 from sagemaker_gitops.core.plan import After, OnEvent
+from sagemaker_gitops.core.resource import Key
 from tests.unit.aws.monitor_world import report
 from tests.unit.aws.passes import Crash
-from tests.unit.aws.test_aws_adapter_monitor_breach import ALARM, RUN, Loop
+from tests.unit.aws.test_aws_adapter_monitor_breach import ALARM, RUN, Loop, retraining
 
+OTHER = Key("TrainingRun", "team-a", "other")
 CLOUDWATCH = {"alarm": {"createCloudWatchAlarm": True}}
 Unwanted = Callable[[Loop], None]
 
@@ -134,6 +137,30 @@ def test_what_was_asked_for_is_still_to_be_heeded_when_the_policy_is_suspended()
     world.trained()
     assert (world.turn().requeue, world.references.woken) == (OnEvent(), [RUN])
     assert (world.asked["episode"], world.status["phase"]) == (episode, "Suspended")
+
+
+def test_a_run_that_has_taken_up_a_later_request_takes_up_this_one_never() -> None:
+    """Another policy's, or this one's own whose status somebody put back: the run's end is waited for and not the request."""
+    world = Loop()
+    world.breach()
+    later = {**world.asked, "episode": "other.1", "policy": "team-a/other", "requestedAt": f"{world.aws.now:%Y-%m-%dT%H:%M:%SZ}"}
+    world.run_is("Running", retrain=later)
+    world.later(minutes=1)
+    made = world.turn()
+    assert world.references.woken == []
+    assert made.requeue != After(30.0)
+    assert "its end is waited for" in world.status["episode"]["message"]
+
+
+def test_another_run_than_the_one_that_was_asked_is_asked_itself() -> None:
+    """The reference is edited while the request stands: waiting for the new run to heed what names the old one would last for ever."""
+    world = Loop(cooldown="0s")
+    first = world.breach()
+    run = world.references.objects[RUN]
+    world.references.objects[OTHER] = replace(run, key=OTHER)
+    world.edit(onBreach=retraining(trainingRunRef={"name": OTHER.name}, cooldown="0s"))
+    world.turn()
+    assert (world.asked["trainingRun"], world.asked["episode"]) == (OTHER.name, f"{first.removesuffix('.1')}.2")
 
 
 def test_a_retrain_that_was_heeded_goes_on_being_named() -> None:

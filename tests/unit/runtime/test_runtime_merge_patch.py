@@ -23,7 +23,9 @@ OBJECT = st.dictionaries(st.sampled_from("abcd"), JSON, max_size=4)
     [
         ({}, {"a": 1}, {"a": 1}),
         ({"a": 1}, {}, {"a": None}),
-        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, {"a": {"c": 3}}),
+        ({"a": {"b": 1, "c": 2}, "d": {"e": 1}}, {"a": {"b": 1, "c": 3}, "d": {"e": 1}}, {"a": {"b": 1, "c": 3}}),
+        ({"a": {"b": {"c": 1}, "d": 1}}, {"a": {"b": {"e": 1}}}, {"a": {"b": {"c": None, "e": 1}, "d": None}}),
+        ({"a": {"b": 1}}, {"a": {"b": True}}, {"a": {"b": True}}),
         ({"a": [1, 2]}, {"a": [1]}, {"a": [1]}),
         ({"a": 1}, {"a": 1, "b": None}, {}),
         ({"a": {}}, {"a": {"b": None}}, {}),
@@ -32,7 +34,7 @@ OBJECT = st.dictionaries(st.sampled_from("abcd"), JSON, max_size=4)
     ],
 )
 def test_the_patch_says_what_differs(old: dict[str, Any], new: dict[str, Any], patch: dict[str, Any]) -> None:
-    """Members are removed with null, lists replaced whole, and a null value is no member."""
+    """Members are removed with null, those that differ are sent whole, and a null value is no member."""
     assert merge_patch(old, new) == patch
 
 
@@ -41,6 +43,21 @@ def test_the_patch_says_what_differs(old: dict[str, Any], new: dict[str, Any], p
 def test_the_patch_leads_from_old_to_new(old: dict[str, Any], new: dict[str, Any]) -> None:
     """Applied to the old status the patch gives the new one."""
     assert apply_merge_patch(pruned(old), merge_patch(old, new)) == pruned(new)
+
+
+@settings(deadline=None)
+@given(OBJECT, OBJECT, OBJECT)
+def test_a_member_that_changes_is_what_was_decided_whatever_stands_there_now(old: Any, new: Any, now: Any) -> None:
+    """What stands there now, wiped or put back, does not show through, but for members that neither side knew."""
+    patch, wanted = merge_patch(old, new), pruned(new)
+    over = apply_merge_patch(pruned(now), patch)
+    assert all(_within(wanted[key], over[key]) for key in patch if key in wanted)
+
+
+def _within(wanted: Any, found: Any) -> bool:
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and all(key in found and _within(value, found[key]) for key, value in wanted.items())
+    return bool(wanted == found)
 
 
 @settings(deadline=None)

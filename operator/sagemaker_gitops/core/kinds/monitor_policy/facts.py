@@ -15,6 +15,7 @@ from sagemaker_gitops.core.errors import Finding
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm
 from sagemaker_gitops.core.kinds.monitor_policy.engine_facts import EngineFacts
 from sagemaker_gitops.core.kinds.training_run.facts import JobFact, Leftover, Missing, Refused, Source
+from sagemaker_gitops.core.kinds.training_run.retrain import Retrain
 from sagemaker_gitops.core.tenancy import Binding
 
 
@@ -160,11 +161,11 @@ class Retrained:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """The TrainingRun that would be asked, by its status. `handled` is the last episode that it heeded."""
+    """The TrainingRun that would be asked, by its status. `heeded` is the last request that it took up, of whatever policy."""
 
     name: str
     phase: str = ""
-    handled: str = ""
+    heeded: Retrain | None = None
     model: str = ""
     package_arn: str = ""
     finished: datetime | None = None

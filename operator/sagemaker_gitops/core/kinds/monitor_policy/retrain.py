@@ -26,6 +26,7 @@ from sagemaker_gitops.core.kinds.monitor_policy.alarms import ALARM, OK, number_
 from sagemaker_gitops.core.kinds.monitor_policy.facts import RetrainSight, RunView, Watched
 from sagemaker_gitops.core.kinds.monitor_policy.publish import put_retrain_mark
 from sagemaker_gitops.core.kinds.monitor_policy.situation import Pass, kept
+from sagemaker_gitops.core.kinds.training_run.retrain import recorded
 from sagemaker_gitops.core.kinds.training_run.situation import TERMINAL_PHASES
 from sagemaker_gitops.core.kinds.training_run.status import moment
 
@@ -101,11 +102,14 @@ def pursued(here: Pass) -> Mapping[str, Any] | None:
 
 
 def unheeded(here: Pass) -> bool:
-    """Whether a retrain was asked for in the open episode of which the TrainingRun does not tell yet."""
-    asked, run, episode = here.snapshot.status.get("retrain"), here.facts.run, episode_of(here.snapshot.status)
-    if run is None or episode is None or not isinstance(asked, Mapping):
+    """Whether the TrainingRun is still to take up what was asked for in the open episode, and has taken up nothing later."""
+    entry, run, episode = here.snapshot.status.get("retrain"), here.facts.run, episode_of(here.snapshot.status)
+    asked = recorded(entry)
+    if run is None or episode is None or asked is None or entry.get("trainingRun") != run.name:
         return False
-    return str(asked.get("episode", "")).startswith(f"{episode['id']}.") and run.handled != asked["episode"]
+    if not asked.episode.startswith(f"{episode['id']}."):
+        return False
+    return run.heeded is None or run.heeded.order < asked.order
 
 
 def unpursued(here: Pass) -> Decision:
@@ -266,13 +270,13 @@ def _spec(here: Pass) -> Retraining:
 
 def view_of(name: str, status: Mapping[str, Any]) -> RunView:
     """A TrainingRun as its status tells, read defensively."""
-    heeded, steps = status.get("retrain"), status.get("steps") or ()
+    steps = status.get("steps") or ()
     registered = next((item for item in steps if isinstance(item, Mapping) and item.get("name") == "register"), {})
     pinned = (status.get("provenance") or {}).get("inputs") or ()
     return RunView(
         name,
         str(status.get("phase") or ""),
-        str(heeded.get("episode", "")) if isinstance(heeded, Mapping) else "",
+        recorded(status.get("retrain")),
         str(status.get("model") or ""),
         str(registered.get("arn") or ""),
         moment(status.get("finishedAt")),

@@ -41,6 +41,11 @@ class Retrain:
         return {"episode": self.episode, **{name: text for name, text in texts.items() if text}, **window}
 
     @property
+    def order(self) -> tuple[str, str]:
+        """Of two requests the later one is heeded, and then the earlier one never is."""
+        return self.requested_at, self.episode
+
+    @property
     def words(self) -> str:
         """provenance.trigger."""
         return bounded(f"retrain for {self.policy}: {self.metric} {self.value}, threshold {self.threshold}, until {self.end}", 255)
@@ -69,7 +74,7 @@ def retrain_of(snapshot: Snapshot, policies: Iterable[Snapshot]) -> Retrain | No
     asking = (policy.status.get("retrain") for policy in policies if not policy.deleting)
     named = (entry for entry in asking if isinstance(entry, Mapping) and entry.get("trainingRun") == snapshot.key.name)
     found = [request for request in (recorded(snapshot.status.get("retrain")), *map(recorded, named)) if request is not None]
-    return max(found, key=lambda request: (request.requested_at, request.episode), default=None)
+    return max(found, key=lambda request: request.order, default=None)
 
 
 def nonce_of(snapshot: Snapshot, retrain: Retrain | None) -> str:
