@@ -37,9 +37,11 @@ def _differ(old: Any, new: Any) -> bool:
 
 
 def _whole(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    gone: dict[str, Any] = {key: None for key in old if key not in new}
-    kept = {key: _whole(old[key], value) if isinstance(value, dict) and isinstance(old.get(key), dict) else value for key, value in new.items()}
-    return gone | kept
+    patch: dict[str, Any] = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        before = old.get(key)
+        patch[key] = _whole(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return patch
 
 
 def apply_merge_patch(target: Any, patch: Mapping[str, Any]) -> dict[str, Any]:
