@@ -104,10 +104,8 @@ def pursued(here: Pass) -> Mapping[str, Any] | None:
 def unheeded(here: Pass) -> bool:
     """Whether the TrainingRun is still to take up what was asked for in the open episode, and has taken up nothing later."""
     entry, run, episode = here.snapshot.status.get("retrain"), here.facts.run, episode_of(here.snapshot.status)
-    asked = recorded(entry)
-    if run is None or episode is None or asked is None or entry.get("trainingRun") != run.name:
-        return False
-    if not asked.episode.startswith(f"{episode['id']}."):
+    asked = recorded(entry) if isinstance(entry, Mapping) and run is not None and entry.get("trainingRun") == run.name else None
+    if run is None or episode is None or asked is None or not asked.episode.startswith(f"{episode['id']}."):
         return False
     return run.heeded is None or run.heeded.order < asked.order
 
