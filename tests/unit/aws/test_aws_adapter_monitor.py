@@ -319,7 +319,7 @@ def test_a_job_that_aws_does_not_show_yet_outlives_what_it_looks_at(appears: boo
 
 
 def test_a_scrap_of_a_check_is_no_check() -> None:
-    """What a merge patch leaves in a status that somebody wiped meanwhile: nothing would ever end it."""
+    """What somebody's edit of a status may leave: nothing would ever end it."""
     world = World(suspend=True)
     world.snapshot = replace(world.snapshot, status={"running": {"startedAt": "2026-11-21T10:00:00Z"}})
     world.turn()

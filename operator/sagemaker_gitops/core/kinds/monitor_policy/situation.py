@@ -54,7 +54,7 @@ class Pass:
     def say(self, phase: str, conditions: Sequence[Condition], **fields: Any) -> dict[str, Any]:
         """The last status with a new phase, conditions and fields; what did not become known again stays.
 
-        But no scrap of a check, which is what a merge patch leaves of one in a status that somebody wiped meanwhile.
+        But no scrap of a check, which somebody's edit of the status may leave: nothing would ever end it.
         """
         running = dict(self.recorded.running) or None
         status = {**self.snapshot.status, "running": running, **fields, "phase": phase, "observedGeneration": self.snapshot.generation}
