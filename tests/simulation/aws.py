@@ -43,7 +43,9 @@ class Ending:
 
 @dataclass(slots=True)
 class Context:
-    """What the services share. `lag` draws a replica's delay in seconds, `emit` sends an EventBridge event."""
+    """What the services share. `lag` draws a replica's delay in seconds, `emit` sends an EventBridge event; `sent` is when the request was
+    that is executed, if not now.
+    """
 
     clock: VirtualClock
     agenda: Agenda
@@ -55,6 +57,7 @@ class Context:
     ledger: Ledger = field(default_factory=Ledger)
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
     looks: list[tuple[float, str, bool]] = field(default_factory=list)
+    sent: float | None = None
 
     @property
     def now(self) -> float:
@@ -69,11 +72,14 @@ class Context:
         self.looks.append((self.now, name, active))
 
     def accept(self, operation: str, identity: str) -> None:
-        self.ledger.entries.append(Entry(self.now, operation, identity, True))
+        self.ledger.entries.append(self._entry(operation, identity, True))
 
     def refuse(self, operation: str, identity: str, code: str, message: str) -> Refused:
-        self.ledger.entries.append(Entry(self.now, operation, identity, False))
+        self.ledger.entries.append(self._entry(operation, identity, False))
         return Refused(code, message)
+
+    def _entry(self, operation: str, identity: str, accepted: bool) -> Entry:
+        return Entry(self.now, operation, identity, accepted, self.now if self.sent is None else self.sent)
 
 
 Handler = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -162,10 +168,13 @@ class FakeAws:
         """The request is under way: AWS executes it when the client has long given up (failure-modes.md A7)."""
         self.pending += 1
         self.late += 1
+        sent = self._context.now
 
         def execute() -> None:
             self.pending -= 1
+            self._context.sent = sent
             self._execute(service, operation, parameters)
+            self._context.sent = None
 
         longest = LATEST_START if operation == "StartJobRun" else LATEST_DELETE if operation.startswith("Delete") else LATEST_CREATE
         self._context.agenda.add(self._context.random.uniform(0.0, longest), execute)

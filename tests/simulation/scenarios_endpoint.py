@@ -163,7 +163,7 @@ SCENARIOS = (
         deletes=True,
         remains=False,
     ),
-    _scenario("serve-dropped", [GOES_ONE], [Act("CreateModel", 1, 1.0, delete)], deletes=True, remains=False, creates=3),
+    _scenario("serve-dropped", [GOES_ONE], [Act("CreateModel", 1, 1.0, delete)], deletes=True, remains=False),
     _scenario("serve-replaced", [GOES_ONE, GOES_ONE], [Act(SERVES, 1, SETTLED, replace(GOES_ONE))], deletes=True, creates=3),
     _scenario("serve-reverted", [ONE, TWO, ONE], [Act(SERVES, 1, SETTLED, apply(TWO)), Act(UPDATES, 1, SETTLED, apply(ONE))], creates=2),
     _scenario("serve-limited", SHORT, [Act(SERVES, 1, SETTLED, apply(SHORT[1])), Act(UPDATES, 1, SETTLED, apply(SHORT[2]))]),

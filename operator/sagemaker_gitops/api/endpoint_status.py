@@ -101,6 +101,8 @@ class Update(Model):
     """When the intent was recorded, before AWS was called. Example: "2026-11-21T10:00:00Z"."""
     seen: Time | None = None
     """LastModifiedTime of the endpoint before the call: unchanged, the call has not arrived. Example: "2026-11-21T09:00:00Z"."""
+    replaces: AwsName | None = None
+    """The endpoint config that served then, which AWS goes back to when the change fails. Example: team-a-digits-config-2bq7xk4mza."""
     outcome: Word | None = None
     """Succeeded, RolledBack or Failed once AWS has said so. Example: RolledBack."""
     message: Message | None = None

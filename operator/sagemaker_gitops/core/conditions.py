@@ -149,5 +149,5 @@ def failed_pass(snapshot: Snapshot, status: Mapping[str, Any], error: AwsFailure
             summary = stalled(error.code if error.code.isalnum() else f"Aws{error.category}", message)
         case _:
             assert_never(error.category)
-    failed = replace_summary(status, summary, snapshot.generation, now)
+    failed = replace_summary({**status, **error.withdrawn}, summary, snapshot.generation, now)
     return {**failed, "observedGeneration": snapshot.generation}, After(FIRST_RETRY[error.category])

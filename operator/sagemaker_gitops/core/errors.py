@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Category(StrEnum):
@@ -22,7 +24,8 @@ class AwsFailure(Exception):
     """An AWS call that did not succeed, classified.
 
     `ambiguous`: the request may have been executed (timeout, reset, 5xx on a mutation); repeat only what the name makes safe.
-    `message` is one line, at most 1,000 characters, redacted.
+    `message` is one line, at most 1,000 characters, redacted. `withdrawn`: members of status as they are now that AWS has certainly not
+    done what they announce.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class AwsFailure(Exception):
         self.message = message
         self.request_id = request_id
         self.ambiguous = ambiguous
+        self.withdrawn: Mapping[str, Any] = {}
 
 
 class ModelFailure(AwsFailure):

@@ -22,12 +22,11 @@ def pruned(value: Any) -> Any:
 
 
 def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """A merge patch that turns `old` into `new`; empty when they mean the same. A member that differs is sent whole: over a status that
-    somebody has wiped or put back meanwhile, a part of it would be a mixture that nobody ever decided.
+    """A merge patch that turns `old` into `new`; empty when they mean the same. It says all of `new`: over a status that somebody has
+    wiped or put back meanwhile, a part would leave a mixture that nobody ever decided, and an object at rest would keep it.
     """
     before, after = pruned(old), pruned(new)
-    changed = {key: value for key, value in after.items() if key not in before or _differ(before[key], value)}
-    return _whole({key: value for key, value in before.items() if key not in after or key in changed}, changed)
+    return _whole(before, after) if _differ(before, after) else {}
 
 
 def _differ(old: Any, new: Any) -> bool:

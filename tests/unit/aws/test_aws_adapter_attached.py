@@ -25,7 +25,7 @@ from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.kinds.model_endpoint import alarms, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains
 from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, LiveAlarm, LiveVariant, ModelEndpointFacts, Scalable, Tracking
-from sagemaker_gitops.core.kinds.model_endpoint.requests import update_endpoint
+from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
 from sagemaker_gitops.core.resource import Key
 from tests.unit.aws.aws_adapter_fakes import SCOPE, START, Answer, Enough, FakeAws, refused, sleeps_until
 from tests.unit.core.endpoint_case import KEY, NOW, SETTINGS, TENANT, Case, model
@@ -34,6 +34,7 @@ SCALING = {"minCapacity": 1, "maxCapacity": 4, "targetInvocationsPerInstance": 2
 TRACKING = Tracking(200.0, 300, 300)
 VARIANT = {"name": "all", "model": {"package": {"group": "digits", "approved": "Latest"}}}
 ROLLOUT = {"type": "Canary", "size": "10%"}
+KNOWN = {"variants": [], "observedGeneration": 1}
 
 
 def scaled() -> Case:
@@ -107,7 +108,7 @@ def account() -> Account:
 
 
 def look(case: Case, account: Account, status: Mapping[str, Any] | None = None, version: int = 7) -> Look:
-    snapshot = replace(case.snapshot, status={"variants": []} if status is None else status)
+    snapshot = replace(case.snapshot, status=KNOWN if status is None else status)
     return Look(account.aws, SCOPE, snapshot, case.serving(model(version)), NOW, cast(References, None))
 
 
@@ -127,8 +128,26 @@ def test_nothing_is_asked_while_nothing_can_be_done(account: Account, state: End
     """A busy endpoint is looked at again when it is not."""
     case = Case(variants=[VARIANT | {"autoscaling": SCALING}], rollout=ROLLOUT | {"createDefaultAlarms": True})
     facts = seen(case, state=state, raw="Updating")
-    asyncio.run(look_at_alarms(look(case, account, {}), asyncio.run(look_at_scaling(look(case, account, {}), facts))))
+    asyncio.run(look_at_alarms(look(case, account), asyncio.run(look_at_scaling(look(case, account), facts))))
     assert account.aws.calls == []
+
+
+@pytest.mark.parametrize("status", [{}, {**KNOWN, "observedGeneration": 0}])
+def test_a_status_that_knows_nothing_of_the_targets_is_not_asked(account: Account, status: Mapping[str, Any]) -> None:
+    """It was lost, or is older than the spec that speaks of no scaling any more: nobody else knows of the target."""
+    case = Case()
+    account.scale(scaled())
+    assert asyncio.run(look_at_scaling(look(case, account, status), seen(case))).scaling == {"all": Scalable(1, 4, TRACKING)}
+
+
+def test_a_status_that_is_lost_while_the_endpoint_is_busy_finds_its_targets_again(account: Account) -> None:
+    """Nothing can be done about them yet; what is written of them now, a later pass takes away."""
+    case = Case()
+    account.scale(scaled())
+    facts = asyncio.run(look_at_scaling(look(case, account, {}), seen(case, state=EndpointState.BUSY, raw="Updating")))
+    lost = replace(case.snapshot, status={})
+    made = plan(lost, case.spec, replace(facts, models={"all": model(7)}), SETTINGS, NOW)
+    assert (made.actions, [entry["name"] for entry in made.status["scalableTargets"]]) == ((), ["all"])
 
 
 def test_targets_and_policies_take_one_call_each_for_all_variants(account: Account) -> None:
@@ -272,36 +291,6 @@ def test_what_is_gone_already_counts_as_done(account: Account) -> None:
     case, kind = scaled(), kind_of(account)
     for action in (scaling.deregister("e", "all"), alarms.delete_alarm("a")):
         assert asyncio.run(kind.execute(case.snapshot, case.spec, action)) is Outcome.DONE
-
-
-@pytest.mark.parametrize(("category", "ambiguous", "unsent"), [(Category.BUSY, False, True), (Category.TRANSIENT, True, False)])
-def test_a_refused_update_is_remembered_and_one_without_an_answer_is_not(
-    account: Account, category: Category, ambiguous: bool, unsent: bool
-) -> None:
-    """What may have arrived may have been rolled back."""
-    case, kind = scaled(), kind_of(account)
-    failure = AwsFailure(category, service="sagemaker", operation="UpdateEndpoint", code="x", message="x", ambiguous=ambiguous)
-    account.aws.answer = lambda operation, parameters: failure
-    with pytest.raises(AwsFailure):
-        asyncio.run(kind.execute(case.snapshot, case.spec, update_endpoint(case.serving(), ())))
-    assert (KEY in kind._unsent) is unsent
-    account.aws.answer = lambda operation, parameters: {}
-    asyncio.run(kind.execute(case.snapshot, case.spec, update_endpoint(case.serving(), ())))
-    assert KEY not in kind._unsent
-
-
-def test_a_repeated_update_that_is_refused_proves_nothing_about_the_first(account: Account) -> None:
-    """AWS is busy with the first one: had that been forgotten, its rollback would be asked for again and again."""
-    case, kind = scaled(), kind_of(account)
-    action = update_endpoint(case.serving(), ())
-    told = replace(case.snapshot, status={"update": {"config": action.parameters["EndpointConfigName"]}})
-    account.aws.answer = lambda operation, parameters: {}
-    asyncio.run(kind.execute(told, case.spec, action))
-    failure = AwsFailure(Category.BUSY, service="sagemaker", operation="UpdateEndpoint", code="x", message="x")
-    account.aws.answer = lambda operation, parameters: failure
-    with pytest.raises(AwsFailure):
-        asyncio.run(kind.execute(told, case.spec, action))
-    assert KEY not in kind._unsent
 
 
 # The watch.

@@ -59,7 +59,12 @@ def test_another_model_updates_in_place() -> None:
     assert update.parameters["RetainAllVariantProperties"] is True
     assert update.parameters["ExcludeRetainedVariantProperties"] == [{"VariantPropertyType": "DataCaptureConfig"}]
     assert made.status["lastGood"]["config"] == case.config()
-    assert made.status["update"] == {"config": case.config(model(8)), "attemptedAt": "2026-11-21T10:00:00Z", "seen": "2026-11-21T09:00:00Z"}
+    assert made.status["update"] == {
+        "config": case.config(model(8)),
+        "attemptedAt": "2026-11-21T10:00:00Z",
+        "seen": "2026-11-21T09:00:00Z",
+        "replaces": case.config(),
+    }
 
 
 def test_an_update_that_has_not_arrived_is_asked_for_again() -> None:
@@ -67,6 +72,15 @@ def test_an_update_that_has_not_arrived_is_asked_for_again() -> None:
     case = Case()
     case.decide(case.live(), model(8))
     assert operations(case.decide(case.live(model(7)), model(8))) == UPDATES
+
+
+def test_an_earlier_update_that_ends_meanwhile_is_no_rollback() -> None:
+    """The view was stale: AWS, busy with the update to 7, has refused the one to 8, and a restart has forgotten that."""
+    case = Case()
+    case.decide(case.live(model(6)), model(8))
+    later = case.live(model(7), last_modified=NOW)
+    assert operations(case.decide(later, model(8))) == UPDATES
+    assert case.snapshot.status["update"]["replaces"] == case.config(model(7))
 
 
 def test_in_service_on_the_old_config_after_an_update_is_a_rollback() -> None:

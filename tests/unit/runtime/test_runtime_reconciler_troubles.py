@@ -99,13 +99,13 @@ def test_a_status_changed_since_the_snapshot_stops_a_creation() -> None:
     assert bench.kind.executed == []
 
 
-def test_a_status_that_somebody_wiped_under_our_write_is_written_again() -> None:
-    """A merge patch over a foreign status gives neither of the two; the pass begins anew."""
+def test_what_somebody_adds_to_a_status_under_our_write_goes_again() -> None:
+    """A merge patch over a foreign status keeps what only that one has; the pass begins anew."""
     before = {**STATUS, "specHash": "k1"}
     bench = Bench(snapshot(finalizers=(FINALIZER,), status=before), planned=planning(status={**before, "phase": "Succeeded"}))
 
     def wipe() -> None:
-        bench.kube.edit(RUN, status={})
+        bench.kube.edit(RUN, status={"foreign": "x"})
 
     bench.kind.during = wipe
     assert bench.run() == "Conflict"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
@@ -46,6 +47,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
 )
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
 from sagemaker_gitops.core.kinds.model_endpoint.preview import preview
+from sagemaker_gitops.core.kinds.model_endpoint.rollout import without_trace
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import recorded, stand_config, stand_name
@@ -214,8 +216,8 @@ class ModelEndpointKind:
                 return told
             if failure.ambiguous:
                 self._asked(snapshot.key, action)
-            elif self._sent.get(snapshot.key, "") != (snapshot.status.get("update") or {}).get("config"):
-                self._unsent.add(snapshot.key)
+            else:
+                failure.withdrawn = self._not_sent(snapshot)
             raise
         self.batches.accepted(action)
         self._asked(snapshot.key, action)
@@ -244,6 +246,14 @@ class ModelEndpointKind:
         """AWS has, or may have, begun to bring `config` into service."""
         self._sent[key] = config
         self._unsent.discard(key)
+
+    def _not_sent(self, snapshot: Snapshot) -> dict[str, Any]:
+        """An update that was not sent is no reason to take a change of the endpoint for a rollback, not even after a restart."""
+        update = snapshot.status.get("update")
+        if not isinstance(update, Mapping) or update.get("outcome") or self._sent.get(snapshot.key, "") == update.get("config"):
+            return {}
+        self._unsent.add(snapshot.key)
+        return {"update": without_trace(update)}
 
     def _remember(self, key: Key, spec: ModelEndpointSpec, scope: Scope, models: Mapping[str, ModelFact]) -> None:
         seen = []

@@ -27,12 +27,16 @@ TARGETS_AT_ONCE, POLICIES_AT_ONCE = 50, 10
 
 
 async def look_at_scaling(look: Look, facts: ModelEndpointFacts) -> ModelEndpointFacts:
-    """Where the spec or the status speaks of scaling, or there is no status to ask."""
+    """Where the spec or the status speaks of scaling, or the status cannot be asked: it was lost, or is older than the spec."""
     endpoint, status = facts.endpoint, look.snapshot.status
-    if not isinstance(endpoint, LiveEndpoint) or endpoint.state not in (EndpointState.IN_SERVICE, EndpointState.FAILED):
+    if not isinstance(endpoint, LiveEndpoint):
+        return facts
+    unknown = "variants" not in status
+    if endpoint.state not in (EndpointState.IN_SERVICE, EndpointState.FAILED) and not unknown:
         return facts
     wanted = any(variant.autoscaling is not None for variant in look.serving.spec.variants)
-    if not wanted and "variants" in status and not status.get("scalableTargets"):
+    older = status.get("observedGeneration") != look.snapshot.generation
+    if not (wanted or unknown or older or status.get("scalableTargets")):
         return facts
     names = endpoint.variants.keys() | recorded(status).keys()
     found = await scaling_of(look.aws, look.scope, look.serving.endpoint_name, sorted(names))

@@ -14,6 +14,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.checks import CHECKS
 from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, LiveEndpoint, ModelEndpointFacts, NoEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.parking import rest, woken
 from sagemaker_gitops.core.kinds.model_endpoint.rollout import create, failed, replace_config, witnessed
+from sagemaker_gitops.core.kinds.model_endpoint.scaling import refound
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving, shown
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import tidied
@@ -51,7 +52,7 @@ def _converge(here: Pass, serving: Serving) -> Plan:
     match live.state:
         case EndpointState.BUSY:
             message = f"{live.raw}: {live.config} serves" if live.raw != "Creating" else f"Creating {live.config}"
-            fields = shown(serving, live) | witnessed(here, serving, live)
+            fields = shown(serving, live) | witnessed(here, serving, live) | refound(here)
             return Plan(here.say(live.raw, reconciling(live.raw, message), **fields), After(BUSY_DELAY))
         case EndpointState.FAILED:
             return tidied(here, failed(here, serving, live))

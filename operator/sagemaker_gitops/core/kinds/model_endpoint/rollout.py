@@ -54,8 +54,7 @@ def replace_config(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     update = update_for(here, serving.config_name)
     if update.get("outcome") in (ROLLED_BACK, FAILED):
         return tidied(here, rolled_back(here, serving, live, update))
-    if update.get("outcome") is None and update.get("seen") not in (None, timestamp(live.last_modified)) and not here.facts.unsent:
-        # The endpoint has changed since the update was asked for, is InService, and serves another config: AWS went back by itself.
+    if _went_back(here, live, update):
         reason = live.reason or _why(here, serving)
         return tidied(here, rolled_back(here, serving, live, update | {"outcome": ROLLED_BACK, "message": reason}))
     other = f"config {live.config} serves instead of {serving.config_name}"
@@ -71,6 +70,15 @@ def replace_config(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     return Plan(here.say("Updating", conditions, **fields), After(BUSY_DELAY), actions)
 
 
+def _went_back(here: Pass, live: LiveEndpoint, update: Mapping[str, Any]) -> bool:
+    """Whether the endpoint has changed since the update was asked for and serves what it served then: AWS went back by itself.
+
+    Where a third config serves, an earlier update has ended meanwhile, and AWS, busy with it, has refused ours.
+    """
+    changed = update.get("seen") not in (None, timestamp(live.last_modified)) and not here.facts.unsent
+    return update.get("outcome") is None and changed and update.get("replaces") in (None, live.config)
+
+
 def witnessed(here: Pass, serving: Serving, live: LiveEndpoint) -> dict[str, Any]:
     """What a busy endpoint shows of our update: that it is under way, or that AWS is busy with something else and cannot have taken it.
 
@@ -81,8 +89,13 @@ def witnessed(here: Pass, serving: Serving, live: LiveEndpoint) -> dict[str, Any
     if live.raw not in UPDATING or update.get("outcome") is not None:
         return {}
     if live.pending == serving.config_name:
-        return {"update": {**_intent(here, serving, live)["update"], **update}}
-    return {"update": {name: value for name, value in update.items() if name != "seen"}} if update else {}
+        return {"update": {**_intent(here, serving, live)["update"], **update, "replaces": live.config}}
+    return {"update": without_trace(update)} if update else {}
+
+
+def without_trace(update: Mapping[str, Any]) -> dict[str, Any]:
+    """An update that AWS has not taken: what the endpoint goes through is no consequence of it."""
+    return {name: value for name, value in update.items() if name not in ("seen", "replaces")}
 
 
 def rolled_back(here: Pass, serving: Serving, live: LiveEndpoint, update: Mapping[str, Any]) -> Plan:
@@ -136,7 +149,7 @@ def _made(here: Pass, serving: Serving, live: LiveEndpoint | None) -> tuple[Acti
 
 def _intent(here: Pass, serving: Serving, live: LiveEndpoint | None) -> dict[str, Any]:
     update = {"config": serving.config_name, "attemptedAt": timestamp(here.now)}
-    return {"update": update | ({"seen": timestamp(live.last_modified)} if live is not None else {})}
+    return {"update": update | ({"seen": timestamp(live.last_modified), "replaces": live.config} if live is not None else {})}
 
 
 def _why(here: Pass, serving: Serving) -> str:

@@ -69,6 +69,12 @@ def status_fields(here: Pass, live: LiveEndpoint) -> dict[str, Any]:
     return {"scalableTargets": [_entry(name, target) for name, target in _wanted(here, live).items()] or None}
 
 
+def refound(here: Pass) -> dict[str, Any]:
+    """What a lost status knew of the targets, as far as AWS tells while nothing can be done about them."""
+    found = {name: target for name, target in (here.facts.scaling or {}).items() if target.policy is not None}
+    return {"scalableTargets": [_entry(name, target) for name, target in sorted(found.items())]} if found else {}
+
+
 def in_the_way(here: Pass, serving: Serving, live: LiveEndpoint | None) -> tuple[Action, ...]:
     """Ends the registration of variants that the wanted config has on other machines, or not at all."""
     if live is None:
