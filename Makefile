@@ -43,7 +43,7 @@ test-long: .venv/test ## The system tests of minutes: every hostile resource, de
 	@$(RUN) -m pytest -q -n 3 --dist loadfile -m long tests/system
 
 .PHONY: ablations
-ablations: .venv/test ## The simulation with each guard taken away: it must notice every one (about five minutes)
+ablations: .venv/test ## The simulation with each guard taken away: it must notice every one (two to five minutes)
 	@$(RUN) -m pytest -q -n 2 --dist worksteal -m long tests/simulation
 
 .PHONY: simulate
