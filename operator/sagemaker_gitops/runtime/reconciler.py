@@ -194,7 +194,12 @@ class Reconciler:
         if not patch:
             return False
         self._store.writes(run.snapshot.key, status)
-        self._keep(run, await self._kube.patch_status(run.snapshot, patch, locked=locked))
+        try:
+            answer = await self._kube.patch_status(run.snapshot, patch, locked=locked)
+        except Unavailable:
+            self._store.unanswered(run.snapshot.key)
+            raise
+        self._keep(run, answer)
         if merge_patch(run.snapshot.status, status):
             raise Conflict(f"{run.snapshot.key}: somebody else changed the status meanwhile, so what was written is not whole")
         self._announce(run, before, status)

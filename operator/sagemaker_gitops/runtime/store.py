@@ -119,6 +119,10 @@ class Store:
         """A write of ours is under way: an event that shows this status is its echo, although it overtakes the answer."""
         self._written[key] = pruned(status)
 
+    def unanswered(self, key: Key) -> None:
+        """Whether the write was carried out is unknown: an event that shows it is news."""
+        self._written.pop(key, None)
+
     def put(self, snapshot: Snapshot) -> set[Key]:
         """Keep the answer to a write or a quorum GET of ours, unless something newer is held. Returns the keys it concerns.
 

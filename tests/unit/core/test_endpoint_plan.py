@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     NoEndpoint,
     Owned,
 )
+from sagemaker_gitops.core.kinds.model_endpoint.rollout import without_trace
 from sagemaker_gitops.core.plan import After, Done, OnEvent
 from tests.unit.core.endpoint_case import NOW, SETTINGS, UPDATES, Case, deletion, model, operations, reasons
 
@@ -81,6 +83,23 @@ def test_an_earlier_update_that_ends_meanwhile_is_no_rollback() -> None:
     later = case.live(model(7), last_modified=NOW)
     assert operations(case.decide(later, model(8))) == UPDATES
     assert case.snapshot.status["update"]["replaces"] == case.config(model(7))
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_the_config_of_an_update_that_another_overtook_is_no_garbage_while_it_may_arrive(refused: bool) -> None:
+    """AWS gave no answer to the first; it may begin when the second has ended. One that it has refused never does."""
+    case, first = Case(), Owned(("first",))
+    case.decide(case.live(model(6)), model(7))
+    if refused:
+        update = without_trace(case.snapshot.status["update"])
+        case.snapshot = replace(case.snapshot, status={**case.snapshot.status, "update": update})
+    case.decide(case.live(model(6)), model(8))
+    made = case.decide(case.live(model(8), last_modified=NOW), model(8), strays=first)
+    if not refused:
+        assert (operations(made), made.requeue, reasons(made)["Reconciling"]) == ([], After(SETTINGS.create_quarantine), "True Updating")
+        case.now += timedelta(seconds=SETTINGS.create_quarantine)
+        made = case.decide(case.live(model(8), last_modified=NOW), model(8), strays=first)
+    assert (operations(made), reasons(made)["Ready"]) == (["DeleteEndpointConfig"], "True InService")
 
 
 def test_in_service_on_the_old_config_after_an_update_is_a_rollback() -> None:

@@ -133,6 +133,21 @@ def test_an_echo_that_overtakes_its_answer_wakes_nobody() -> None:
     assert len(bench.enqueued.calls) == 1
 
 
+def test_the_echo_of_a_write_whose_answer_was_lost_is_news() -> None:
+    """The next pass may want the status of before, which is what it believes to stand there."""
+    at_rest = {"phase": "InService", "observedGeneration": 1, "conditions": [{"type": "Ready", "status": "True", "reason": "InService"}]}
+    bench = Bench(snapshot(finalizers=(FINALIZER,), status=at_rest), planned=planning(status={**at_rest, "phase": "Updating"}))
+    answer, written = bench.kube.patch_status, list[Snapshot]()
+
+    async def lost(item: Snapshot, patch: Mapping[str, Any], *, locked: bool) -> Snapshot:
+        written.append(await answer(item, patch, locked=locked))
+        raise Unavailable("Read timeout")
+
+    bench.kube.patch_status = lost  # type: ignore[method-assign]
+    assert bench.run() == "Unavailable"
+    assert bench.store.observe_event(event(written[0])) == {RUN}
+
+
 def test_a_conflict_whose_refresh_fails_is_retried() -> None:
     """The API server may go away between the two; nobody else would ask for another pass."""
     bench = Bench(snapshot(finalizers=(FINALIZER,)), planned=planning())

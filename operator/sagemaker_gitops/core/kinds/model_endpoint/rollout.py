@@ -149,7 +149,19 @@ def _made(here: Pass, serving: Serving, live: LiveEndpoint | None) -> tuple[Acti
 
 def _intent(here: Pass, serving: Serving, live: LiveEndpoint | None) -> dict[str, Any]:
     update = {"config": serving.config_name, "attemptedAt": timestamp(here.now)}
-    return {"update": update | ({"seen": timestamp(live.last_modified), "replaces": live.config} if live is not None else {})}
+    if live is None:
+        return {"update": update}
+    return {"update": update | {"seen": timestamp(live.last_modified), "replaces": live.config} | _overtaken(here, serving, live)}
+
+
+def _overtaken(here: Pass, serving: Serving, live: LiveEndpoint) -> dict[str, str]:
+    """When an earlier update was asked for of which neither an end nor a refusal is known: its config is not garbage yet."""
+    before = here.snapshot.status.get("update")
+    if not isinstance(before, Mapping):
+        return {}
+    open_ = "seen" in before and before.get("outcome") is None and before.get("config") not in (serving.config_name, live.config)
+    since = [str(item) for item in (before.get("attemptedAt") if open_ else None, before.get("overtaken")) if item is not None]
+    return {"overtaken": max(since)} if since else {}
 
 
 def _why(here: Pass, serving: Serving) -> str:

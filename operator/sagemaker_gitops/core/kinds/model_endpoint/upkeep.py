@@ -26,6 +26,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.situation import (
     history_after,
     history_limit,
     may_arrive,
+    overtaken_may_arrive,
     served,
     shown,
     update_for,
@@ -197,9 +198,10 @@ def _may_arrive(here: Pass, serving: Serving) -> tuple[dict[str, Any], float]:
     if not isinstance(update, Mapping):
         announced = {"config": strays[0], "attemptedAt": timestamp(here.now)} if strays else {}
         return {"update": announced} if announced else {}, here.settings.create_quarantine if announced else 0.0
+    overtaken = max(overtaken_may_arrive(here), 0.0)
     if update_for(here, serving.config_name) or update.get("outcome") is not None:
-        return {}, 0.0
-    return {"update": dict(update)}, max(may_arrive(here), 0.0)
+        return {}, overtaken
+    return {"update": dict(update)}, max(may_arrive(here), overtaken)
 
 
 def _collected(dropped: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]], strays: Owned) -> tuple[Action, ...]:
