@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import random
 import subprocess
 import sys
@@ -270,13 +271,14 @@ def test_twenty_thousand_records_cost_little_more_than_reading_their_json(tmp_pa
     world.config["checks"] = [{"name": "inputs", "type": "DataQuality", "drift": {"method": "PSI", "threshold": 0.2}}]
     world.put("config/config.json", world.config)
     text = lines(documents)
-    started = time.process_time()
-    for line in text.split("\n")[:-1]:
-        json.loads(line)
-    parsing = time.process_time() - started
-    started = time.process_time()
-    assert check.main(["--root", str(world.root)]) == 0
-    spent = time.process_time() - started
+    parsing = spent = math.inf
+    for _ in range(3):  # the quicker of each: on a busy machine a CPU second holds less
+        started = time.process_time()
+        for line in text.split("\n")[:-1]:
+            json.loads(line)
+        parsing, started = min(parsing, time.process_time() - started), time.process_time()
+        assert check.main(["--root", str(world.root)]) == 0
+        spent = min(spent, time.process_time() - started)
     report = world.read("report")
     assert (report["data"]["captured"], report["data"]["matched"]) == (20_000, 20_000)
     with capsys.disabled():

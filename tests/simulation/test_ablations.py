@@ -24,7 +24,7 @@ from tests.simulation.process import Process
 from tests.simulation.runner import run, run_forgotten, seeds_of
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.scenarios_training import KEY
-from tests.simulation.schedule import Schedule
+from tests.simulation.schedule import Disturbance, Schedule
 
 pytestmark = pytest.mark.long
 SEEDS = 3000
@@ -90,7 +90,9 @@ def references() -> None:
 
 
 def _hunt() -> Iterator[list[str]]:
-    """Single faults first, then a crash before anything is listed, then an edit over an older status, then random schedules."""
+    """Single faults first, then a crash before anything is listed, an edit over an older status, a pause that ends while the operator is
+    down, and random schedules.
+    """
     for name in ("train", "train-deleted", "whole", "whole-glue-deleted"):
         for fault in (Fault.CRASH_AFTER, Fault.LATE):
             for number in range(reference(name).boundaries):
@@ -101,6 +103,10 @@ def _hunt() -> Iterator[list[str]]:
         )
         yield run(SCENARIOS["train-edited"], Schedule(24, {number: Fault.CRASH_AFTER}, downtime=5.0, describe_lag=50.0, list_lag=50.0))
     yield from run_forgotten(range(2))
+    for number in range(reference("train").boundaries):
+        for later in range(4):
+            faults = {number + later: Fault.CRASH_AFTER}
+            yield run(SCENARIOS["train"], Schedule(faults=faults, disturbances={number: Disturbance.PAUSE}, downtime=60.0))
     for scenario, schedule in seeds_of(KEY.kind, SEEDS):
         yield run(scenario, schedule)
 
