@@ -100,7 +100,7 @@ class Update(Model):
     attempted_at: Time
     """When the intent was recorded, before AWS was called. Example: "2026-11-21T10:00:00Z"."""
     seen: Time | None = None
-    """LastModifiedTime of the endpoint before the call: unchanged, the call has not arrived. Example: "2026-11-21T09:00:00Z"."""
+    """LastModifiedTime of the endpoint before the call: unchanged, the call has not arrived. Example: "2026-11-21T09:00:00.000Z"."""
     replaces: AwsName | None = None
     """The endpoint config that served then, which AWS goes back to when the change fails. Example: team-a-digits-config-2bq7xk4mza."""
     overtaken: Time | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, assert_never
 
 from sagemaker_gitops.core.errors import AwsFailure, Category, Finding
@@ -34,8 +34,13 @@ class Condition:
 
 
 def timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC with whole seconds, as the API server writes its own."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    """RFC 3339 in UTC with whole seconds, as the API server writes its own. botocore gives AWS's times in the zone of the machine."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def exact(moment: datetime) -> str:
+    """RFC 3339 in UTC with the milliseconds that AWS gives: of two changes within a second, which one was seen."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
 
 
 def moment(text: Any) -> datetime | None:

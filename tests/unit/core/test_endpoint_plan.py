@@ -21,7 +21,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
 )
 from sagemaker_gitops.core.kinds.model_endpoint.rollout import without_trace
 from sagemaker_gitops.core.plan import After, Done, OnEvent
-from tests.unit.core.endpoint_case import NOW, SETTINGS, UPDATES, Case, deletion, model, operations, reasons
+from tests.unit.core.endpoint_case import BEFORE, NOW, SETTINGS, UPDATES, Case, deletion, model, operations, reasons
 
 
 def test_without_an_endpoint_everything_is_made() -> None:
@@ -64,7 +64,7 @@ def test_another_model_updates_in_place() -> None:
     assert made.status["update"] == {
         "config": case.config(model(8)),
         "attemptedAt": "2026-11-21T10:00:00Z",
-        "seen": "2026-11-21T09:00:00Z",
+        "seen": "2026-11-21T09:00:00.000Z",
         "replaces": case.config(),
     }
 
@@ -74,6 +74,14 @@ def test_an_update_that_has_not_arrived_is_asked_for_again() -> None:
     case = Case()
     case.decide(case.live(), model(8))
     assert operations(case.decide(case.live(model(7)), model(8))) == UPDATES
+
+
+def test_a_rollback_within_the_second_of_the_update_is_one() -> None:
+    """A machine that fails at once; AWS gives milliseconds."""
+    case = Case()
+    case.decide(case.live(model(7)), model(8))
+    made = case.decide(case.live(model(7), last_modified=BEFORE + timedelta(milliseconds=300)), model(8))
+    assert (made.status["phase"], made.actions) == ("RolledBack", ())
 
 
 def test_an_earlier_update_that_ends_meanwhile_is_no_rollback() -> None:

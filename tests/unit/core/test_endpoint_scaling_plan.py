@@ -186,7 +186,7 @@ def test_an_update_that_was_refused_because_the_scaler_was_at_work_is_no_rollbac
     later = case.live(model(7), last_modified=NOW, variants={"all": LiveVariant(1.0, 2)})
     made = case.decide(later, model(8), unsent=True, **facts)
     assert operations(made) == UPDATES
-    assert made.status["update"]["seen"] == "2026-11-21T10:00:00Z"
+    assert made.status["update"]["seen"] == "2026-11-21T10:00:00.000Z"
     assert reasons(case.decide(case.live(model(7), last_modified=NOW + timedelta(1)), model(8), **facts))["Stalled"] == "True RolledBack"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
@@ -77,7 +77,7 @@ async def outputs(aws: Aws, scope: Scope, root: str) -> tuple[str, ...]:
 
 
 def _hours(window: Window) -> Iterator[str]:
-    hour: datetime = window.start.replace(minute=0, second=0, microsecond=0)
+    hour: datetime = window.start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     while hour < window.end + HOUR:
         yield hour.strftime("%Y/%m/%d/%H")
         hour += HOUR

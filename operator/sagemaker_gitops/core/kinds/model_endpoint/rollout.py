@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sagemaker_gitops.core.actions import Action
-from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, timestamp
+from sagemaker_gitops.core.conditions import Condition, exact, reconciling, stalled, timestamp
 from sagemaker_gitops.core.kinds.model_endpoint import alarms, drift, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import keeps
 from sagemaker_gitops.core.kinds.model_endpoint.artifacts import artifacts_after
@@ -75,7 +75,7 @@ def _went_back(here: Pass, live: LiveEndpoint, update: Mapping[str, Any]) -> boo
 
     Where a third config serves, an earlier update has ended meanwhile, and AWS, busy with it, has refused ours.
     """
-    changed = update.get("seen") not in (None, timestamp(live.last_modified)) and not here.facts.unsent
+    changed = update.get("seen") not in (None, exact(live.last_modified)) and not here.facts.unsent
     return update.get("outcome") is None and changed and update.get("replaces") in (None, live.config)
 
 
@@ -151,7 +151,7 @@ def _intent(here: Pass, serving: Serving, live: LiveEndpoint | None) -> dict[str
     update = {"config": serving.config_name, "attemptedAt": timestamp(here.now)}
     if live is None:
         return {"update": update}
-    return {"update": update | {"seen": timestamp(live.last_modified), "replaces": live.config} | _overtaken(here, serving, live)}
+    return {"update": update | {"seen": exact(live.last_modified), "replaces": live.config} | _overtaken(here, serving, live)}
 
 
 def _overtaken(here: Pass, serving: Serving, live: LiveEndpoint) -> dict[str, str]:
