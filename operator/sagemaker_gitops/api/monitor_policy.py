@@ -107,7 +107,7 @@ class Threshold(Model):
     """The bound of a number."""
 
     initial: Annotated[float, Number()]
-    """Where it begins. Example: 0.24."""
+    """Where it begins; an edit begins anew. Example: 0.24."""
     ratchet: Ratchet | None = None
     """Move it at the first good check of each newer model. Example: {rate: 0.5, onlyIfBetter: true}. Left out: it stays."""
 

@@ -157,6 +157,8 @@ class AlarmState(Model):
     """OK, ALARM or INSUFFICIENT_DATA. Example: ALARM."""
     threshold: Word
     """Where the threshold is now. Example: "0.24"."""
+    initial: Word | None = None
+    """Where the spec let it begin. Example: "0.3"."""
     model_key: Digest | None = None
     """The model that the numbers are about. Example: k5tq3vwx2a."""
     settled_for: Digest | None = None

@@ -96,11 +96,21 @@ def recorded_of(status: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def threshold_of(here: Pass, alarm: Alarm) -> float:
-    """Where it is now: by status, or by CloudWatch where status was lost."""
-    before = _float(recorded_of(here.snapshot.status, alarm.name).get("threshold"))
-    if before is not None:
+    """Where it is now: by status, or by CloudWatch where status was lost; an edit begins anew."""
+    recorded = recorded_of(here.snapshot.status, alarm.name)
+    before = _float(recorded.get("threshold"))
+    if before is not None and not _is_edited(alarm, recorded):
         return before
     return here.facts.thresholds.get(alarm.name, alarm.threshold.initial)
+
+
+def _is_edited(alarm: Alarm, recorded: Mapping[str, Any]) -> bool:
+    return recorded.get("initial") not in (None, repr(alarm.threshold.initial))
+
+
+def is_edited(here: Pass) -> bool:
+    """Whether somebody has moved the threshold of an alarm that was judged by another."""
+    return any(_is_edited(alarm, recorded_of(here.snapshot.status, alarm.name)) for alarm in here.spec.alarms)
 
 
 def judged(here: Pass, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -121,13 +131,15 @@ def _judged(here: Pass, alarm: Alarm, entry: Mapping[str, Any]) -> dict[str, Any
     points = [kept({"moment": timestamp(at), "value": value}), *older]
     periods = buckets(alarm, points, at, period_of(here, at))
     state, bad = evaluate(alarm, threshold, periods, _state(before) if same else INSUFFICIENT)
-    threshold, settled = _settled(alarm, threshold, before.get("settledFor"), str(key), _float(value))
+    settled = None if _is_edited(alarm, before) else before.get("settledFor")
+    threshold, settled = _settled(alarm, threshold, settled, str(key), _float(value))
     limit = (alarm.evaluation_periods or 1) + EXTRA
     return kept(
         {
             "name": alarm.name,
             "state": state,
             "threshold": repr(threshold),
+            "initial": repr(alarm.threshold.initial),
             "modelKey": key,
             "settledFor": settled,
             "bad": bad,

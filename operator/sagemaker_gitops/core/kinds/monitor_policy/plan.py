@@ -13,7 +13,7 @@ from typing import Any, assert_never
 from sagemaker_gitops.core.actions import Action
 from sagemaker_gitops.core.budget import BUDGET_EXHAUSTED, hold, pays
 from sagemaker_gitops.core.conditions import bounded, moment, reconciling, stalled, suspended, timestamp
-from sagemaker_gitops.core.kinds.monitor_policy.alarms import judged
+from sagemaker_gitops.core.kinds.monitor_policy.alarms import is_edited, judged
 from sagemaker_gitops.core.kinds.monitor_policy.attribution import explaining_actions
 from sagemaker_gitops.core.kinds.monitor_policy.baseline import used_baseline
 from sagemaker_gitops.core.kinds.monitor_policy.checks import CHECKS
@@ -104,7 +104,14 @@ def _by_model_monitor(here: Pass) -> Plan | None:
 
 
 def _waiting(here: Pass, fields: Mapping[str, Any]) -> Plan:
-    """No check is due: an open breach is followed up, and CloudWatch's alarms and dashboard are brought in line."""
+    """No check is due: an open breach is followed up, and CloudWatch's alarms and dashboard are brought in line. By a threshold that was
+    edited the last check is judged again, first of all.
+    """
+    last = here.recorded.last
+    if is_edited(here) and last.get("state") in JUDGED:
+        whole = {**fields, **_verdict(here, last, judged(here, last))}
+        phase, conditions = summary(here, whole)
+        return _idle(here, here.say(phase, here.keeping(*conditions), **whole), After(AT_ONCE))
     episode = pursued(here)
     made = decide(here, episode) if episode is not None else unpursued(here)
     whole = {**fields, **made.fields}
@@ -229,11 +236,14 @@ def _over(here: Pass, heard: Mapping[str, Any], fields: Mapping[str, Any]) -> Pl
     """A check has ended; the next pass sees whether another one is due."""
     last: Mapping[str, Any] = fields["lastCheck"]
     alarms = judged(here, last) if last.get("state") in JUDGED else []
-    told = ({"alarms": alarms or None, **columns(here, alarms), **followed(here, last, alarms)}) if last.get("state") in JUDGED else {}
-    whole = {**heard, **fields, **told, "running": None}
+    whole = {**heard, **fields, **(_verdict(here, last, alarms) if last.get("state") in JUDGED else {}), "running": None}
     phase, conditions = summary(here, whole)
     actions = put_metric_data(here, last, alarms)
     return Plan(here.say(phase, here.keeping(*conditions), **whole), After(AT_ONCE), actions, finalizer=here.snapshot.has_finalizer)
+
+
+def _verdict(here: Pass, last: Mapping[str, Any], alarms: list[dict[str, Any]]) -> Fields:
+    return {"alarms": alarms or None, **columns(here, alarms), **followed(here, last, alarms)}
 
 
 def _seen(here: Pass, planned: Planned) -> Window:
