@@ -78,9 +78,19 @@ class WatchingChaos(Chaos):
 
     def _capture(self) -> None:
         """Traffic of the model that serves, later than what an earlier one may have answered."""
-        self.policies.in_service(ENDPOINT, str(self.version))
+        deadline = time.monotonic() + CONVERGE
+        while not self._serves():
+            assert time.monotonic() < deadline, f"{ENDPOINT} does not serve {self.version}: {self.policies.get(ENDPOINT)}"
+            self._revive()
+            time.sleep(0.2)
         time.sleep(2.0)
         self.policies.identified(ENDPOINT, [uuid.uuid4().hex for _ in range(2)])
+
+    def _serves(self) -> bool:
+        found = self.policies.get(ENDPOINT)
+        status = found.get("status", {})
+        told = (status.get("observedGeneration"), status.get("phase"), status.get("live"))
+        return told == (found["metadata"]["generation"], "InService", str(self.version))
 
     def _ask(self, name: str, *, again: bool = False) -> None:
         if not again:
