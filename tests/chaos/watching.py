@@ -147,18 +147,15 @@ class WatchingChaos(Chaos):
         return found
 
     def _twice(self, name: str) -> list[str]:
-        """Told by AWS's tags: no window of a model was checked twice, and no model more often than somebody asked. Who asks twice within a
-        second, the first check being over, gets two of one window: status tells who asked for which.
-        """
-        sagemaker, made = self.stack.client("sagemaker"), Counter[tuple[str, str, str]]()
-        asked_by = {item.get("jobName"): item.get("trigger", "") for item in self._object(name).get("status", {}).get("checks", ())}
+        """Told by AWS's tags: no window of a model was checked twice, and no model more often than somebody asked."""
+        sagemaker, made = self.stack.client("sagemaker"), Counter[tuple[str, str]]()
         for job in self._jobs(name):
             tags = {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=job["ProcessingJobArn"])["Tags"]}
-            made[tags[TAG_MODEL], tags[TAG_WINDOW], asked_by.get(job["ProcessingJobName"], "")] += 1
+            made[tags[TAG_MODEL], tags[TAG_WINDOW]] += 1
         models = Counter[str]()
-        for (model, _, _), count in made.items():
+        for (model, _), count in made.items():
             models[model] += count
-        found = [f"window {window} of {model} was checked {count} times" for (model, window, _), count in made.items() if count > 1]
+        found = [f"window {window} of {model} was checked {count} times" for (model, window), count in made.items() if count > 1]
         asked = len(self.asked)
         return found + [f"{count} checks of {model}, asked for {asked}" for model, count in models.items() if count > asked]
 

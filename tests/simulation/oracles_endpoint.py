@@ -74,9 +74,7 @@ class EndpointOracle:
             world.violations.append(f"O2: the object went while {left} was there and {world.aws.pending} calls on their way")
 
     def orphans(self, world: World) -> list[str]:
-        """Earlier configs up to the limit, and one that was tried in vain; no model without a config, unless nothing serves: it costs
-        nothing, and the first thing that serves, or the deletion, takes it away.
-        """
+        """Earlier configs up to the limit, and one that was tried in vain; no model without a config."""
         body = world.kube.objects.get(world.key)
         configs, models = _owned(world, "configs"), _owned(world, "models")
         found = []
@@ -87,7 +85,7 @@ class EndpointOracle:
             if len(older) > limit:
                 found.append(f"O2: {older} are kept beside {serving}, {limit} may be")
             used = {model for item in configs for model in world.hosting.models_of(item.name)}
-            if serving and (lost := [item.name for item in models if item.name not in used]):
+            if lost := [item.name for item in models if item.name not in used]:
                 found.append(f"O2: no config uses {lost}")
         return found
 

@@ -24,7 +24,7 @@ from tests.simulation.aws_rest import Registry, Storage
 from tests.simulation.aws_scaling import Scaling
 from tests.simulation.aws_sns import Topics
 from tests.simulation.clock import Agenda, VirtualClock
-from tests.simulation.gate import Fault, Gate
+from tests.simulation.gate import Gate
 from tests.simulation.kube import FakeKube
 from tests.simulation.process import INSTALL, Process
 from tests.simulation.replica import SWEEP_INTERVAL, Replica
@@ -32,7 +32,6 @@ from tests.simulation.scenario import Body, Scenario
 from tests.simulation.schedule import Disturbance, Schedule
 
 PAUSE_LASTS = 20.0
-CALLS_OF_A_PASS = 15
 LONGEST_RUN = 6 * 3600.0
 
 
@@ -224,24 +223,11 @@ class World:
                 self.kube.edit(self.key, finalizers=kept)
             case Disturbance.PAUSE:
                 self._pause_object(body)
-            case Disturbance.MAINTENANCE if not self._undecidable(body):
+            case Disturbance.MAINTENANCE:
                 for name in self.hosting.endpoints:
                     self.hosting.maintain(name)
             case _:
                 pass
-
-    def _undecidable(self, body: Body) -> bool:
-        """Whether the process is about to die around the word that an update is asked for, before the call: what AWS does by itself in this
-        second looks like the rollback of an update that it took (docs/decisions/0005).
-        """
-        update = (body.get("status") or {}).get("update") or {}
-        taken = any(
-            entry.accepted and (entry.operation, entry.identity) == ("UpdateEndpoint", update.get("config"))
-            for entry in self.context.ledger.entries
-        )
-        soon = range(len(self.gate.labels) - 1, len(self.gate.labels) + CALLS_OF_A_PASS)
-        dies = any(fault in (Fault.CRASH_BEFORE, Fault.CRASH_AFTER) for number, fault in self.schedule.faults.items() if number in soon)
-        return bool("outcome" not in update and not taken and dies)
 
     def _pause_object(self, body: Body) -> None:
         """Somebody sets the pause annotation, and takes it away soon after."""
