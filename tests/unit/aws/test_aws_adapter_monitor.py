@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from sagemaker_gitops.core.actions import AwsRequest
+from sagemaker_gitops.core.conditions import timestamp
 from sagemaker_gitops.core.errors import AwsFailure, Category
 from sagemaker_gitops.core.plan import After
 from tests.unit.aws.monitor_world import World, failure, report, uploaded
@@ -202,6 +203,16 @@ def test_check_now_is_heeded_once_for_each_value() -> None:
     world.check_now("anna-2")
     world.checked(report())
     assert world.aws.count("CreateProcessingJob") == 2
+
+
+def test_asked_for_twice_within_a_second_no_window_is_checked_twice() -> None:
+    world = started(schedule=None)
+    asked, ends = world.aws.now, []
+    for nonce in ("anna-1", "anna-2", "anna-3"):
+        world.aws.now = asked
+        world.check_now(nonce)
+        ends.append(world.checked(report())["window"]["end"])
+    assert ends == [timestamp(asked + timedelta(seconds=later)) for later in range(3)]
 
 
 @pytest.mark.parametrize("crash", ["before", "after"])

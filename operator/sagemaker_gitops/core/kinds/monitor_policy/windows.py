@@ -5,6 +5,7 @@ What was heeded stands in status. A status that was lost checks nothing twice: t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sagemaker_gitops.api.monitor_policy import MonitorPolicySpec
@@ -17,6 +18,7 @@ from sagemaker_gitops.core.resource import CHECK_NOW, Snapshot
 from sagemaker_gitops.core.schedule import following, newest
 
 DAY = 86_400  # seconds
+SECOND = timedelta(seconds=1)
 REMEMBERED = timedelta(days=31)  # a check that is older was one of another time
 
 
@@ -45,7 +47,7 @@ def window_at(spec: MonitorPolicySpec, moment: datetime) -> Window:
 
 def window_of(job: Completion) -> Window:
     """When a transform job ran, whose whole output is looked at."""
-    return Window(min(job.started or job.moment, job.moment - timedelta(seconds=1)), job.moment)
+    return Window(min(job.started or job.moment, job.moment - SECOND), job.moment)
 
 
 def due_of(here: Pass) -> Due | None:
@@ -55,7 +57,7 @@ def due_of(here: Pass) -> Due | None:
     if nonce and here.snapshot.status.get("lastHandledCheckNow") != nonce:
         if newest_job is not None:
             return Due(here.now, window_of(newest_job), f"{CHECK_NOW_WORD}{nonce}", nonce, job=newest_job.job)
-        return Due(here.now, window_at(spec, here.now), f"{CHECK_NOW_WORD}{nonce}", nonce)
+        return Due(here.now, _not_again(here, window_at(spec, here.now)), f"{CHECK_NOW_WORD}{nonce}", nonce)
     if (completion := unheeded(here)) is not None:
         if newest_job is not None:
             window = window_of(completion)
@@ -71,6 +73,15 @@ def due_of(here: Pass) -> Due | None:
         return None
     trigger = f"schedule {timestamp(passed.moment)}"
     return Due(passed.moment, window_at(spec, passed.moment), trigger, missed=passed.words, heeds=passed.moment)
+
+
+def _not_again(here: Pass, window: Window) -> Window:
+    """Who asks several times within a second gets the windows of the next ones: none is checked twice."""
+    found = (item.get("window") for item in (here.recorded.last, *here.recorded.checks))
+    ended = {item.get("end") for item in found if isinstance(item, Mapping)}
+    while timestamp(window.end) in ended:
+        window = Window(window.start + SECOND, window.end + SECOND)
+    return window
 
 
 def newest_of(here: Pass) -> Completion | None:
@@ -100,7 +111,7 @@ def counted_from(here: Pass) -> datetime:
         return recorded
     lost = here.snapshot.has_finalizer and "schedule" not in status and "lastCheck" not in status
     passed = newest(clock, here.now - REMEMBERED, here.now) if lost and clock is not None else None
-    return passed.moment - timedelta(seconds=1) if passed is not None else here.now
+    return passed.moment - SECOND if passed is not None else here.now
 
 
 def next_run(here: Pass) -> datetime | None:
