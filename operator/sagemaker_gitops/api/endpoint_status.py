@@ -103,6 +103,8 @@ class Update(Model):
     """LastModifiedTime of the endpoint before the call: unchanged, the call has not arrived. Example: "2026-11-21T09:00:00.000Z"."""
     replaces: AwsName | None = None
     """The endpoint config that served then, which AWS goes back to when the change fails. Example: team-a-digits-config-2bq7xk4mza."""
+    taken: StrictBool | None = None
+    """true: AWS was seen to carry it out, so what else it is busy with later is no proof against that. Example: true."""
     overtaken: Time | None = None
     """When an earlier change was asked for of whose end nothing is known: it may still be carried out. Example: "2026-11-21T09:58:00Z"."""
     outcome: Word | None = None

@@ -84,6 +84,16 @@ def test_a_rollback_within_the_second_of_the_update_is_one() -> None:
     assert (made.status["phase"], made.actions) == ("RolledBack", ())
 
 
+def test_maintenance_right_after_a_rollback_hides_it_from_nobody() -> None:
+    """AWS was seen to carry the update out: what it is busy with later proves nothing, and the bad version is not asked for again."""
+    case = Case()
+    case.decide(case.live(model(7)), model(8))
+    case.decide(case.live(model(7), state=EndpointState.BUSY, raw="Updating", pending=case.config(model(8))), model(8))
+    case.decide(case.live(model(7), state=EndpointState.BUSY, raw="SystemUpdating"), model(8))
+    made = case.decide(case.live(model(7), last_modified=NOW), model(8))
+    assert (made.status["phase"], made.actions) == ("RolledBack", ())
+
+
 def test_an_earlier_update_that_ends_meanwhile_is_no_rollback() -> None:
     """The view was stale: AWS, busy with the update to 7, has refused the one to 8, and a restart has forgotten that."""
     case = Case()

@@ -250,7 +250,9 @@ class ModelEndpointKind:
     def _not_sent(self, snapshot: Snapshot) -> dict[str, Any]:
         """An update that was not sent is no reason to take a change of the endpoint for a rollback, not even after a restart."""
         update = snapshot.status.get("update")
-        if not isinstance(update, Mapping) or update.get("outcome") or self._sent.get(snapshot.key, "") == update.get("config"):
+        if not isinstance(update, Mapping) or update.get("outcome") or update.get("taken"):
+            return {}
+        if self._sent.get(snapshot.key, "") == update.get("config"):
             return {}
         self._unsent.add(snapshot.key)
         return {"update": without_trace(update)}

@@ -89,8 +89,8 @@ def witnessed(here: Pass, serving: Serving, live: LiveEndpoint) -> dict[str, Any
     if live.raw not in UPDATING or update.get("outcome") is not None:
         return {}
     if live.pending == serving.config_name:
-        return {"update": {**_intent(here, serving, live)["update"], **update, "replaces": live.config}}
-    return {"update": without_trace(update)} if update else {}
+        return {"update": {**_intent(here, serving, live)["update"], **update, "replaces": live.config, "taken": True}}
+    return {"update": without_trace(update)} if update and not update.get("taken") else {}
 
 
 def without_trace(update: Mapping[str, Any]) -> dict[str, Any]:
