@@ -1,7 +1,8 @@
 """Every endpoint config and model of an object at AWS, by name and proven by tag: what status may have forgotten.
 
-For deletion, and for the moment in which a config comes into service: what was tried in vain, overtaken by an edit, or forgotten with a
-lost status is collected then (failure-modes.md D1). Sources: Amazon SageMaker API Reference, ListEndpointConfigs, ListModels, ListTags.
+For deletion, for a first creation that is held back, and for the moment in which a config comes into service: what was tried in vain,
+overtaken by an edit, or forgotten with a lost status is collected then (failure-modes.md D1).
+Sources: Amazon SageMaker API Reference, ListEndpointConfigs, ListModels, ListTags.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from sagemaker_gitops.aws.kinds.hosting import tags_of
+from sagemaker_gitops.aws.kinds.hosting import look_at_endpoint, tags_of
 from sagemaker_gitops.aws.kinds.look import Look
 from sagemaker_gitops.aws.port import Aws, Scope
 from sagemaker_gitops.core import naming
 from sagemaker_gitops.core.errors import AwsFailure, Category
-from sagemaker_gitops.core.kinds.model_endpoint.facts import ModelEndpointFacts, Owned
-from sagemaker_gitops.core.kinds.model_endpoint.situation import remembered
+from sagemaker_gitops.core.kinds.model_endpoint.facts import ModelEndpointFacts, NoEndpoint, Owned
+from sagemaker_gitops.core.kinds.model_endpoint.serving import endpoint_name
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, remembered
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import recorded, stand_config
+from sagemaker_gitops.core.kinds.model_endpoint.withdrawn import to_collect
 from sagemaker_gitops.core.resource import Key
 
 PAGE = 100
@@ -41,6 +44,17 @@ async def strays(look: Look, facts: ModelEndpointFacts) -> ModelEndpointFacts:
     stand = {stand_config(owner, str(recorded(status).get("config")))}  # goes with the stand of its test
     found = await owned(look.aws, look.scope, serving.install, owner, remembered(status, serving) | stand)
     return replace(facts, strays=found)
+
+
+async def left_behind(aws: Aws, scope: Scope, here: Pass) -> ModelEndpointFacts:
+    """The same for a first creation that can arrive no more, where no endpoint has come of it."""
+    facts, owner, install = here.facts, here.snapshot.key, here.settings.install
+    if not to_collect(here):
+        return facts
+    name = endpoint_name(install, owner, here.spec.endpoint_name)
+    endpoint = facts.endpoint or await look_at_endpoint(aws, scope, name, install, owner, proven=False)
+    found = await owned(aws, scope, install, owner) if isinstance(endpoint, NoEndpoint) else Owned()
+    return replace(facts, endpoint=endpoint, strays=found)
 
 
 async def _ours(

@@ -17,7 +17,7 @@ from sagemaker_gitops.aws.kinds.batch import Batches
 from sagemaker_gitops.aws.kinds.bindings import binding_of
 from sagemaker_gitops.aws.kinds.deleting import Deleting, deleting, prove_bound
 from sagemaker_gitops.aws.kinds.hosting import foreign, look_at_endpoint, packages_of, resolve, tags_of
-from sagemaker_gitops.aws.kinds.inventory import owned
+from sagemaker_gitops.aws.kinds.inventory import left_behind, owned
 from sagemaker_gitops.aws.kinds.look import Look
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.scaling import scaling_of
@@ -118,11 +118,12 @@ class ModelEndpointKind:
             return await self._remains(snapshot, binding, resource) if snapshot.has_finalizer else None
         if not isinstance(binding, Bound):
             return ModelEndpointFacts(binding)
-        facts = await self._observed(snapshot, resource, binding, now)
+        scope, facts = scope_of(binding.spec, key), await self._observed(snapshot, resource, binding, now)
+        here = Pass(snapshot, resource, facts, self.settings, now)
+        facts = await left_behind(self.aws, scope, here)
         if _forbidden(binding, resource, facts):
             return facts
-        here = Pass(snapshot, resource, facts, self.settings, now)
-        facts = replace(facts, batch=await self.batches.look(scope_of(binding.spec, key), here))
+        facts = replace(facts, batch=await self.batches.look(scope, replace(here, facts=facts)))
 
         def due() -> bool:
             return costs(replace(here, facts=facts), plan(snapshot, resource, facts, self.settings, now).actions)

@@ -19,6 +19,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving, shown
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import tidied
 from sagemaker_gitops.core.kinds.model_endpoint.upkeep import settled
+from sagemaker_gitops.core.kinds.model_endpoint.withdrawn import withdrawn
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import After, Plan
 from sagemaker_gitops.core.resource import Snapshot
@@ -37,7 +38,7 @@ def _decide(here: Pass, step: Step) -> Plan:
     for check in CHECKS:
         answer = check(here)
         if answer is not None:
-            return tidied(here, answer)
+            return tidied(here, withdrawn(here, answer))
     if not here.spec.variants:
         return tidied(here, alone(here, step))
     here = woken(owned(here))

@@ -159,9 +159,8 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
             here.say("Updating", [*reconciling("Updating", message), *conditions], **fields), After(min([arrival, *looks])), actions
         )
     status = here.say("InService", [*ready("InService", f"{serving.config_name} serves"), _not_rolled_back(), *conditions], **fields)
-    asked = {"config": "", "models": sorted(in_use(here))}
-    collected = _collected(older[limit:], [served(serving), *older[:limit], asked], here.facts.strays)
-    return Plan(status, After(min(looks)) if looks else OnEvent(), (*actions, *collected))
+    unused = collected(here, older[limit:], [served(serving), *older[:limit]], here.facts.strays)
+    return Plan(status, After(min(looks)) if looks else OnEvent(), (*actions, *unused))
 
 
 def _limit(here: Pass, older: Sequence[Mapping[str, Any]]) -> int:
@@ -204,13 +203,13 @@ def _may_arrive(here: Pass, serving: Serving) -> tuple[dict[str, Any], float]:
     return {"update": dict(update)}, max(may_arrive(here), overtaken)
 
 
-def _collected(dropped: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]], strays: Owned) -> tuple[Action, ...]:
-    """Deletes of configs that are neither live, wanted nor within the limit, and of models that none of the kept ones names; what
-    somebody else made stays.
+def collected(here: Pass, dropped: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]], strays: Owned) -> tuple[Action, ...]:
+    """Deletes of configs that are neither live, wanted nor within the limit, and of models that none of the kept ones and no batch job
+    names; what somebody else made stays.
 
     What was tried in vain, overtaken by an edit, or forgotten with a lost status is among the `strays` alone.
     """
-    needed = {name for item in kept for name in item.get("models", ())}
+    needed = {name for item in kept for name in item.get("models", ())} | in_use(here)
     configs = {str(item["config"]) for item in dropped if not item.get("adopted")} | (
         set(strays.configs) - {str(item["config"]) for item in kept}
     )

@@ -1,0 +1,66 @@
+"""What a first creation leaves that is held back before anything served: collected once nothing of it can arrive any more."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sagemaker_gitops.core.kinds.model_endpoint.facts import (
+    AwaitingApproval,
+    EndpointState,
+    ModelFact,
+    ModelMissing,
+    NoEndpoint,
+    Owned,
+)
+from sagemaker_gitops.core.plan import After
+from tests.unit.core.endpoint_case import SETTINGS, Case, model, operations
+
+REJECTED = AwaitingApproval("digits/7 is Rejected")
+LEFT = Owned(("team-a-digits-config-a",), ("team-a-digits-model-a",))
+
+
+def begun() -> Case:
+    """The creation has been asked for."""
+    case = Case()
+    assert operations(case.decide(NoEndpoint(), model(7))) == ["CreateModel", "CreateEndpointConfig", "CreateEndpoint"]
+    return case
+
+
+def over(case: Case) -> None:
+    case.now += timedelta(seconds=SETTINGS.create_quarantine)
+
+
+@pytest.mark.parametrize("held", [REJECTED, ModelMissing("the registry has no digits/7")])
+def test_what_a_creation_left_goes_when_nothing_can_arrive_any_more(held: ModelFact) -> None:
+    """A config before its models; the announcement stays until nothing is left, so a crash in between forgets nothing."""
+    case = begun()
+    case.now += timedelta(seconds=10)
+    waiting = case.decide(None, held)
+    assert (waiting.actions, waiting.requeue) == ((), After(min(SETTINGS.create_quarantine - 10, 300.0)))
+    over(case)
+    collecting = case.decide(NoEndpoint(), held, strays=LEFT)
+    assert operations(collecting) == ["DeleteEndpointConfig", "DeleteModel"]
+    assert "update" in collecting.status
+    done = case.decide(NoEndpoint(), held)
+    assert (done.actions, "update" in done.status) == ((), False)
+    assert case.decide(None, held).requeue == Case().decide(None, held).requeue
+
+
+def test_an_endpoint_that_came_after_all_stays_with_its_parts() -> None:
+    case = begun()
+    over(case)
+    made = case.decide(case.live(state=EndpointState.BUSY, raw="Creating"), REJECTED, strays=LEFT)
+    assert made.actions == ()
+    assert "update" in made.status
+
+
+def test_beside_what_serves_nothing_is_collected_here() -> None:
+    case = Case()
+    case.decide(case.live(model(7)), model(7))
+    case.decide(case.live(model(7)), model(8))
+    over(case)
+    made = case.decide(NoEndpoint(), REJECTED, strays=LEFT)
+    assert made.actions == ()
+    assert "update" in made.status
