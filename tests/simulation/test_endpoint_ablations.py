@@ -69,13 +69,13 @@ def _unlimited(patch: Patch) -> None:
 
 
 def _kept(patch: Patch) -> None:
-    patch.setattr(upkeep, "_collected", lambda *_: ())
+    patch.setattr(upkeep, "collected", lambda *_: ())
 
 
 def _live_too(patch: Patch) -> None:
     """What may still be asked for, or serves, is collected with the rest."""
-    real = upkeep._collected
-    patch.setattr(upkeep, "_collected", lambda dropped, kept, owned: real([*dropped, *kept], [], owned))
+    real = upkeep.collected
+    patch.setattr(upkeep, "collected", lambda here, dropped, kept, owned: real(here, [*dropped, *kept], [], owned))
 
 
 def _approved(patch: Patch) -> None:

@@ -25,5 +25,5 @@ def test_what_is_likely_to_go_wrong_changes_nothing_in_the_end(name: str) -> Non
 
 def test_a_model_that_is_made_late_for_a_withdrawn_version_goes() -> None:
     """The package is rejected while CreateModel is on its way, nothing serves, and the object waits for an approval for ever."""
-    schedule = Schedule(faults={6: Fault.LATE}, script_at=[2], latency=0.05, event_lag=60.0)
+    schedule = Schedule(faults={6: Fault.LATE}, script_at=(2,), latency=0.05, event_lag=60.0)
     assert run(SCENARIOS["serve-pin-withdrawn"], schedule) == []

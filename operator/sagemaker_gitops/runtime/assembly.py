@@ -17,12 +17,12 @@ from sagemaker_gitops.config import Settings
 from sagemaker_gitops.core.resource import Key
 from sagemaker_gitops.kube.client import KubeClient
 from sagemaker_gitops.kube.credentials import Credentials
-from sagemaker_gitops.kube.errors import Unavailable
 from sagemaker_gitops.kube.events import EventPoster
 from sagemaker_gitops.kube.resources import CUSTOM, ResourceType
 from sagemaker_gitops.kube.session import WatchLife, open_session
 from sagemaker_gitops.runtime import health
 from sagemaker_gitops.runtime.clock import FastClock, SystemClock
+from sagemaker_gitops.runtime.crds import Crds
 from sagemaker_gitops.runtime.intake import Intake
 from sagemaker_gitops.runtime.metrics import Metrics
 from sagemaker_gitops.runtime.ports import Clock, Kind
@@ -32,8 +32,6 @@ from sagemaker_gitops.runtime.store import References, Store
 from sagemaker_gitops.runtime.workers import WorkerPool
 
 log = logging.getLogger(__name__)
-
-CRD_PAUSE = 2.0  # seconds between two looks for the CRDs at start
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +111,9 @@ class Operator:
         )
         self._life = WatchLife(clock.monotonic, on_list=self._intake.list_begins, on_watch=self._intake.list_ends)
         self._watcher = make_watcher(self._life, resources, self._intake.observe)
-        self._custom = [path for item in CUSTOM for path in item.collections(settings.namespaces)]
-        self._health = health.Health(self._life, self._kube.collection_status, self._custom, lambda: self._intake.evaluated)
+        custom = [path for item in CUSTOM for path in item.collections(settings.namespaces)]
+        self._crds = Crds(self._kube.collection_status, custom, clock.monotonic)
+        self._health = health.Health(self._life, self._kube.collection_status, lambda: self._crds.required, lambda: self._intake.evaluated)
 
     async def run(self, take_signals: Callable[[Callable[[], None]], None]) -> None:
         """Serve until told to stop; raise what broke it otherwise. `take_signals` installs the stop for SIGTERM and SIGINT."""
@@ -142,31 +141,15 @@ class Operator:
             ("watch", self._watch(take_signals)),
             ("workers", self._work_when_listed()),
             ("events", self._events.run()),
+            ("crds", self._crds.reappear()),
             *((f"background-{n}", start(self._pool.add, self._store)) for n, start in enumerate(background)),
         ]
 
     async def _watch(self, take_signals: Callable[[Callable[[], None]], None]) -> None:
-        await self._await_crds()
-        self._life.expect(self._intake.paths)
+        await self._crds.wait()
+        self._life.expect(self._intake.paths - self._crds.absent)
         self._watching = True
         await self._watcher.run(lambda: take_signals(self._stop.set))
-
-    async def _await_crds(self) -> None:
-        """A watcher that starts without them would idle for ever (failure-modes.md 2.2)."""
-        said = ""
-        for path in self._custom:
-            while problem := await self._problem(path):
-                if problem != said:
-                    log.warning("waiting_for_crds", extra={"path": path, "error": problem})
-                    said = problem
-                await asyncio.sleep(CRD_PAUSE)
-
-    async def _problem(self, path: str) -> str:
-        try:
-            status = await self._kube.collection_status(path)
-        except Unavailable as error:
-            return str(error)
-        return "" if status == 200 else f"HTTP {status}: install the CRDs (kubectl apply -f crds/) and grant the operator list on them"
 
     async def _work_when_listed(self) -> None:
         await self._intake.wait_evaluated(self._life)

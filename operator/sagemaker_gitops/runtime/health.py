@@ -36,7 +36,11 @@ class Health:
     """`probe` asks the API server for a collection and answers with the HTTP status; it raises Unavailable."""
 
     def __init__(
-        self, life: WatchLife, probe: Callable[[str], Awaitable[int]], required: Collection[str], evaluated: Callable[[], bool]
+        self,
+        life: WatchLife,
+        probe: Callable[[str], Awaitable[int]],
+        required: Callable[[], Collection[str]],
+        evaluated: Callable[[], bool],
     ) -> None:
         self._life = life
         self._probe = probe
@@ -46,7 +50,7 @@ class Health:
     async def alive(self) -> Verdict:
         """Whether a restart would not help."""
         silent = self._life.silent(ALIVE_SILENCE)
-        for path in sorted({*silent, *self._required}):
+        for path in sorted({*silent, *self._required()}):
             try:
                 status = await asyncio.wait_for(self._probe(path), PATIENCE)
             except (Unavailable, TimeoutError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from typing import Any
 
 from sagemaker_gitops.core.resource import Key, Snapshot
@@ -51,7 +51,7 @@ class Intake:
         self.evaluated = False
 
     @property
-    def paths(self) -> Collection[str]:
+    def paths(self) -> Set[str]:
         """The URL paths of the collections that have to be watched."""
         return self._resources.keys()
 

@@ -83,7 +83,7 @@ def test_an_api_server_that_hangs_is_no_reason_to_restart() -> None:
         return 200
 
     async def main() -> str:
-        health = Health(WatchLife(lambda: 0.0), hangs, [PATH], lambda: True)
+        health = Health(WatchLife(lambda: 0.0), hangs, lambda: [PATH], lambda: True)
         return (await asyncio.wait_for(health.alive(), 5)).problem
 
     assert asyncio.run(main()) == ""

@@ -18,7 +18,7 @@ from sagemaker_gitops.core.resource import Key, Snapshot
 from sagemaker_gitops.kube.credentials import Credentials
 from sagemaker_gitops.kube.resources import CUSTOM, ResourceType
 from sagemaker_gitops.kube.session import WatchLife
-from sagemaker_gitops.runtime import assembly
+from sagemaker_gitops.runtime import assembly, crds
 from sagemaker_gitops.runtime.assembly import Context, Operator, Wiring
 from sagemaker_gitops.runtime.reconciler import Enqueue
 from sagemaker_gitops.runtime.store import Store
@@ -182,7 +182,7 @@ def test_the_watch_begins_when_the_crds_are_there(
     fault: int | str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A watcher that starts without them would idle for ever; the wait is said once, not every two seconds."""
-    monkeypatch.setattr(assembly, "CRD_PAUSE", 0.01)
+    monkeypatch.setattr(crds, "PAUSE", 0.01)
     api, order, kind, seen = Api(faults=[fault] * 3), list[str](), FakeKind(), asyncio.Event()
     kind.during = seen.set
 
@@ -214,7 +214,7 @@ def test_an_operator_of_some_namespaces_asks_for_nothing_beyond_them() -> None:
 
 def test_a_stop_while_the_crds_are_awaited_ends_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no watcher yet that could wind itself down."""
-    monkeypatch.setattr(assembly, "CRD_PAUSE", 0.01)
+    monkeypatch.setattr(crds, "PAUSE", 0.01)
     order: list[str] = []
     operate(stop_at_once, kind=FakeKind(), order=order, api=Api(faults=[404] * 1000))
     assert order == ["closed"]
@@ -223,7 +223,7 @@ def test_a_stop_while_the_crds_are_awaited_ends_the_operator(monkeypatch: pytest
 def test_an_operator_without_crds_says_so_and_is_not_ready(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """The first thing that people look at: the probes of its pod. Its port is closed when it ends."""
     caplog.set_level("INFO")
-    monkeypatch.setattr(assembly, "CRD_PAUSE", 0.01)
+    monkeypatch.setattr(crds, "PAUSE", 0.01)
     answers: list[tuple[int, str]] = []
 
     async def background(enqueue: Enqueue, store: Store, stop: Callable[[], None]) -> None:

@@ -27,7 +27,7 @@ class Bench:
         self.statuses: dict[str, int] = {}
         self.reachable = True
         self.evaluated = True
-        self.health = Health(self.life, self._probe, [RUNS, TENANTS], lambda: self.evaluated)
+        self.health = Health(self.life, self._probe, lambda: [RUNS, TENANTS], lambda: self.evaluated)
 
     async def _probe(self, path: str) -> int:
         if not self.reachable:

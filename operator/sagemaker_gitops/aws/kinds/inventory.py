@@ -49,12 +49,12 @@ async def strays(look: Look, facts: ModelEndpointFacts) -> ModelEndpointFacts:
 async def left_behind(aws: Aws, scope: Scope, here: Pass) -> ModelEndpointFacts:
     """The same for a first creation that can arrive no more, where no endpoint has come of it."""
     facts, owner, install = here.facts, here.snapshot.key, here.settings.install
-    if not to_collect(here):
+    if facts.endpoint is None and to_collect(here):
+        name = endpoint_name(install, owner, here.spec.endpoint_name)
+        facts = replace(facts, endpoint=await look_at_endpoint(aws, scope, name, install, owner, proven=False))
+    if not isinstance(facts.endpoint, NoEndpoint) or not to_collect(here):
         return facts
-    name = endpoint_name(install, owner, here.spec.endpoint_name)
-    endpoint = facts.endpoint or await look_at_endpoint(aws, scope, name, install, owner, proven=False)
-    found = await owned(aws, scope, install, owner) if isinstance(endpoint, NoEndpoint) else Owned()
-    return replace(facts, endpoint=endpoint, strays=found)
+    return replace(facts, strays=await owned(aws, scope, install, owner))
 
 
 async def _ours(
