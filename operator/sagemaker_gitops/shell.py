@@ -8,11 +8,13 @@ section 3). Its storages are null, so it can write no annotation.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import kopf
@@ -26,7 +28,13 @@ from sagemaker_gitops.runtime.assembly import KindsFactory, Operator
 
 WATCHED = (*CUSTOM, CONFIG_MAP, NAMESPACE)
 
+KOPF = Path(kopf.__file__).parent
+GENTLE = 5.0  # seconds in which kopf winds itself down
+INSISTENT = 5.0  # seconds in which what is left is cancelled again and again
+
 Observe = Callable[[Mapping[str, Any]], None]
+
+log = logging.getLogger(__name__)
 
 
 class NoProgress(kopf.ProgressStorage):
@@ -131,8 +139,7 @@ class Watcher:
 
     async def run(self, started: Callable[[], None]) -> None:
         """`started` runs once kopf has put up its signal handlers, so that the caller's can replace them."""
-        existing = asyncio.all_tasks()
-        tasks = await kopf.spawn_tasks(
+        roots = await kopf.spawn_tasks(
             registry=self._registry,
             settings=self._settings,
             standalone=True,
@@ -141,10 +148,37 @@ class Watcher:
             stop_flag=self._stop,
         )
         started()
-        await kopf.run_tasks(tasks, ignored=existing)
+        try:
+            ended, _ = await asyncio.wait(roots, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await end_kopf(roots)
+        for root in ended:
+            root.result()
 
     def stop(self) -> None:
         self._stop.set()
+
+
+async def end_kopf(roots: Collection[asyncio.Task[Any]]) -> None:
+    """End the tasks of kopf, and no other. kopf.run_tasks would cancel everything that was started after it, passes too, and would wait
+    for ever for a watch that swallows the cancellation while it has no connection.
+    """
+    for root in roots:
+        root.cancel()
+    await asyncio.wait(roots, timeout=GENTLE)
+    deadline = asyncio.get_running_loop().time() + INSISTENT
+    while (left := [task for task in asyncio.all_tasks() if _is_kopfs(task)]) and asyncio.get_running_loop().time() < deadline:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=0.1)
+    if left:
+        log.error("kopf_does_not_end", extra={"count": len(left)})
+
+
+def _is_kopfs(task: asyncio.Task[Any]) -> bool:
+    """Whether the task runs a coroutine of kopf."""
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and Path(code.co_filename).is_relative_to(KOPF)
 
 
 def login(settings: Settings) -> Credentials:

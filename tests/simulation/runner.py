@@ -144,7 +144,11 @@ def directed(names: Sequence[str]) -> Iterator[tuple[Scenario, Schedule]]:
     for name, lag in (("serve-updated", 0.0), ("serve-updated", 10.0)):
         for number in range(reference(name).boundaries):
             yield SCENARIOS[name], Schedule(disturbances={number: Disturbance.MAINTENANCE}, describe_lag=lag)
-    absences = (("serve-rolled-back", Fault.CRASH_AFTER, 400.0), ("serve-hurried", Fault.CRASH_BEFORE, 400.0))
+    absences = (
+        ("serve-rolled-back", Fault.CRASH_AFTER, 400.0),
+        ("serve-hurried", Fault.CRASH_BEFORE, 400.0),
+        ("serve-unscaled", Fault.CRASH_BEFORE, 400.0),
+    )
     for name, fault, downtime in (*absences, ("serve-dropped", Fault.LATE, 2.0)):
         for number in range(reference(name).boundaries):
             yield SCENARIOS[name], Schedule(faults={number: fault}, downtime=downtime)

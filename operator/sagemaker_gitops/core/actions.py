@@ -23,7 +23,7 @@ class AwsRequest:
     @property
     def creates(self) -> bool:
         """Whether the call makes something that costs money, has to be cleaned up or cannot be taken back: it needs a recorded intent."""
-        return self.operation.startswith(("Create", "Start")) or self.operation == "Publish"
+        return self.operation.startswith(("Create", "Start")) or self.operation in ("Publish", "RegisterScalableTarget")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import pytest
 from kopf_frame import Watching, config_map, run, training_run, watching
 
 from local_cluster import LocalCluster
+from sagemaker_gitops import shell
 from sagemaker_gitops.core.resource import FINALIZER
 from sagemaker_gitops.kube.resources import CONFIG_MAP, CUSTOM, RESOURCES, SOURCE_LABEL, ResourceType
 
@@ -147,10 +148,45 @@ def test_a_removed_crd_ends_the_watcher(cluster: LocalCluster, tmp_path: Path) -
     cluster.apply_crds(tmp_path)
 
     async def main() -> None:
-        async with watching(cluster, [WIDGETS]) as watch:
+        async with watching(cluster, [WIDGETS, *CUSTOM]) as watch:
+            ours = asyncio.create_task(asyncio.Event().wait())
             await watch.kubectl("delete", "crd", "widgets.contract.example")
             with pytest.raises(Exception, match=r"404|not find|NotFound"):
                 await watch.until(lambda: False, "the end")
+            assert asyncio.all_tasks() == {asyncio.current_task(), ours}
+            assert not ours.cancelling()
+
+    run(main())
+
+
+def test_a_watch_that_swallows_its_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As kopf's do that wait for a connection; whatever else runs in the loop goes on, and what never ends is given up."""
+    monkeypatch.setattr(shell, "GENTLE", 0.1)
+    monkeypatch.setattr(shell, "INSISTENT", 0.5)
+    source = """
+async def swallow(times, started):
+    while times:
+        try:
+            started.set()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            times -= 1
+"""
+    names: dict[str, Any] = {"asyncio": asyncio}
+    exec(compile(source, str(shell.KOPF / "watching.py"), "exec"), names)
+
+    async def main() -> None:
+        ours = asyncio.create_task(asyncio.Event().wait())
+        for times, left in ((1, False), (3, False), (20, True)):
+            started = asyncio.Event()
+            stubborn = asyncio.create_task(names["swallow"](times, started))
+            await started.wait()
+            await shell.end_kopf([stubborn])
+            assert stubborn.done() is not left
+        assert not ours.cancelling()
+        while not stubborn.done():
+            stubborn.cancel()
+            await asyncio.sleep(0)
 
     run(main())
 
