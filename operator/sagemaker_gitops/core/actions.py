@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -36,6 +36,11 @@ class UploadSource:
 
 
 Action = AwsRequest | UploadSource
+
+
+def creating(actions: Iterable[Action]) -> bool:
+    """Whether one of them needs a recorded intent; an upload precedes what does."""
+    return any(isinstance(action, UploadSource) or action.creates for action in actions)
 
 
 class Outcome(StrEnum):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sagemaker_gitops.core.actions import Action
+from sagemaker_gitops.core.actions import Action, creating
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +49,4 @@ class Plan:
 
     @property
     def creates(self) -> bool:
-        return any(getattr(action, "creates", True) for action in self.actions)
+        return creating(self.actions)

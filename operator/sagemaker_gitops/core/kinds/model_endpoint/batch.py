@@ -7,12 +7,12 @@ variants there is nothing else, and Ready speaks of the last job. docs/decisions
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, assert_never
 
 from sagemaker_gitops.api.batch_status import BATCH_HISTORY_LIMIT
-from sagemaker_gitops.core.actions import Action
+from sagemaker_gitops.core.actions import Action, AwsRequest, creating
 from sagemaker_gitops.core.budget import BUDGET_EXHAUSTED
 from sagemaker_gitops.core.conditions import Condition, bounded, merge, ready, reconciling, stalled, timestamp
 from sagemaker_gitops.core.kinds.model_endpoint.effective import BATCH
@@ -112,6 +112,16 @@ def advance(here: Pass) -> Step:
     if fact.job is None or fact.due is None or fact.found is None:
         return Step(entry, requeue=_late(here) if isinstance(fact.running, Absent) else _until_next(here))
     return _due(here, entry, fact, fact.job, fact.due, fact.found)
+
+
+def after(here: Pass, made: Plan, step: Step) -> Step:
+    """A job that is started announces the status of the whole plan: it waits for the next pass while that status tells of deletions that
+    are still to be made, which a refusal would leave forgotten.
+    """
+    deletes = any(isinstance(action, AwsRequest) and action.operation.startswith("Delete") for action in made.actions)
+    if not deletes or not creating(step.actions):
+        return step
+    return replace(step, entry=recorded_of(here.snapshot.status).fields, actions=(), requeue=After(0.0))
 
 
 def joined(here: Pass, made: Plan, step: Step) -> Plan:

@@ -8,7 +8,7 @@ from typing import assert_never
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.core.conditions import reconciling
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import owned
-from sagemaker_gitops.core.kinds.model_endpoint.batch import Step, advance, alone, joined
+from sagemaker_gitops.core.kinds.model_endpoint.batch import Step, advance, after, alone, joined
 from sagemaker_gitops.core.kinds.model_endpoint.budget import batch_within, within
 from sagemaker_gitops.core.kinds.model_endpoint.checks import CHECKS
 from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, LiveEndpoint, ModelEndpointFacts, NoEndpoint
@@ -31,7 +31,8 @@ def plan(snapshot: Snapshot, spec: ModelEndpointSpec, facts: ModelEndpointFacts,
     """The decision for an object that is not being deleted (deletion.py decides for one that is)."""
     here = Pass(snapshot, spec, facts, settings, now)
     step = batch_within(here, advance(here))
-    return joined(here, within(here, _decide(here, step)), step)
+    decided = within(here, _decide(here, step))
+    return joined(here, decided, after(here, decided, step))
 
 
 def _decide(here: Pass, step: Step) -> Plan:

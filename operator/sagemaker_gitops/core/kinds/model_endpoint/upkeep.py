@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sagemaker_gitops.api.endpoint_status import PAST_CONFIG_LIMIT
-from sagemaker_gitops.core.actions import Action, AwsRequest
+from sagemaker_gitops.core.actions import Action, AwsRequest, creating
 from sagemaker_gitops.core.conditions import Condition, ready, reconciling, timestamp
 from sagemaker_gitops.core.kinds.model_endpoint import alarms, drift, scaling
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import adoption_of
@@ -158,8 +158,12 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
         return Plan(
             here.say("Updating", [*reconciling("Updating", message), *conditions], **fields), After(min([arrival, *looks])), actions
         )
-    status = here.say("InService", [*ready("InService", f"{serving.config_name} serves"), _not_rolled_back(), *conditions], **fields)
     unused = collected(here, older[limit:], [served(serving), *older[:limit]], here.facts.strays)
+    if unused and creating(actions):
+        # Status is written before what it announces: written with the end of this, it would forget what a refusal leaves.
+        conditions = [*reconciling("Updating", f"{serving.config_name} serves; what is not needed any more goes next"), *conditions]
+        return Plan(here.say("Updating", conditions, **fields | {"history": older or None}), After(0.0), actions)
+    status = here.say("InService", [*ready("InService", f"{serving.config_name} serves"), _not_rolled_back(), *conditions], **fields)
     return Plan(status, After(min(looks)) if looks else OnEvent(), (*actions, *unused))
 
 

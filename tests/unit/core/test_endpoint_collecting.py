@@ -1,0 +1,51 @@
+"""What is collected when a config comes into service, beside what has to be announced: no refusal leaves anything forgotten."""
+
+from __future__ import annotations
+
+from sagemaker_gitops.core.actions import AwsRequest
+from sagemaker_gitops.core.kinds.model_endpoint.batch import Step, after
+from sagemaker_gitops.core.kinds.model_endpoint.facts import ModelEndpointFacts, NoEndpoint, Owned, Scalable
+from sagemaker_gitops.core.kinds.model_endpoint.scaling import wanted_of
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass
+from sagemaker_gitops.core.plan import After, OnEvent, Plan
+from tests.unit.core.endpoint_case import LATEST, NOW, SETTINGS, TENANT, Case, model, operations
+
+LEFT = Owned(("team-a-digits-config-a",), ("team-a-digits-model-a",))
+SCALED = {"name": "all", "model": LATEST, "autoscaling": {"minCapacity": 1, "maxCapacity": 4, "targetInvocationsPerInstance": 70}}
+
+
+def test_what_is_not_needed_goes_in_a_pass_that_announces_nothing() -> None:
+    """Else status would say InService before the deletions, and after a refusal nobody would look for the rest."""
+    case = Case(variants=[SCALED])
+    case.decide(NoEndpoint(), model(7))
+    first = case.decide(case.live(model(7)), model(7), scaling=dict[str, Scalable](), strays=LEFT)
+    assert operations(first) == ["RegisterScalableTarget", "PutScalingPolicy"]
+    assert (first.status["phase"], first.requeue) == ("Updating", After(0.0))
+    autoscaling = case.spec.variants[0].autoscaling
+    assert autoscaling is not None
+    second = case.decide(case.live(model(7)), model(7), scaling={"all": wanted_of(autoscaling)}, strays=LEFT)
+    assert operations(second) == ["DeleteEndpointConfig", "DeleteModel"]
+    assert second.status["phase"] == "InService"
+
+
+def test_what_served_before_stays_in_history_until_it_goes() -> None:
+    case = Case(variants=[SCALED], rollback={"historyLimit": 0})
+    autoscaling = case.spec.variants[0].autoscaling
+    assert autoscaling is not None
+    case.decide(case.live(model(7)), model(7), scaling={"all": wanted_of(autoscaling)})
+    first = case.decide(case.live(model(8)), model(8), scaling=dict[str, Scalable]())
+    assert [item["config"] for item in first.status["history"]] == [case.config(model(7))]
+    second = case.decide(case.live(model(8)), model(8), scaling={"all": wanted_of(autoscaling)})
+    assert operations(second) == ["DeleteEndpointConfig", "DeleteModel"]
+    assert "history" not in second.status
+
+
+def test_a_batch_job_waits_for_the_pass_after_the_deletions() -> None:
+    case = Case()
+    here = Pass(case.snapshot, case.spec, ModelEndpointFacts(TENANT), SETTINGS, NOW)
+    step = Step({"jobName": "new", "state": "InProgress"}, (AwsRequest("sagemaker", "CreateTransformJob", "new", {}),))
+    deletion = AwsRequest("sagemaker", "DeleteModel", "old", {})
+    assert after(here, Plan({}, OnEvent(), (deletion,)), step) == Step({}, (), After(0.0))
+    assert after(here, Plan({}, OnEvent()), step) is step
+    stop = Step({"jobName": "new"}, (AwsRequest("sagemaker", "StopTransformJob", "new", {}),))
+    assert after(here, Plan({}, OnEvent(), (deletion,)), stop) is stop
