@@ -176,7 +176,8 @@ class FakeAws:
             self._execute(service, operation, parameters)
             self._context.sent = None
 
-        longest = LATEST_START if operation == "StartJobRun" else LATEST_DELETE if operation.startswith("Delete") else LATEST_CREATE
+        ends = operation.startswith(("Delete", "Deregister"))
+        longest = LATEST_START if operation == "StartJobRun" else LATEST_DELETE if ends else LATEST_CREATE
         self._context.agenda.add(self._context.random.uniform(0.0, longest), execute)
 
     def _execute(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any] | AwsFailure:

@@ -261,3 +261,21 @@ def test_batch_jobs_of_a_parked_endpoint_go_on() -> None:
     calls = looked(Tagged(idle={"parkAfter": "1h"}, batch=batch, variants=variants), "Parked")
     assert "DescribeModelPackage" in calls
     assert "DescribeEndpoint" not in calls
+
+
+@pytest.mark.parametrize(
+    ("changes", "phase", "looks"),
+    [
+        ({}, "Creating", True),
+        ({}, "InService", False),
+        ({"state": EndpointState.FAILED}, "Creating", True),
+        ({"state": EndpointState.FAILED}, "Failed", False),
+        ({"state": EndpointState.BUSY}, "Creating", False),
+        ({"config": "another"}, "Creating", False),
+    ],
+)
+def test_what_status_forgot_is_looked_for_once_when_a_creation_ends(changes: dict[str, Any], phase: str, looks: bool) -> None:
+    """Well or badly; at rest nothing is listed."""
+    case = Seen()
+    good: Any = {"config": case.config()} if phase == "InService" else None
+    assert case.look(case.aws(), phase=phase, lastGood=good).arrives(case.facts(**changes)) is looks

@@ -64,3 +64,19 @@ def test_beside_what_serves_nothing_is_collected_here() -> None:
     made = case.decide(NoEndpoint(), REJECTED, strays=LEFT)
     assert made.actions == ()
     assert "update" in made.status
+
+
+def test_what_came_before_a_creation_that_failed_goes_and_its_own_parts_stay() -> None:
+    """Nothing serves, so no later success may ever collect it."""
+    case = begun()
+    broken = case.live(state=EndpointState.FAILED, raw="Failed", reason="no ping")
+    made = case.decide(broken, strays=LEFT)
+    assert operations(made) == ["DeleteEndpointConfig", "DeleteModel"]
+    assert made.status["phase"] == "Failed"
+    assert case.decide(broken).actions == ()
+
+
+def test_beside_what_served_a_failed_endpoint_keeps_what_may_be_gone_back_to() -> None:
+    case = Case()
+    case.decide(case.live(model(7)), model(7))
+    assert case.decide(case.live(state=EndpointState.FAILED, raw="Failed"), strays=LEFT).actions == ()

@@ -26,9 +26,15 @@ class Look:
     anew: bool = False
 
     def arrives(self, facts: ModelEndpointFacts) -> bool:
-        """Whether this pass may be the first to say that the wanted config serves: then what status may have forgotten is looked for."""
+        """Whether this pass may be the first to say that the wanted config serves, or has failed: then what status may have forgotten is
+        looked for.
+        """
         live, status = facts.endpoint, self.snapshot.status
-        if not isinstance(live, LiveEndpoint) or live.state is not EndpointState.IN_SERVICE or live.config != self.serving.config_name:
+        if not isinstance(live, LiveEndpoint) or live.config != self.serving.config_name:
+            return False
+        if live.state is EndpointState.FAILED:
+            return status.get("phase") != "Failed"
+        if live.state is not EndpointState.IN_SERVICE:
             return False
         return status.get("phase") != "InService" or (status.get("lastGood") or {}).get("config") != self.serving.config_name
 

@@ -19,7 +19,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving, shown
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import tidied
 from sagemaker_gitops.core.kinds.model_endpoint.upkeep import settled
-from sagemaker_gitops.core.kinds.model_endpoint.withdrawn import withdrawn
+from sagemaker_gitops.core.kinds.model_endpoint.withdrawn import beside_failed, withdrawn
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.core.plan import After, Plan
 from sagemaker_gitops.core.resource import Snapshot
@@ -57,7 +57,7 @@ def _converge(here: Pass, serving: Serving) -> Plan:
             fields = shown(serving, live) | witnessed(here, serving, live) | refound(here)
             return Plan(here.say(live.raw, reconciling(live.raw, message), **fields), After(BUSY_DELAY))
         case EndpointState.FAILED:
-            return tidied(here, failed(here, serving, live))
+            return tidied(here, beside_failed(here, serving, failed(here, serving, live)))
         case EndpointState.IN_SERVICE:
             if live.config != serving.config_name:
                 return replace_config(here, serving, live)

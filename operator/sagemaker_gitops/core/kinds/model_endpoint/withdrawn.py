@@ -1,6 +1,6 @@
-"""A first creation that was asked for and is held back before anything served: what it left at AWS is collected. Pure.
+"""A first creation that is held back, or fails, before anything served: what it left at AWS is collected. Pure.
 
-What comes into service, or the deletion, collects as well; an object that waits for an approval for ever would get to neither.
+What comes into service, or the deletion, collects as well; an object that waits for an approval, or for an edit, may get to neither.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sagemaker_gitops.core.kinds.model_endpoint.facts import NoEndpoint
-from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, may_arrive
+from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, may_arrive, served
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import recorded
 from sagemaker_gitops.core.kinds.model_endpoint.upkeep import collected
 from sagemaker_gitops.core.plan import After, Plan
@@ -44,3 +45,11 @@ def withdrawn(here: Pass, answer: Plan) -> Plan:
     if actions := collected(here, (), (), here.facts.strays):
         return replace(answer, requeue=After(LOOK_AGAIN), actions=actions)
     return replace(answer, status={name: value for name, value in answer.status.items() if name != "update"})
+
+
+def beside_failed(here: Pass, serving: Serving, answer: Plan) -> Plan:
+    """`answer` about a creation that failed, and the end of what an earlier one left; its own config and models stay with it."""
+    if answer.actions or here.snapshot.status.get("lastGood"):
+        return answer
+    actions = collected(here, (), [served(serving)], here.facts.strays)
+    return replace(answer, requeue=After(LOOK_AGAIN), actions=actions) if actions else answer
