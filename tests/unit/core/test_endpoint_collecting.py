@@ -20,7 +20,7 @@ def test_what_is_not_needed_goes_in_a_pass_that_announces_nothing() -> None:
     case.decide(NoEndpoint(), model(7))
     first = case.decide(case.live(model(7)), model(7), scaling=dict[str, Scalable](), strays=LEFT)
     assert operations(first) == ["RegisterScalableTarget", "PutScalingPolicy"]
-    assert (first.status["phase"], first.requeue) == ("Updating", After(0.0))
+    assert (first.status["phase"], first.requeue) == ("Updating", After(5.0))
     autoscaling = case.spec.variants[0].autoscaling
     assert autoscaling is not None
     second = case.decide(case.live(model(7)), model(7), scaling={"all": wanted_of(autoscaling)}, strays=LEFT)
@@ -49,3 +49,18 @@ def test_a_batch_job_waits_for_the_pass_after_the_deletions() -> None:
     assert after(here, Plan({}, OnEvent()), step) is step
     stop = Step({"jobName": "new"}, (AwsRequest("sagemaker", "StopTransformJob", "new", {}),))
     assert after(here, Plan({}, OnEvent(), (deletion,)), stop) is stop
+
+
+def test_an_endpoint_is_ready_when_what_hangs_on_it_is_there() -> None:
+    """Registering announces itself first, and that must not say Ready yet; what is put back beside what serves takes Ready from nobody."""
+    case = Case(variants=[SCALED])
+    autoscaling = case.spec.variants[0].autoscaling
+    assert autoscaling is not None
+    case.decide(NoEndpoint(), model(7))
+    first = case.decide(case.live(model(7)), model(7), scaling=dict[str, Scalable]())
+    assert (operations(first), first.status["phase"]) == (["RegisterScalableTarget", "PutScalingPolicy"], "Updating")
+    assert first.status["scalableTargets"]
+    second = case.decide(case.live(model(7)), model(7), scaling={"all": wanted_of(autoscaling)})
+    assert (operations(second), second.status["phase"]) == ([], "InService")
+    again = case.decide(case.live(model(7)), model(7), scaling=dict[str, Scalable]())
+    assert (operations(again), again.status["phase"]) == (["RegisterScalableTarget", "PutScalingPolicy"], "InService")

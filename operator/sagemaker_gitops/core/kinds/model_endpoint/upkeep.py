@@ -159,12 +159,30 @@ def settled(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
             here.say("Updating", [*reconciling("Updating", message), *conditions], **fields), After(min([arrival, *looks])), actions
         )
     unused = collected(here, older[limit:], [served(serving), *older[:limit]], here.facts.strays)
-    if unused and creating(actions):
-        # Status is written before what it announces: written with the end of this, it would forget what a refusal leaves.
-        conditions = [*reconciling("Updating", f"{serving.config_name} serves; what is not needed any more goes next"), *conditions]
-        return Plan(here.say("Updating", conditions, **fields | {"history": older or None}), After(0.0), actions)
-    status = here.say("InService", [*ready("InService", f"{serving.config_name} serves"), _not_rolled_back(), *conditions], **fields)
+    if creating(actions) and (unused or here.snapshot.status.get("phase") != "InService"):
+        return _announced(here, serving, conditions, fields | {"history": older or None}, actions, looks)
+    status = here.say("InService", [*_good(serving), *conditions], **fields)
     return Plan(status, After(min(looks)) if looks else OnEvent(), (*actions, *unused))
+
+
+def _announced(
+    here: Pass,
+    serving: Serving,
+    conditions: Sequence[Condition],
+    fields: Mapping[str, Any],
+    actions: tuple[Action, ...],
+    looks: Sequence[float],
+) -> Plan:
+    """Status is written before what it announces: it says InService, and forgets what is collected, only in the pass after that."""
+    after = After(min([LOOK_AGAIN, *looks]))
+    if here.snapshot.status.get("phase") == "InService":
+        return Plan(here.say("InService", [*_good(serving), *conditions], **fields), after, actions)
+    message = f"{serving.config_name} serves; what hangs on it comes next"
+    return Plan(here.say("Updating", [*reconciling("Updating", message), *conditions], **fields), after, actions)
+
+
+def _good(serving: Serving) -> list[Condition]:
+    return [*ready("InService", f"{serving.config_name} serves"), Condition("RolledBack", "False", "InService", "")]
 
 
 def _limit(here: Pass, older: Sequence[Mapping[str, Any]]) -> int:
@@ -219,7 +237,3 @@ def collected(here: Pass, dropped: Sequence[Mapping[str, Any]], kept: Sequence[M
     )
     models = ({name for item in dropped for name in item.get("models", ())} | set(strays.models)) - needed
     return (*map(delete_config, sorted(configs)), *map(delete_model, sorted(models)))
-
-
-def _not_rolled_back() -> Condition:
-    return Condition("RolledBack", "False", "InService", "")
