@@ -43,7 +43,8 @@ class Crds:
         """Return when every collection can be listed, or those that cannot are gone: `absent`."""
         said, since = "", self._monotonic()
         while problems := await self._problems():
-            if not all(status == NOT_FOUND for status, _ in problems.values()) or len(problems) == len(self._paths):
+            gone = len(problems) < len(self._paths) and all(status == NOT_FOUND for status, _ in problems.values())
+            if not gone:
                 since = self._monotonic()
             elif self._monotonic() - since >= GRACE:
                 log.warning("crds_left_out", extra={"path": ", ".join(sorted(problems))})

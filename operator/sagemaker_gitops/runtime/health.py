@@ -1,7 +1,7 @@
 """/healthz, /readyz and /metrics on one port. Health is the watch's: a process that no longer hears of changes is not alive.
 
 Alive: every watched collection showed life within `silence` seconds, or the API server does not answer either (a restart
-would not help). Ready: the first lists were evaluated and the watches are not late. The CRDs must be there.
+would not help), and the CRDs are there that were there at start. Ready: the first lists were evaluated and the watches are not late.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Verdict:
 
 
 class Health:
-    """`probe` asks the API server for a collection and answers with the HTTP status; it raises Unavailable."""
+    """`probe` asks the API server for a collection and answers with the HTTP status; it raises Unavailable. `required` must exist."""
 
     def __init__(
         self,

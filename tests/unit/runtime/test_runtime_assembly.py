@@ -48,16 +48,19 @@ class ScriptedWatcher:
 
 @dataclass
 class Api:
-    """An API server with empty collections and nothing to write. `faults` come first, one per request: a status, or "drop"."""
+    """An API server with empty collections and nothing to write. `faults` come first, one per request: a status, or "drop"; what ends with
+    `gone` does not exist.
+    """
 
     faults: list[int | str] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    gone: str = "nothing"
 
     async def answer(self, request: web.Request) -> web.Response:
         self.requests.append((request.method, request.path))
         if request.method not in ("GET", "POST"):
             return web.Response(status=405)
-        fault = self.faults.pop(0) if self.faults else 200
+        fault = self.faults.pop(0) if self.faults else 404 if request.path.endswith(self.gone) else 200
         if fault == "drop":
             assert request.transport is not None
             request.transport.abort()
@@ -218,6 +221,31 @@ def test_a_stop_while_the_crds_are_awaited_ends_the_operator(monkeypatch: pytest
     order: list[str] = []
     operate(stop_at_once, kind=FakeKind(), order=order, api=Api(faults=[404] * 1000))
     assert order == ["closed"]
+
+
+def test_an_operator_without_one_of_its_crds_works_until_it_is_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No restart would help, so its probes are content; the next process watches the one that came back."""
+    caplog.set_level("INFO")
+    for name, seconds in (("PAUSE", 0.01), ("GRACE", 0.05), ("LOOK_AGAIN", 0.01)):
+        monkeypatch.setattr(crds, name, seconds)
+    api, kind, seen, answers = Api(gone="/modelendpoints"), FakeKind(), asyncio.Event(), list[tuple[int, str]]()
+    kind.during = seen.set
+
+    async def background(enqueue: Enqueue, store: Store, stop: Callable[[], None]) -> None:
+        await seen.wait()
+        async with aiohttp.ClientSession() as session, session.get(f"{address(caplog)}/healthz") as response:
+            answers.append((response.status, await response.text()))
+        api.gone = "nothing"
+        await asyncio.Event().wait()
+
+    with pytest.raises(crds.CrdAppeared, match="modelendpoints exists now"):
+        operate(background, kind=kind, order=[], api=api)
+    assert answers == [(200, "ok")]
+    assert [record.path for record in caplog.records if record.getMessage() == "crds_left_out"] == [  # type: ignore[attr-defined]
+        "/apis/sagemaker-gitops.dev/v1alpha1/modelendpoints"
+    ]
 
 
 def test_an_operator_without_crds_says_so_and_is_not_ready(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
