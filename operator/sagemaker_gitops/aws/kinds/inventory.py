@@ -47,14 +47,16 @@ async def strays(look: Look, facts: ModelEndpointFacts) -> ModelEndpointFacts:
 
 
 async def left_behind(aws: Aws, scope: Scope, here: Pass) -> ModelEndpointFacts:
-    """The same for a first creation that can arrive no more, where no endpoint has come of it."""
+    """Everything that a first creation has made which can arrive no more, where no endpoint has come of it."""
     facts, owner, install = here.facts, here.snapshot.key, here.settings.install
-    if facts.endpoint is None and to_collect(here):
+    if not to_collect(here):
+        return facts
+    if facts.endpoint is None:
         name = endpoint_name(install, owner, here.spec.endpoint_name)
         facts = replace(facts, endpoint=await look_at_endpoint(aws, scope, name, install, owner, proven=False))
-    if not isinstance(facts.endpoint, NoEndpoint) or not to_collect(here):
-        return facts
-    return replace(facts, strays=await owned(aws, scope, install, owner))
+    if isinstance(facts.endpoint, NoEndpoint):
+        facts = replace(facts, strays=await owned(aws, scope, install, owner))
+    return facts
 
 
 async def _ours(

@@ -114,7 +114,7 @@ def advance(here: Pass) -> Step:
     return _due(here, entry, fact, fact.job, fact.due, fact.found)
 
 
-def after(here: Pass, made: Plan, step: Step) -> Step:
+def postponed(here: Pass, made: Plan, step: Step) -> Step:
     """A job that is started announces the status of the whole plan: it waits for the next pass while that status tells of deletions that
     are still to be made, which a refusal would leave forgotten.
     """

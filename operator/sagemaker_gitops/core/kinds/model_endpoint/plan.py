@@ -8,7 +8,7 @@ from typing import assert_never
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.core.conditions import reconciling
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import owned
-from sagemaker_gitops.core.kinds.model_endpoint.batch import Step, advance, after, alone, joined
+from sagemaker_gitops.core.kinds.model_endpoint.batch import Step, advance, alone, joined, postponed
 from sagemaker_gitops.core.kinds.model_endpoint.budget import batch_within, within
 from sagemaker_gitops.core.kinds.model_endpoint.checks import CHECKS
 from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, LiveEndpoint, ModelEndpointFacts, NoEndpoint
@@ -32,7 +32,7 @@ def plan(snapshot: Snapshot, spec: ModelEndpointSpec, facts: ModelEndpointFacts,
     here = Pass(snapshot, spec, facts, settings, now)
     step = batch_within(here, advance(here))
     decided = within(here, _decide(here, step))
-    return joined(here, decided, after(here, decided, step))
+    return joined(here, decided, postponed(here, decided, step))
 
 
 def _decide(here: Pass, step: Step) -> Plan:

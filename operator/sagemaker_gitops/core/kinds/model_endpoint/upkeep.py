@@ -174,11 +174,11 @@ def _announced(
     looks: Sequence[float],
 ) -> Plan:
     """Status is written before what it announces: it says InService, and forgets what is collected, only in the pass after that."""
-    after = After(min([LOOK_AGAIN, *looks]))
+    requeue = After(min([LOOK_AGAIN, *looks]))
     if here.snapshot.status.get("phase") == "InService":
-        return Plan(here.say("InService", [*_good(serving), *conditions], **fields), after, actions)
+        return Plan(here.say("InService", [*_good(serving), *conditions], **fields), requeue, actions)
     message = f"{serving.config_name} serves; what hangs on it comes next"
-    return Plan(here.say("Updating", [*reconciling("Updating", message), *conditions], **fields), after, actions)
+    return Plan(here.say("Updating", [*reconciling("Updating", message), *conditions], **fields), requeue, actions)
 
 
 def _good(serving: Serving) -> list[Condition]:

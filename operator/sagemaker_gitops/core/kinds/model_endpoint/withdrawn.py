@@ -12,10 +12,8 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import NoEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, may_arrive, served
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import recorded
-from sagemaker_gitops.core.kinds.model_endpoint.upkeep import collected
+from sagemaker_gitops.core.kinds.model_endpoint.upkeep import LOOK_AGAIN, collected
 from sagemaker_gitops.core.plan import After, Plan
-
-LOOK_AGAIN = 5.0
 
 
 def open_creation(here: Pass) -> bool:
