@@ -22,7 +22,7 @@ SOURCE = generated.ROOT / "operator" / "sagemaker_gitops"
 NOT_CALLS = ("aws/errors.py", "aws/limits.py", "cli/")
 ACCOUNT, REGION, TEAM, BUCKET = "123456789012", "eu-central-1", "team-a", "team-a-ml"
 BASE = ("sts", "sqs")  # as the operator itself; everything else as a tenant's role
-SERVICES = ("sagemaker", "sagemaker-runtime", "glue", "s3", "logs", "cloudwatch", "application-autoscaling", "sns", *BASE)
+SERVICES = ("sagemaker", "sagemaker-runtime", "glue", "s3", "logs", "cloudwatch", "application-autoscaling", "sns", "cloudtrail", *BASE)
 # Names that several services have: whose they are.
 SHARED = {"CreateJob": "glue", "ListJobs": "glue", "ListTagsForResource": "cloudwatch"}
 # What IAM calls an operation, where that is another name; and what an operation needs besides.
@@ -133,6 +133,7 @@ def tenant() -> list[Statement]:
         _allow("Metrics", watch, ["*"]),
         _allow("Notifications", actions("sns"), [_arn("sns", f"{TEAM}-*")]),
         _allow("Scaling", scaling, ["*"]),
+        _allow("Trail", actions("cloudtrail"), ["*"]),
         _allow(
             "ScalingRole",
             ["iam:CreateServiceLinkedRole"],

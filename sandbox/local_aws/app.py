@@ -87,7 +87,9 @@ class App:
             text = f"local_aws: {type(error).__name__}: {error}"
             return self._refuse(exchange, AwsError("InternalFailure", text, status=500))
         lost = script is not None and script.kind in ("accept-then-drop", "accept-then-500")
-        self._record(exchange, result.error if isinstance(result, MotoAnswer) else "", answered=not lost)
+        code = result.error if isinstance(result, MotoAnswer) else ""
+        self._record(exchange, code, answered=not lost)
+        self._tell(exchange, code)
         if script is not None and lost:
             return _lose(script, exchange)
         return _send(result, environ, start_response)
@@ -178,6 +180,7 @@ class App:
         self._record(exchange, error.code, answered=not dropped)
         if dropped:
             raise ConnectionDroppedError
+        self._tell(exchange, error.code, error.message)
         return _send_error(error, exchange)
 
     def _record(self, exchange: _Exchange, error: str, *, answered: bool) -> None:
@@ -199,6 +202,15 @@ class App:
             request_id=exchange.request_id,
             user_agent=exchange.environ.get("HTTP_USER_AGENT", ""),
         )
+
+    def _tell(self, exchange: _Exchange, code: str, message: str = "") -> None:
+        """CloudTrail knows what reached its service, whether or not the answer reached the caller."""
+        trail, request, caller = self._world.trail, exchange.known, exchange.caller
+        if trail is None or caller is None or caller.access_key_id == INTERNAL_KEY or not trail.keeps(request.service, request.operation):
+            return
+        environ = exchange.environ
+        address, agent = environ.get("REMOTE_ADDR", "127.0.0.1"), environ.get("HTTP_USER_AGENT", "")
+        trail.record(self._call(exchange, request.params), address=address, user_agent=agent, code=code, message=message)
 
 
 def _send(result: Answer | MotoAnswer, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

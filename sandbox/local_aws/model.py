@@ -19,6 +19,7 @@ OWN_TARGETS: Final = {
     "AWSGlue": "glue",
     "GraniteServiceVersion20100801": "cloudwatch",
     "AnyScaleFrontendService": "application-autoscaling",
+    "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101": "cloudtrail",
 }
 """`X-Amz-Target` prefix -> service, for the JSON services that are ours."""
 

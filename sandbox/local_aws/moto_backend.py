@@ -37,6 +37,10 @@ FALL_THROUGH: Final[dict[str, re.Pattern[str]]] = {
         r"|Databases|Tables|TableVersions|PartitionIndexes|Connections|Schemas|Registries|Dev[A-Za-z]+"
         r"|DataCatalogEncryptionSettings|ResourcePolic[a-z]+|SchemaByDefinition)$|StartCrawler$|StopCrawler$"
     ),
+    "cloudtrail": re.compile(
+        r"(Create|Update|Delete|Get)Trail$|(Describe|List)Trails$|GetTrailStatus$|(Start|Stop)Logging$"
+        r"|(Get|Put)(Event|Insight)Selectors$|(Add|Remove|List)Tags$"
+    ),
 }
 """Families of our own services that stay moto's: records without behaviour. The rest is ours or refused."""
 

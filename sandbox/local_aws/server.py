@@ -34,6 +34,7 @@ SERVICES: Final = (
     "local_aws.glue",
     "local_aws.cloudwatch",
     "local_aws.autoscaling",
+    "local_aws.cloudtrail",
     "local_aws.notifications",
     "local_aws.scheduling",
 )

@@ -1,6 +1,6 @@
 """Turns HTTP bodies into typed parameters and results or errors into the answers AWS would send.
 
-Two protocols are ours: JSON (SageMaker, Glue, Application Auto Scaling) and query (STS, IAM); CloudWatch has both. Errors are
+Two protocols are ours: JSON (SageMaker, Glue, CloudTrail, Application Auto Scaling) and query (STS, IAM); CloudWatch has both. Errors are
 also written in S3's XML, because throttling, denials and scripted failures apply to the services behind the fall-through too.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,13 @@ _JSON: Final = "application/x-amz-json-1.1"
 _XML: Final = "text/xml"
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 _validators: dict[str, Validator] = {}
+_MEMBER: Final = re.compile(r" at '(\w+)")
+_CODES: Final = {
+    ("cloudtrail", "maxResults"): "InvalidMaxResultsException",
+    ("cloudtrail", "lookupAttributes"): "InvalidLookupAttributesException",
+    ("cloudtrail", "eventCategory"): "InvalidEventCategoryException",
+}
+"""(service, member) -> the code of its own that a service has for a broken constraint of the member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,9 @@ def validated(model: OperationModel, raw: Mapping[str, Any], protocol: Protocol)
     except ConstraintViolationError as error:
         # A service that once spoke query keeps that protocol's codes in JSON.
         keeps = query or "awsQueryCompatible" in model.service_model.metadata
-        raise AwsError("ValidationError" if keeps else "ValidationException", str(error)) from error
+        found = _MEMBER.search(error.problems[0])
+        own = _CODES.get((service, found[1])) if found else None
+        raise AwsError(own or ("ValidationError" if keeps else "ValidationException"), str(error)) from error
 
 
 def _nested(shape: Shape, flat: Mapping[str, str], prefix: str) -> dict[str, Any]:

@@ -35,6 +35,14 @@ class Quotas(Protocol):
     def configure(self, values: dict[str, Any]) -> None: ...
 
 
+class Trail(Protocol):
+    """Who tells customers what was called. `app` asks `keeps` of every call and records what it is told to keep."""
+
+    def keeps(self, service: str, operation: str) -> bool: ...
+
+    def record(self, call: Call, *, address: str, user_agent: str, code: str = "", message: str = "") -> None: ...
+
+
 Hook = Callable[["Call"], Callable[[], None] | None]
 """Called before moto answers, with the raw parameters; may raise AwsError. What it returns is called once moto has accepted."""
 
@@ -45,8 +53,8 @@ class World:
 
     `folder` is this instance's scratch folder. `settings` are numbers that `/_local/settings` can change
     while running (seconds of AWS time unless the name says otherwise); a service sets its defaults with
-    `settings.setdefault` and reads them at each use. `cost`, `quotas` and `picture` (a dashboard's name
-    -> a PNG; ValueError when there is none) are set by the service that owns them.
+    `settings.setdefault` and reads them at each use. `cost`, `quotas`, `picture` (a dashboard's name
+    -> a PNG; ValueError when there is none), and `trail` are set by the service that owns them.
     `hooks` are what we add to moto's operations, by service and operation.
     """
 
@@ -62,6 +70,7 @@ class World:
     quotas: Quotas | None = None
     cost: Cost | None = None
     picture: Callable[[str], bytes] | None = None
+    trail: Trail | None = None
     hooks: dict[tuple[str, str], Hook] = field(default_factory=dict)
     settings: dict[str, float] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict)

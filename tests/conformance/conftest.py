@@ -25,7 +25,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     with LocalAws.start(tmp_path_factory.mktemp("aws"), seed=_SEED) as aws:
         location = {"LocationConstraint": aws.region}
         aws.client("s3").create_bucket(Bucket="conformance", CreateBucketConfiguration=location)
-        clients = {service: aws.client(service) for service in ("s3", "sagemaker", "sagemaker-runtime", "glue", "sts", "cloudwatch")}
+        services = ("s3", "sagemaker", "sagemaker-runtime", "glue", "sts", "cloudwatch", "cloudtrail")
+        clients = {service: aws.client(service) for service in services}
         yield Target(
             client=clients.__getitem__,
             role="arn:aws:iam::123456789012:role/conformance",

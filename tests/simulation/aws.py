@@ -41,6 +41,16 @@ class Ending:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A call of SageMaker that changes something, when AWS came to it; `error` is the code of a refusal."""
+
+    at: float
+    operation: str
+    parameters: Mapping[str, Any]
+    error: str = ""
+
+
 @dataclass(slots=True)
 class Context:
     """What the services share. `lag` draws a replica's delay in seconds, `emit` sends an EventBridge event; `sent` is when the request was
@@ -58,6 +68,7 @@ class Context:
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
     looks: list[tuple[float, str, bool]] = field(default_factory=list)
     sent: float | None = None
+    executed: list[Executed] = field(default_factory=list)
 
     @property
     def now(self) -> float:
@@ -182,7 +193,14 @@ class FakeAws:
 
     def _execute(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any] | AwsFailure:
         try:
-            return self._handlers[f"{service}:{operation}"](parameters)
+            answer = self._handlers[f"{service}:{operation}"](parameters)
+            self._note(service, operation, parameters)
+            return answer
         except Refused as refused:
+            self._note(service, operation, parameters, refused.code)
             status = 404 if refused.code == "404" else 400
             return failure(service, operation, refused.code, refused.message, status)
+
+    def _note(self, service: str, operation: str, parameters: Mapping[str, Any], error: str = "") -> None:
+        if service == "sagemaker" and mutates(operation):
+            self._context.executed.append(Executed(self._context.now, operation, parameters, error))

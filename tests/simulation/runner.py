@@ -129,6 +129,12 @@ def run_forgotten(seeds: range) -> Iterator[list[str]]:
             yield run(SCENARIOS[name], Schedule(seed, disturbances={number: Disturbance.OLD_STATUS}, script_at=[number]))
 
 
+def hurried(scenario: Scenario, number: int, fault: Fault, **more: Any) -> Schedule:
+    """Users act the moment after `fault`, the last of them; those before them a few calls earlier."""
+    acts = len(scenario.script)
+    return Schedule(number, faults={number: fault}, script_at=[max(0, number + 1 - 10 * (acts - 1 - act)) for act in range(acts)], **more)
+
+
 def directed(names: Sequence[str]) -> Iterator[tuple[Scenario, Schedule]]:
     """What chance would take long to find about endpoints: silence from AWS, lost statuses, maintenance, long absences, two operators."""
     for name in names:
@@ -144,6 +150,12 @@ def directed(names: Sequence[str]) -> Iterator[tuple[Scenario, Schedule]]:
     for name, lag in (("serve-updated", 0.0), ("serve-updated", 10.0)):
         for number in range(reference(name).boundaries):
             yield SCENARIOS[name], Schedule(disturbances={number: Disturbance.MAINTENANCE}, describe_lag=lag)
+    for number in range(reference("serve-updated").boundaries):
+        crash = {number + 1: Fault.CRASH_BEFORE}
+        yield SCENARIOS["serve-updated"], Schedule(faults=crash, disturbances={number: Disturbance.MAINTENANCE}, downtime=400.0)
+    for name in ("serve-unscaled", "serve-watched", "serve-rolled-back", "serve-reverted"):
+        for number in range(reference(name).boundaries):
+            yield SCENARIOS[name], hurried(SCENARIOS[name], number, Fault.LATE)
     absences = (
         ("serve-rolled-back", Fault.CRASH_AFTER, 400.0),
         ("serve-hurried", Fault.CRASH_BEFORE, 400.0),

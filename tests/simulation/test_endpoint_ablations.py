@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from sagemaker_gitops.aws.kinds import hosting, model_endpoint
+from sagemaker_gitops.aws.kinds.sending import Sending
 from sagemaker_gitops.core import naming
-from sagemaker_gitops.core.kinds.model_endpoint import plan, rollout, situation, upkeep
+from sagemaker_gitops.core.kinds.model_endpoint import plan, rollout, scaling, situation, upkeep, verdict
 from sagemaker_gitops.core.kinds.training_run.settings import Settings
 from sagemaker_gitops.runtime import store
 from sagemaker_gitops.runtime.reconciler import Reconciler
@@ -49,14 +50,13 @@ def _tried_again(patch: Patch) -> None:
 
 
 def _unseen(patch: Patch) -> None:
-    """LastModifiedTime says nothing."""
-    real = rollout._intent
-    patch.setattr(rollout, "_intent", lambda *given: {"update": {**real(*given)["update"], "seen": "2026-01-01T00:00:00Z"}})
+    """Whatever LastModifiedTime says, the call has not arrived."""
+    patch.setattr(verdict, "changed_back", lambda update, live: False)
 
 
 def _forgets_what_was_sent(patch: Patch) -> None:
     """Every refusal says that nothing was ever sent, and nothing that AWS shows says otherwise."""
-    patch.setattr(model_endpoint.ModelEndpointKind, "_took", lambda *_: None)
+    patch.setattr(Sending, "_took", lambda *_, **__: None)
 
 
 def _taken_for_ours(patch: Patch) -> None:
@@ -93,11 +93,16 @@ def _shares_ignored(patch: Patch) -> None:
     patch.setattr(upkeep, "correct_shares", lambda serving, live: None)
 
 
+def _believes_what_it_sees(patch: Patch) -> None:
+    """Whatever has changed was our update."""
+    patch.setattr(rollout, "went_back", lambda here, live, update: verdict.changed_back(update, live))
+
+
 STALE = "a fresh look before a deletion"
 GUARDS: Mapping[str, Callable[[Patch], None]] = {
     "the live config is compared with the wanted one": _never_compared,
     "a rolled-back config is not asked for again": _tried_again,
-    "LastModifiedTime tells a lost update from a rollback": _unseen,
+    "LastModifiedTime tells a rollback from a lost update": _unseen,
     "what a busy endpoint shows": _not_witnessed,
     "a refused repetition proves nothing": _forgets_what_was_sent,
     "ownership by tag before every delete": _taken_for_ours,
@@ -109,7 +114,10 @@ GUARDS: Mapping[str, Callable[[Patch], None]] = {
     "history within the limit is kept": _unlimited,
     "what serves is not collected": _live_too,
     "what no status remembers is looked for": lambda patch: patch.setattr(model_endpoint, "SIGHTS", ()),
-    "an update that may arrive keeps its config": lambda patch: patch.setattr(upkeep, "_may_arrive", lambda *_: 0.0),
+    "an update that may arrive keeps its config": lambda patch: patch.setattr(upkeep, "_may_arrive", lambda *_: ({}, 0.0)),
+    "what nobody saw is no rollback": _believes_what_it_sees,
+    "CloudTrail is given its time": lambda patch: patch.setattr(rollout, "undecided", lambda *_: None),
+    "a registration may come late": lambda patch: patch.setattr(scaling, "left_of_quarantine", lambda *_: 0.0),
     "approval": _approved,
     "shares are corrected": _shares_ignored,
     "drift is looked for": lambda patch: patch.setattr(process.Process, "drift", lambda self: None),

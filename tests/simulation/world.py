@@ -23,6 +23,7 @@ from tests.simulation.aws_jobs import Jobs, Work
 from tests.simulation.aws_rest import Registry, Storage
 from tests.simulation.aws_scaling import Scaling
 from tests.simulation.aws_sns import Topics
+from tests.simulation.aws_trail import Trail
 from tests.simulation.clock import Agenda, VirtualClock
 from tests.simulation.gate import Gate
 from tests.simulation.kube import FakeKube
@@ -73,7 +74,7 @@ class World:
         self.topics = Topics(self.context)
         services = (
             *(self.jobs, self.glue, self.registry, self.hosting),
-            *(self.scaling, self.cloudwatch, self.topics, Storage(self.context)),
+            *(self.scaling, self.cloudwatch, self.topics, Storage(self.context), Trail(self.context, schedule.seed)),
         )
         self.aws = FakeAws(self.context, self.gate, services, partial(scenario.oracle.requested, self), strict=strict)
         self.kube = FakeKube(self.gate, self._watch_event, self._removed)

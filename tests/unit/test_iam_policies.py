@@ -26,7 +26,7 @@ def test_no_policy_is_wide(name: str) -> None:
         assert not [action for action in statement["Action"] if "*" in action]
         assert len(statement["Action"]) == len(set(statement["Action"]))
         if statement["Resource"] == ["*"]:
-            assert statement["Sid"] in {"SageMakerLists", "GlueLists", "Metrics", "Scaling", "WhoAmI", "Registry", "Interfaces"}
+            assert statement["Sid"] in {"SageMakerLists", "GlueLists", "Metrics", "Scaling", "Trail", "WhoAmI", "Registry", "Interfaces"}
 
 
 def test_roles_are_passed_to_two_services_only() -> None:

@@ -75,6 +75,8 @@ class ScalableTarget(Model):
     """Time between taking instances away. Example: 5m."""
     scale_out_cooldown: Word
     """Time between adding instances. Example: 1m."""
+    asked_at: Time | None = None
+    """When AWS was last told. Example: 2026-11-21T10:00:00Z."""
 
 
 class PastConfig(Model):
@@ -250,6 +252,8 @@ class ModelEndpointStatus(NotifyingStatus):
     """
     alarms: Annotated[tuple[AwsName, ...], Items(ALARM_LIMIT, kind="set")] | None = None
     """CloudWatch alarms that the operator made. Example: [team-a-digits-4k2mzq-blue-5xx-k5tq3vwx2a]."""
+    alarms_asked_at: Time | None = None
+    """When AWS was last asked to make or change one of them. Example: 2026-11-21T10:00:00Z."""
     update: Update | None = None
     """The last change that was asked for. Example: {config: team-a-digits-config-k5tq3vwx2a, outcome: Succeeded}."""
     smoke_test: SmokeTestResult | None = None

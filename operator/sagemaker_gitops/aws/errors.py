@@ -167,4 +167,4 @@ def unanswered(service: str, operation: str, error: BaseException) -> AwsFailure
 
 def mutates(operation: str) -> bool:
     """Whether a call changes something at AWS."""
-    return not operation.startswith(("Describe", "Get", "List", "Head", "Receive", "Search", "Filter", "Invoke"))
+    return not operation.startswith(("Describe", "Get", "List", "Head", "Receive", "Search", "Filter", "Invoke", "Lookup"))

@@ -1,6 +1,7 @@
 """A token bucket for each account, region and operation: halves when AWS throttles, grows slowly while calls wait (AIMD).
 
-Published quotas are few (reference/performance.md 4.2): ListTrainingJobs has 2 requests a second per account; the rest is a cautious start.
+Published quotas are few (reference/performance.md 4.2): ListTrainingJobs and LookupEvents have 2 requests a second per account; the rest is
+a cautious start.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ START_RATES: Mapping[str, float] = {
     "cloudwatch:": 5.0,
     "cloudwatch:PutMetricAlarm": 2.0,
     "cloudwatch:DeleteAlarms": 2.0,
+    "cloudtrail:LookupEvents": 1.0,
     "s3:": 100.0,
 }
 DEFAULT_RATE = 20.0
 UNLIMITED: Mapping[str, float] = {"": float("inf")}
 GROWTH, GROWTH_INTERVAL, HALVING_INTERVAL, LEAST = 1.1, 10.0, 1.0, 0.1
 HEADROOM = 5.0  # how far a rate may grow beyond its start while calls wait and AWS takes them all
-HARD_QUOTAS = frozenset({"sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs"})
+HARD_QUOTAS = frozenset({"sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs", "cloudtrail:LookupEvents"})
 
 
 @dataclass(slots=True)

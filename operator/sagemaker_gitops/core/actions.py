@@ -12,18 +12,20 @@ from typing import Any
 class AwsRequest:
     """One mutating call. `service` and `operation` are botocore's names, `parameters` the request AWS receives.
 
-    `subject` is the AWS name the call is about: the idempotency key of a create, the target of a stop.
+    `subject` is the AWS name the call is about: the idempotency key of a create, the target of a stop. `announced`: status has to name it
+    before AWS is told, because nothing else would find it again.
     """
 
     service: str
     operation: str
     subject: str
     parameters: Mapping[str, Any]
+    announced: bool = False
 
     @property
     def creates(self) -> bool:
         """Whether the call makes something that costs money, has to be cleaned up or cannot be taken back: it needs a recorded intent."""
-        return self.operation.startswith(("Create", "Start")) or self.operation in ("Publish", "RegisterScalableTarget")
+        return self.operation.startswith(("Create", "Start")) or self.operation == "Publish" or self.announced
 
 
 @dataclass(frozen=True, slots=True)

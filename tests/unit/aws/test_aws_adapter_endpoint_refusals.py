@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from sagemaker_gitops.aws.kinds.sending import Sending
 from sagemaker_gitops.core.errors import AwsFailure, Category
+from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, Sent
 from sagemaker_gitops.core.kinds.model_endpoint.requests import update_endpoint
 from tests.unit.aws.test_aws_adapter_attached import Account, kind_of, scaled
 from tests.unit.core.endpoint_case import KEY
@@ -31,12 +33,12 @@ def test_a_refused_update_is_remembered_and_one_without_an_answer_is_not(
     account.aws.answer = lambda operation, parameters: failure
     with pytest.raises(AwsFailure) as raised:
         asyncio.run(kind.execute(told, case.spec, action))
-    assert (KEY in kind._unsent) is unsent
+    assert kind._sending.known(KEY, update["config"]) is (Sent.NO if unsent else Sent.UNKNOWN)
     withdrawn = {"update": {"config": update["config"], "attemptedAt": "t"}}
     assert raised.value.withdrawn == (withdrawn if unsent else {})
     account.aws.answer = lambda operation, parameters: {}
     asyncio.run(kind.execute(told, case.spec, action))
-    assert KEY not in kind._unsent
+    assert kind._sending.known(KEY, update["config"]) is Sent.YES
 
 
 def test_a_repeated_update_that_is_refused_proves_nothing_about_the_first(account: Account) -> None:
@@ -50,4 +52,24 @@ def test_a_repeated_update_that_is_refused_proves_nothing_about_the_first(accoun
     account.aws.answer = lambda operation, parameters: failure
     with pytest.raises(AwsFailure):
         asyncio.run(kind.execute(told, case.spec, action))
-    assert KEY not in kind._unsent
+    config = action.parameters["EndpointConfigName"]
+    assert kind._sending.known(KEY, config) is Sent.YES
+    kind._sending.witness(KEY, config, case.live(config=config))
+    assert kind._sending.known(KEY, config) is Sent.UNKNOWN
+
+
+def test_an_update_without_an_answer_is_known_once_it_is_seen_under_way(account: Account) -> None:
+    """And stays known when it is asked for once more in vain; another config that is under way says nothing of it."""
+    case, sending = scaled(), Sending()
+    action = update_endpoint(case.serving(), ())
+    config = action.parameters["EndpointConfigName"]
+    busy = case.live(state=EndpointState.BUSY, raw="Updating", config="before")
+    sending.asked(KEY, action, taken=False)
+    sending.witness(KEY, config, replace(busy, pending="another"))
+    assert sending.known(KEY, config) is Sent.UNKNOWN
+    sending.witness(KEY, config, replace(busy, pending=config))
+    sending.asked(KEY, action, taken=False)
+    assert sending.known(KEY, config) is Sent.YES
+    assert sending.known(KEY, "another") is Sent.UNKNOWN
+    sending.forget(KEY)
+    assert sending.known(KEY, config) is Sent.UNKNOWN

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from sagemaker_gitops.core.actions import AwsRequest
+from sagemaker_gitops.core.conditions import timestamp
 from sagemaker_gitops.core.kinds.model_endpoint import alarms
-from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm, NoEndpoint, SmokeFacts
+from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains
+from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm, NoEndpoint, Sent, SmokeFacts
 from sagemaker_gitops.core.kinds.model_endpoint.requests import update_endpoint
 from sagemaker_gitops.core.naming import owned_by
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
-from tests.unit.core.endpoint_case import NOW, UPDATES, Case, model, operations, reasons
+from tests.unit.core.endpoint_case import NOW, SETTINGS, UPDATES, Case, deletion, model, operations, reasons
 
 CANARY = {"type": "Canary", "size": "10%"}
+LATER = NOW + timedelta(seconds=SETTINGS.create_quarantine)
 QUIET, LOUD = LiveAlarm("OK"), LiveAlarm("ALARM")
 
 
@@ -76,11 +80,40 @@ def test_alarms_of_earlier_configs_go_when_their_successor_serves() -> None:
     settled(case)
     case.decide(case.live(), model(8), alarms=made_alarms(case))
     old, new = made_alarms(case), made_alarms(case, 8)
+    case.now = LATER
     made = case.decide(case.live(model(8)), model(8), alarms=old | new)
     assert [(each.operation, each.subject) for each in requests(made)] == [("DeleteAlarms", name) for name in sorted(old)]
     assert made.status["alarms"] == sorted(new)
     made = case.decide(case.live(model(8)), model(8), alarms=new)
     assert (made.actions, made.requeue) == ((), OnEvent())
+
+
+def test_an_alarm_that_comes_after_its_config_was_replaced_is_deleted() -> None:
+    """AWS may carry a put out minutes after the client gave up: status names it before it is asked for, and as long as it may come."""
+    case = watched()
+    first = case.decide(case.live(), alarms={})
+    assert (first.creates, first.status["alarms"]) == (True, sorted(made_alarms(case)))
+    case.decide(case.live(model(7)), model(8), alarms={})
+    new = made_alarms(case, 8)
+    case.now = NOW + timedelta(seconds=200)
+    made = case.decide(case.live(model(8)), model(8), alarms=new)
+    assert (made.status["phase"], made.actions, made.requeue) == ("InService", (), After(100.0))
+    assert made.status["alarms"] == sorted(new | made_alarms(case))
+    case.now = LATER
+    name = min(made_alarms(case))
+    late = case.decide(case.live(model(8)), model(8), alarms=new | {name: QUIET})
+    assert [(each.operation, each.subject) for each in requests(late)] == [("DeleteAlarms", name)]
+    made = case.decide(case.live(model(8)), model(8), alarms=new)
+    assert (made.status["alarms"], made.requeue) == (sorted(new), OnEvent())
+
+
+def test_a_deletion_waits_for_an_alarm_that_may_still_come() -> None:
+    """It would hang on nothing, and nobody would look for it again."""
+    asked = {"update": {"attemptedAt": timestamp(NOW)}, "alarmsAskedAt": timestamp(NOW + timedelta(seconds=100))}
+    absent = asked | {"deletion": {"absentSince": timestamp(NOW)}}
+    waiting = deletion(Remains(NoEndpoint()), status=absent, now=NOW + timedelta(seconds=302))
+    assert (waiting.finalizer, waiting.requeue) == (True, After(99.0))
+    assert not deletion(Remains(NoEndpoint()), status=absent, now=NOW + timedelta(seconds=401)).finalizer
 
 
 @pytest.mark.parametrize("changes", [{"Threshold": 0.5}, {"Period": 300}, {"Dimensions": []}, {"TreatMissingData": "breaching"}])
@@ -176,6 +209,7 @@ def test_alarms_of_rollouts_that_failed_do_not_pile_up() -> None:
     serving, failed_before = made_alarms(case), made_alarms(case, 8)
     case.decide(case.live(model(7)), model(8), alarms=serving)
     case.decide(case.live(model(7), last_modified=NOW), model(8), alarms=serving | failed_before)
+    case.now = LATER
     made = case.decide(case.live(model(7), last_modified=NOW), model(9), alarms=serving | failed_before)
     assert [each.subject for each in requests(made) if each.operation == "DeleteAlarms"] == sorted(failed_before)
     assert made.status["alarms"] == sorted(serving.keys() | made_alarms(case, 9).keys())
@@ -188,7 +222,7 @@ def test_the_alarm_that_went_off_is_named() -> None:
     case.decide(case.live(model(7)), model(8), alarms=made_alarms(case))
     new = made_alarms(case, 8)
     name = min(new)
-    made = case.decide(case.live(model(7), last_modified=NOW), model(8), alarms=made_alarms(case) | new | {name: LOUD})
+    made = case.decide(case.live(model(7), last_modified=NOW), model(8), alarms=made_alarms(case) | new | {name: LOUD}, sent=Sent.YES)
     assert made.status["update"]["message"] == f"{name} went off"
 
 

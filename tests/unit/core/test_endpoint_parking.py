@@ -23,6 +23,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     ModelMissing,
     NoEndpoint,
     Quiet,
+    Sent,
 )
 from sagemaker_gitops.core.kinds.model_endpoint.parking import at_rest
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
@@ -210,7 +211,7 @@ def test_what_was_rolled_back_is_not_parked() -> None:
     """It would come back with the version that failed."""
     case = windowed()
     case.at(FRIDAY, case.live(), found=model(8))
-    made = case.at(EVENING, case.live(last_modified=FRIDAY), found=model(8))
+    made = case.at(EVENING, case.live(last_modified=FRIDAY), found=model(8), sent=Sent.YES)
     assert reasons(made)["Stalled"] == "True RolledBack"
     assert case.at(EVENING, case.live(last_modified=FRIDAY), found=model(8)).status["phase"] == "RolledBack"
 

@@ -18,6 +18,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     ModelMissing,
     NoEndpoint,
     Owned,
+    Sent,
 )
 from sagemaker_gitops.core.kinds.model_endpoint.rollout import without_trace
 from sagemaker_gitops.core.plan import After, Done, OnEvent
@@ -80,7 +81,7 @@ def test_a_rollback_within_the_second_of_the_update_is_one() -> None:
     """A machine that fails at once; AWS gives milliseconds."""
     case = Case()
     case.decide(case.live(model(7)), model(8))
-    made = case.decide(case.live(model(7), last_modified=BEFORE + timedelta(milliseconds=300)), model(8))
+    made = case.decide(case.live(model(7), last_modified=BEFORE + timedelta(milliseconds=300)), model(8), sent=Sent.YES)
     assert (made.status["phase"], made.actions) == ("RolledBack", ())
 
 
@@ -124,7 +125,7 @@ def test_in_service_on_the_old_config_after_an_update_is_a_rollback() -> None:
     """The trap: InService, empty FailureReason, old config."""
     case = Case(rollout={"type": "Canary", "size": "10%", "alarms": ["digits-5xx"]})
     case.decide(case.live(model(7)), model(8))
-    made = case.decide(case.live(model(7), last_modified=NOW), model(8))
+    made = case.decide(case.live(model(7), last_modified=NOW), model(8), sent=Sent.YES)
     assert made.actions == ()
     assert reasons(made)["RolledBack"] == "True RolledBack"
     assert reasons(made)["Stalled"] == "True RolledBack"
@@ -136,10 +137,44 @@ def test_what_was_rolled_back_is_not_tried_again_and_something_else_is() -> None
     """Until the content changes."""
     case = Case()
     case.decide(case.live(model(7)), model(8))
-    case.decide(case.live(model(7), last_modified=NOW), model(8))
+    case.decide(case.live(model(7), last_modified=NOW), model(8), sent=Sent.YES)
     later = case.live(model(7), last_modified=NOW + timedelta(hours=1))
     assert case.decide(later, model(8)).actions == ()
     assert operations(case.decide(later, model(9))) == UPDATES
+
+
+def test_what_nobody_saw_is_not_judged_before_cloudtrail_must_know() -> None:
+    """The operator died around the call, and AWS's maintenance looks like a rollback: neither is asked again nor given up meanwhile."""
+    case = Case()
+    case.decide(case.live(model(7)), model(8))
+    back = case.live(model(7), last_modified=NOW)
+    case.now = NOW + timedelta(seconds=1199)
+    made = case.decide(back, model(8), sent=Sent.SILENT)
+    assert (made.actions, made.requeue, made.status["phase"]) == ((), After(1.0), "Updating")
+    assert "CloudTrail, at 2026-11-21T10:20:00Z at the latest" in str(made.status["conditions"])
+    case.now = NOW + timedelta(seconds=1200)
+    assert operations(case.decide(back, model(8), sent=Sent.SILENT)) == UPDATES
+    assert case.snapshot.status["update"]["attemptedAt"] == "2026-11-21T10:20:00Z"
+
+
+@pytest.mark.parametrize(
+    ("sent", "phase"), [(Sent.YES, "RolledBack"), (Sent.CLOSED, "RolledBack"), (Sent.NO, "Updating"), (Sent.UNKNOWN, "Updating")]
+)
+def test_a_rollback_needs_an_update_that_was_sent(sent: Sent, phase: str) -> None:
+    """Where CloudTrail may not be asked the worse is believed: what failed once is not tried again."""
+    case = Case()
+    case.decide(case.live(model(7)), model(8))
+    made = case.decide(case.live(model(7), last_modified=NOW), model(8), sent=sent)
+    assert made.status["phase"] == phase
+    assert operations(made) == ([] if phase == "RolledBack" else UPDATES)
+
+
+def test_what_was_seen_under_way_needs_no_word_of_cloudtrail() -> None:
+    """Status says that AWS took it."""
+    case = Case()
+    case.decide(case.live(model(7)), model(8))
+    case.decide(case.live(model(7), state=EndpointState.BUSY, raw="Updating", pending=case.config(model(8))), model(8))
+    assert case.decide(case.live(model(7), last_modified=NOW), model(8)).status["phase"] == "RolledBack"
 
 
 def test_maintenance_by_aws_is_no_rollback() -> None:

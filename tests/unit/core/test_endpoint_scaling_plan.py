@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from sagemaker_gitops.core.errors import InvalidResource
 from sagemaker_gitops.core.kinds.model_endpoint import scaling
 from sagemaker_gitops.core.kinds.model_endpoint.deletion import Remains
 from sagemaker_gitops.core.kinds.model_endpoint.effective import effective_of, wanted_of
-from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, LiveVariant, NoEndpoint, Scalable, Tracking
+from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, LiveVariant, NoEndpoint, Scalable, Sent, Tracking
 from sagemaker_gitops.core.kinds.model_endpoint.requests import update_endpoint
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 from tests.unit.core.endpoint_case import BEFORE, NOW, TENANT, UPDATES, Case, deletion, model, operations, reasons
@@ -65,7 +66,7 @@ def test_a_variant_is_registered_once_it_is_in_service() -> None:
     assert (made.actions, made.requeue) == ((), OnEvent())
     assert made.status["variants"][0]["scaling"] == "1-4"
     assert "instances" not in made.status["variants"][0]
-    assert made.status["scalableTargets"] == [{"name": "all", **SCALING}]
+    assert made.status["scalableTargets"] == [{"name": "all", "askedAt": "2026-11-21T10:00:00Z", **SCALING}]
 
 
 def test_nothing_is_registered_before_there_is_an_endpoint() -> None:
@@ -116,6 +117,44 @@ def test_autoscaling_that_is_taken_out_ends_the_registration_before_the_count_is
     made = case.decide(case.live(variants={"all": LiveVariant(1.0, 3)}), scaling={"all": REGISTERED})
     assert operations(made) == ["DeregisterScalableTarget", "UpdateEndpointWeightsAndCapacities"]
     assert "scalableTargets" not in made.status
+
+
+def test_a_registration_that_comes_after_autoscaling_was_taken_out_is_ended() -> None:
+    """AWS may carry it out minutes after the client gave up: it stays in status for as long, and is looked for at the end."""
+    case = scaled()
+    case.decide(case.live(), scaling={})
+    case.edit()
+    case.now = NOW + timedelta(seconds=10)
+    made = case.decide(case.live(), scaling={})
+    assert (made.actions, made.requeue, made.status["phase"]) == ((), After(290.0), "InService")
+    assert [target["name"] for target in made.status["scalableTargets"]] == ["all"]
+    case.now = NOW + timedelta(seconds=300)
+    late = case.decide(case.live(), scaling={"all": Scalable(1, 4)})
+    assert operations(late) == ["DeregisterScalableTarget"]
+    made = case.decide(case.live(), scaling={})
+    assert (made.actions, made.requeue) == ((), OnEvent())
+    assert "scalableTargets" not in made.status
+
+
+def test_a_registration_is_waited_for_from_the_last_time_it_was_asked_for() -> None:
+    """Every time that AWS is told counts, and a pass that tells it nothing does not."""
+    case = scaled()
+    case.decide(case.live(), scaling={})
+    case.now = NOW + timedelta(seconds=10)
+    case.decide(case.live(), scaling={"all": Scalable(1, 9, REGISTERED.policy)})
+    case.now = NOW + timedelta(seconds=20)
+    assert settled(case).status["scalableTargets"][0]["askedAt"] == "2026-11-21T10:00:10Z"
+
+
+def test_after_a_rollback_a_late_registration_is_looked_for_too() -> None:
+    """`autoscaling` went out of the spec together with the model that AWS then took back."""
+    case = scaled()
+    case.decide(case.live(), scaling={})
+    serving_now = case.live()
+    case.edit()
+    case.decide(serving_now, model(8), scaling={})
+    made = case.decide(replace(serving_now, last_modified=NOW), model(8), scaling={}, sent=Sent.YES)
+    assert (made.status["phase"], made.requeue) == ("RolledBack", After(300.0))
 
 
 def test_somebody_elses_target_on_a_variant_that_the_spec_leaves_alone_stays() -> None:
@@ -169,7 +208,7 @@ def test_a_variant_that_goes_is_deregistered_and_after_a_rollback_registered_aga
         ("UpdateEndpoint", case.serving().endpoint_name),
     ]
     back = case.live(config=now.config, variants=shares, last_modified=NOW)
-    made = case.decide(back, scaling={"all": REGISTERED})
+    made = case.decide(back, scaling={"all": REGISTERED}, sent=Sent.YES)
     assert reasons(made)["Stalled"] == "True RolledBack"
     assert [(each.operation, each.subject.rpartition("/")[2]) for each in requests(made)] == [(name, "green") for name in REGISTER]
     assert isinstance(made.requeue, After)
@@ -184,10 +223,11 @@ def test_an_update_that_was_refused_because_the_scaler_was_at_work_is_no_rollbac
     facts: dict[str, Any] = {"scaling": {"all": REGISTERED}, "live_instance_types": {"all": LARGE}}
     case.decide(case.live(), model(8), **facts)
     later = case.live(model(7), last_modified=NOW, variants={"all": LiveVariant(1.0, 2)})
-    made = case.decide(later, model(8), unsent=True, **facts)
+    made = case.decide(later, model(8), sent=Sent.NO, **facts)
     assert operations(made) == UPDATES
     assert made.status["update"]["seen"] == "2026-11-21T10:00:00.000Z"
-    assert reasons(case.decide(case.live(model(7), last_modified=NOW + timedelta(1)), model(8), **facts))["Stalled"] == "True RolledBack"
+    back = case.live(model(7), last_modified=NOW + timedelta(1))
+    assert reasons(case.decide(back, model(8), sent=Sent.YES, **facts))["Stalled"] == "True RolledBack"
 
 
 def test_a_failed_endpoint_is_deregistered_before_it_is_deleted() -> None:

@@ -14,7 +14,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
     NoEndpoint,
     Owned,
 )
-from sagemaker_gitops.core.plan import After
+from sagemaker_gitops.core.plan import After, OnEvent
 from tests.unit.core.endpoint_case import SETTINGS, Case, model, operations
 
 REJECTED = AwaitingApproval("digits/7 is Rejected")
@@ -80,3 +80,42 @@ def test_beside_what_served_a_failed_endpoint_keeps_what_may_be_gone_back_to() -
     case = Case()
     case.decide(case.live(model(7)), model(7))
     assert case.decide(case.live(state=EndpointState.FAILED, raw="Failed"), strays=LEFT).actions == ()
+
+
+def edited() -> tuple[Case, ModelFact]:
+    """A second creation, begun while nothing is known of the first."""
+    case, second = begun(), model(8)
+    case.now += timedelta(seconds=10)
+    case.decide(NoEndpoint(), second)
+    return case, second
+
+
+def test_in_service_waits_for_what_an_earlier_creation_may_still_leave() -> None:
+    """It was asked for, and edited before it came: CreateModel may be carried out minutes later."""
+    case, second = edited()
+    case.now += timedelta(seconds=100)
+    made = case.decide(case.live(second), second)
+    assert (made.status["phase"], made.requeue) == ("Updating", After(SETTINGS.create_quarantine - 110))
+    case.now += timedelta(seconds=SETTINGS.create_quarantine - 110)
+    made = case.decide(case.live(second), second, strays=LEFT)
+    assert (made.status["phase"], operations(made)) == ("InService", ["DeleteEndpointConfig", "DeleteModel"])
+
+
+def test_beside_a_creation_that_failed_an_earlier_one_is_waited_for() -> None:
+    """And no longer than it may take."""
+    case, second = edited()
+    broken = case.live(second, state=EndpointState.FAILED, raw="Failed")
+    waiting = case.decide(broken, second)
+    assert (waiting.status["phase"], waiting.requeue) == ("Failed", After(SETTINGS.create_quarantine - 10))
+    over(case)
+    assert operations(case.decide(broken, second, strays=LEFT)) == ["DeleteEndpointConfig", "DeleteModel"]
+    assert "overtaken" in case.snapshot.status["update"]
+    done = case.decide(broken, second)
+    assert (done.requeue, "overtaken" in done.status["update"]) == (OnEvent(), False)
+
+
+def test_the_same_creation_again_overtakes_nothing() -> None:
+    """Its parts have the names that are wanted."""
+    case = begun()
+    case.decide(NoEndpoint(), model(7))
+    assert "overtaken" not in case.snapshot.status["update"]

@@ -33,7 +33,7 @@ class Look:
         if not isinstance(live, LiveEndpoint) or live.config != self.serving.config_name:
             return False
         if live.state is EndpointState.FAILED:
-            return status.get("phase") != "Failed"
+            return status.get("phase") != "Failed" or "overtaken" in (status.get("update") or {})
         if live.state is not EndpointState.IN_SERVICE:
             return False
         return status.get("phase") != "InService" or (status.get("lastGood") or {}).get("config") != self.serving.config_name

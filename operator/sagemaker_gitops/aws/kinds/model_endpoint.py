@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.api.parse import ValidationFailed, read
@@ -21,6 +20,7 @@ from sagemaker_gitops.aws.kinds.inventory import left_behind, owned
 from sagemaker_gitops.aws.kinds.look import Look
 from sagemaker_gitops.aws.kinds.references import References
 from sagemaker_gitops.aws.kinds.scaling import scaling_of
+from sagemaker_gitops.aws.kinds.sending import Sending
 from sagemaker_gitops.aws.kinds.sights import SIGHTS
 from sagemaker_gitops.aws.kinds.smoke import look_at_stand
 from sagemaker_gitops.aws.kinds.spending import Spending
@@ -47,7 +47,6 @@ from sagemaker_gitops.core.kinds.model_endpoint.facts import (
 )
 from sagemaker_gitops.core.kinds.model_endpoint.plan import plan
 from sagemaker_gitops.core.kinds.model_endpoint.preview import preview
-from sagemaker_gitops.core.kinds.model_endpoint.rollout import without_trace
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving, endpoint_name
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, build_serving
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import recorded, stand_config, stand_name
@@ -64,12 +63,7 @@ CONTENT_NAMED = ("CreateModel", "CreateEndpointConfig")
 
 @dataclass(slots=True)
 class ModelEndpointKind:
-    """`known` are endpoints whose tags have been seen to be ours; `_models` and `_names` say whom an AWS event concerns.
-
-    `_unsent`: an action was refused, so the UpdateEndpoint that status announces has not been sent: the endpoint may change without it.
-    `_sent`: the config of the last UpdateEndpoint that AWS took, or may have taken: one that is refused after it, because the endpoint is
-    busy with the first, proves nothing.
-    """
+    """`known` are endpoints whose tags have been seen to be ours; `_models` and `_names` say whom an AWS event concerns."""
 
     aws: Aws
     references: References
@@ -81,11 +75,10 @@ class ModelEndpointKind:
     _names: dict[str, Key] = field(default_factory=dict)
     _models: dict[Key, tuple[SeenModel, ...]] = field(default_factory=dict)
     _seen: dict[Key, tuple[str, ModelEndpointFacts]] = field(default_factory=dict)
-    _unsent: set[Key] = field(default_factory=set)
     _suspects: set[Key] = field(default_factory=set)
     _idle: dict[Key, IdleEndpoint] = field(default_factory=dict)
     _quiet: dict[Key, Quiet] = field(default_factory=dict)
-    _sent: dict[Key, str] = field(default_factory=dict)
+    _sending: Sending = field(default_factory=Sending)
 
     def __post_init__(self) -> None:
         self.batches = Batches(self.aws, self.settings.install)
@@ -165,9 +158,9 @@ class ModelEndpointKind:
         key, serving, install = look.snapshot.key, look.serving, self.settings.install
         name, idle = serving.endpoint_name, serving.spec.idle
         endpoint = await look_at_endpoint(self.aws, look.scope, name, install, key, proven=name in self.known)
-        if isinstance(endpoint, LiveEndpoint) and endpoint.pending == serving.config_name:
-            self._took(key, serving.config_name)
-        facts = replace(facts, endpoint=endpoint, unsent=key in self._unsent, quiet=self._quiet.pop(key, None))
+        if isinstance(endpoint, LiveEndpoint):
+            self._sending.witness(key, serving.config_name, endpoint)
+        facts = replace(facts, endpoint=endpoint, sent=self._sending.known(key, serving.config_name), quiet=self._quiet.pop(key, None))
         for sight in SIGHTS:
             facts = await sight(replace(look, serving=replace(serving, alias=facts.alias or serving.alias)), facts)
         self._note(key, name, facts)
@@ -216,12 +209,12 @@ class ModelEndpointKind:
             if told is not None:
                 return told
             if failure.ambiguous:
-                self._asked(snapshot.key, action)
+                self._sending.asked(snapshot.key, action, taken=False)
             else:
-                failure.withdrawn = self._not_sent(snapshot)
+                failure.withdrawn = self._sending.refused(snapshot)
             raise
         self.batches.accepted(action)
-        self._asked(snapshot.key, action)
+        self._sending.asked(snapshot.key, action, taken=True)
         return Outcome.DONE
 
     def _note(self, key: Key, name: str, facts: ModelEndpointFacts) -> None:
@@ -239,25 +232,6 @@ class ModelEndpointKind:
         """Look at everything in the next pass, whatever status says."""
         self._suspects.add(key)
 
-    def _asked(self, key: Key, action: AwsRequest) -> None:
-        if action.operation == "UpdateEndpoint":
-            self._took(key, action.parameters["EndpointConfigName"])
-
-    def _took(self, key: Key, config: str) -> None:
-        """AWS has, or may have, begun to bring `config` into service."""
-        self._sent[key] = config
-        self._unsent.discard(key)
-
-    def _not_sent(self, snapshot: Snapshot) -> dict[str, Any]:
-        """An update that was not sent is no reason to take a change of the endpoint for a rollback, not even after a restart."""
-        update = snapshot.status.get("update")
-        if not isinstance(update, Mapping) or update.get("outcome") or update.get("taken"):
-            return {}
-        if self._sent.get(snapshot.key, "") == update.get("config"):
-            return {}
-        self._unsent.add(snapshot.key)
-        return {"update": without_trace(update)}
-
     def _remember(self, key: Key, spec: ModelEndpointSpec, scope: Scope, models: Mapping[str, ModelFact]) -> None:
         seen = []
         for name, (_, reference) in models_of(spec).items():
@@ -273,9 +247,8 @@ class ModelEndpointKind:
         self._suspects.discard(key)
         self._idle.pop(key, None)
         self._quiet.pop(key, None)
-        self._unsent.discard(key)
+        self._sending.forget(key)
         self.batches.forget(key)
-        self._sent.pop(key, None)
 
     def batch_jobs(self) -> Iterator[ActiveJob]:
         """The batch jobs that have not been seen to end, for the sweep."""

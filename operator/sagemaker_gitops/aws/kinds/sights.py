@@ -13,5 +13,6 @@ from sagemaker_gitops.aws.kinds.inventory import strays
 from sagemaker_gitops.aws.kinds.look import Sight
 from sagemaker_gitops.aws.kinds.scaling import look_at_scaling
 from sagemaker_gitops.aws.kinds.smoke import smoke
+from sagemaker_gitops.aws.kinds.trail import trail
 
-SIGHTS: tuple[Sight, ...] = (alias, artifacts, smoke, look_at_scaling, look_at_alarms, tags, strays)
+SIGHTS: tuple[Sight, ...] = (alias, artifacts, smoke, look_at_scaling, look_at_alarms, tags, strays, trail)

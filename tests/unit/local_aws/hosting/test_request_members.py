@@ -55,6 +55,7 @@ OPERATIONS: Final = {
         *("CreateModelBiasJobDefinition", "CreateModelExplainabilityJobDefinition"),
     ],
     "cloudwatch": ["PutMetricAlarm", "GetMetricData", "PutDashboard", "GetMetricWidgetImage"],
+    "cloudtrail": ["LookupEvents"],
 }
 
 

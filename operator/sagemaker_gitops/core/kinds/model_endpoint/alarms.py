@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sagemaker_gitops.api.endpoint_status import ALARM_LIMIT
 from sagemaker_gitops.core.actions import Action, AwsRequest
-from sagemaker_gitops.core.conditions import reconciling, stalled
+from sagemaker_gitops.core.conditions import reconciling, stalled, timestamp
 from sagemaker_gitops.core.kinds.model_endpoint.effective import BAD_MINUTES, WATCHED_MINUTES, Watch
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveAlarm, LiveEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
-from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, shown
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, left_of_quarantine, shown
 from sagemaker_gitops.core.plan import After, Plan
 
 SERVICE = "cloudwatch"
@@ -106,12 +107,32 @@ def of_given_up(here: Pass, serving: Serving, live: LiveEndpoint | None) -> tupl
     return tuple(map(delete_alarm, sorted(_ours(here, serving) - {*default_alarms(serving), *kept})))
 
 
-def status_fields(here: Pass, serving: Serving, replaced: LiveEndpoint | None = None) -> dict[str, Any]:
-    """The names by which later passes find them; those of the config that is being replaced are still there meanwhile."""
+def status_fields(here: Pass, serving: Serving, live: LiveEndpoint) -> dict[str, Any]:
+    """The names by which later passes find them; those of the config that is being replaced are still there meanwhile, and others may
+    come to be although nobody wants them any more.
+    """
     if here.facts.alarms is None:
         return {}
-    names = {*default_alarms(serving), *(() if replaced is None else _kept(here, serving, replaced))}
-    return {"alarms": sorted(names) or None}
+    status, asked = here.snapshot.status, bool(missing_or_changed(here, serving, live))
+    replaced = _kept(here, serving, live) if live.config != serving.config_name else ()
+    names = dict.fromkeys((*sorted(default_alarms(serving)), *replaced, *_late(here, serving)))
+    asked_at = timestamp(here.now) if asked else status.get("alarmsAskedAt")
+    return {"alarms": sorted([*names][:ALARM_LIMIT]) or None, "alarmsAskedAt": asked_at if names else None}
+
+
+def next_look(here: Pass, serving: Serving) -> float | None:
+    """Seconds until an alarm that is not wanted any more can come no more; None: there is none."""
+    return late_for(here) if _late(here, serving) else None
+
+
+def late_for(here: Pass) -> float:
+    """Seconds for which an alarm that was asked for may still come; 0 or less: no more."""
+    return left_of_quarantine(here, here.snapshot.status.get("alarmsAskedAt"))
+
+
+def _late(here: Pass, serving: Serving) -> tuple[str, ...]:
+    unwanted = [name for name in recorded(here.snapshot.status) if name not in default_alarms(serving)]
+    return tuple(unwanted) if late_for(here) > 0 else ()
 
 
 def gone_off(here: Pass, serving: Serving) -> tuple[str, ...]:
@@ -167,4 +188,4 @@ def _settings(serving: Serving, variant: str, watch: Watch) -> dict[str, Any]:
 
 
 def _put(serving: Serving, name: str, settings: Mapping[str, Any]) -> AwsRequest:
-    return AwsRequest(SERVICE, "PutMetricAlarm", name, {"AlarmName": name, **settings, "Tags": serving.tags("alarm", name)})
+    return AwsRequest(SERVICE, "PutMetricAlarm", name, {"AlarmName": name, **settings, "Tags": serving.tags("alarm", name)}, announced=True)

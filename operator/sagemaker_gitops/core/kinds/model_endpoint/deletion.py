@@ -98,7 +98,9 @@ def _looked_twice(snapshot: Snapshot, settings: Settings, now: datetime) -> Plan
 
 def _believed_at(snapshot: Snapshot, absent_since: datetime, settings: Settings) -> datetime:
     """When absence is evidence: a create that was asked for, perhaps before status was lost, may still be on its way (A7)."""
-    attempted = moment((snapshot.status.get("update") or {}).get("attemptedAt")) or absent_since
+    status = snapshot.status
+    asked = [moment(at) for at in ((status.get("update") or {}).get("attemptedAt"), status.get("alarmsAskedAt"))]
+    attempted = max((at for at in asked if at is not None), default=absent_since)
     arrived = attempted + timedelta(seconds=settings.create_quarantine + ROUNDING)
     return max(absent_since + timedelta(seconds=settings.absence_interval + ROUNDING), arrived)
 

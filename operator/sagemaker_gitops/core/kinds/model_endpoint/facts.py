@@ -271,6 +271,18 @@ class BatchFact:
     findings: tuple[Finding, ...] = ()
 
 
+class Sent(StrEnum):
+    """Whether AWS has taken the update that status announces, as far as more than status is known. Silent: CloudTrail has no word of it
+    yet; Closed: CloudTrail may not be asked.
+    """
+
+    UNKNOWN = "Unknown"
+    YES = "Yes"
+    NO = "No"
+    SILENT = "Silent"
+    CLOSED = "Closed"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelEndpointFacts:
     """Everything one pass saw. Later fields stay empty while an earlier one already decides."""
@@ -287,8 +299,8 @@ class ModelEndpointFacts:
     tags: Mapping[str, Mapping[str, str]] | None = None
     """Tags by ARN of endpoint, live config and its models, in this order; None: not looked at."""
     smoke: SmokeFacts = SmokeFacts()
-    unsent: bool = False
-    """AWS, or we, refused an action of the last pass: what came after it has certainly not been asked for."""
+    sent: Sent = Sent.UNKNOWN
+    """No: AWS, or we, refused an action of the last pass, so what came after it has certainly not been asked for."""
     scaling: Mapping[str, Scalable] | None = None
     """By variant; None: not looked at, because neither spec nor status speaks of any."""
     live_instance_types: Mapping[str, str] = field(default_factory=dict)

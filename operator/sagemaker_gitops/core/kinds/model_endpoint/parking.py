@@ -13,6 +13,7 @@ from typing import Any
 
 from sagemaker_gitops.api.model_endpoint import ModelEndpointSpec
 from sagemaker_gitops.core.conditions import Condition, reconciling, stalled, suspended, timestamp
+from sagemaker_gitops.core.kinds.model_endpoint import alarms
 from sagemaker_gitops.core.kinds.model_endpoint.adoption import keeps
 from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointState, ForeignEndpoint, LiveEndpoint, NoEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.requests import delete_endpoint
@@ -27,6 +28,8 @@ PARKED, PARKING = "Parked", "Parking"
 IDLE, OUTSIDE = "Idle", "OutsideWindow"
 BUSY_DELAY, SLOW_DELAY = 30.0, 300.0
 QUIET_IS_FRESH = 300.0  # seconds; an older look at the metrics is no reason to delete anything
+GONE = ("scalableTargets", "alarms", "alarmsAskedAt", "live", "liveConfig", "inLine", "tagged", "cost")
+"""What status says of an endpoint that is there."""
 
 
 def at_rest(snapshot: Snapshot, spec: ModelEndpointSpec, now: datetime) -> bool:
@@ -73,12 +76,11 @@ def parked(here: Pass) -> Plan | None:
             return Plan(here.say(PARKING, reconciling(PARKING, f"waiting: {name} is {found.raw}")), After(delay))
         actions = (*here.facts.attached, delete_endpoint(name))
         return Plan(here.say(PARKING, reconciling(PARKING, f"deleting {name}; its config is kept")), After(BUSY_DELAY), actions)
-    if isinstance(found, NoEndpoint) and (left := may_arrive(here)) > 0:
-        return Plan(here.say(PARKING, reconciling(PARKING, f"{name} was asked for and may still come")), After(left))
+    if isinstance(found, NoEndpoint) and (left := max(may_arrive(here), alarms.late_for(here))) > 0:
+        return Plan(here.say(PARKING, reconciling(PARKING, f"{name}, or what hangs on it, was asked for and may still come")), After(left))
     if here.facts.attached:
         return Plan(here.say(PARKING, reconciling(PARKING, f"what hung on {name} goes too")), After(0.0), here.facts.attached)
-    fields = {"scalableTargets": None, "alarms": None, "live": None, "liveConfig": None, "inLine": None, "tagged": None, "cost": None}
-    return Plan(here.say(PARKED, _conditions(here), **fields), _next_look(here))
+    return Plan(here.say(PARKED, _conditions(here), **dict.fromkeys(GONE)), _next_look(here))
 
 
 def _conditions(here: Pass) -> list[Condition]:

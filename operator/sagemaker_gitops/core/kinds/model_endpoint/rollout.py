@@ -25,6 +25,7 @@ from sagemaker_gitops.core.kinds.model_endpoint.requests import (
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
 from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, shown, update_for
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import gate, tidied
+from sagemaker_gitops.core.kinds.model_endpoint.verdict import undecided, went_back
 from sagemaker_gitops.core.plan import After, OnEvent, Plan
 
 BUSY_DELAY, LOOK_AGAIN = 30.0, 5.0
@@ -54,9 +55,11 @@ def replace_config(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
     update = update_for(here, serving.config_name)
     if update.get("outcome") in (ROLLED_BACK, FAILED):
         return tidied(here, rolled_back(here, serving, live, update))
-    if _went_back(here, live, update):
+    if went_back(here, live, update):
         reason = live.reason or _why(here, serving)
         return tidied(here, rolled_back(here, serving, live, update | {"outcome": ROLLED_BACK, "message": reason}))
+    if waiting := undecided(here, serving, live, update):
+        return tidied(here, waiting)
     other = f"config {live.config} serves instead of {serving.config_name}"
     held = drift.left_alone(here, serving, live, other) or _no_way(here, serving, live)
     held = held or _hindered(here, serving, live) or gate(here, serving, live)
@@ -64,19 +67,10 @@ def replace_config(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
         return held
     noticed, cleared = drift.noticed(here, serving, other)
     actions = (*_made(here, serving, live), update_endpoint(serving, alarms.rollback_alarms(serving), live))
-    fields = shown(serving, live) | _intent(here, serving, live) | alarms.status_fields(here, serving, replaced=live)
+    fields = shown(serving, live) | _intent(here, serving, live) | alarms.status_fields(here, serving, live)
     fields |= cleared | artifacts_after(here)
     conditions = [*reconciling("Updating", f"{live.config} -> {serving.config_name}"), *noticed]
     return Plan(here.say("Updating", conditions, **fields), After(BUSY_DELAY), actions)
-
-
-def _went_back(here: Pass, live: LiveEndpoint, update: Mapping[str, Any]) -> bool:
-    """Whether the endpoint has changed since the update was asked for and serves what it served then: AWS went back by itself.
-
-    Where a third config serves, an earlier update has ended meanwhile, and AWS, busy with it, has refused ours.
-    """
-    changed = update.get("seen") not in (None, exact(live.last_modified)) and not here.facts.unsent
-    return update.get("outcome") is None and changed and update.get("replaces") in (None, live.config)
 
 
 def witnessed(here: Pass, serving: Serving, live: LiveEndpoint) -> dict[str, Any]:
@@ -104,7 +98,8 @@ def rolled_back(here: Pass, serving: Serving, live: LiveEndpoint, update: Mappin
     conditions = [*stalled("RolledBack", message), Condition("RolledBack", "True", "RolledBack", message)]
     fields = shown(serving, live) | scaling.status_fields(here, live) | {"update": dict(update)}
     actions = scaling.corrections(here, serving, live)
-    return Plan(here.say("RolledBack", conditions, **fields), After(LOOK_AGAIN) if actions else OnEvent(), actions)
+    look_after = LOOK_AGAIN if actions else scaling.next_look(here, live)
+    return Plan(here.say("RolledBack", conditions, **fields), OnEvent() if look_after is None else After(look_after), actions)
 
 
 def failed(here: Pass, serving: Serving, live: LiveEndpoint) -> Plan:
@@ -149,17 +144,17 @@ def _made(here: Pass, serving: Serving, live: LiveEndpoint | None) -> tuple[Acti
 
 def _intent(here: Pass, serving: Serving, live: LiveEndpoint | None) -> dict[str, Any]:
     update = {"config": serving.config_name, "attemptedAt": timestamp(here.now)}
-    if live is None:
-        return {"update": update}
-    return {"update": update | {"seen": exact(live.last_modified), "replaces": live.config} | _overtaken(here, serving, live)}
+    found = {} if live is None else {"seen": exact(live.last_modified), "replaces": live.config}
+    return {"update": update | found | _overtaken(here, serving, live)}
 
 
-def _overtaken(here: Pass, serving: Serving, live: LiveEndpoint) -> dict[str, str]:
-    """When an earlier update was asked for of which neither an end nor a refusal is known: its config is not garbage yet."""
+def _overtaken(here: Pass, serving: Serving, live: LiveEndpoint | None) -> dict[str, str]:
+    """When an earlier change was asked for of which neither an end nor a refusal is known: what it makes is still to come."""
     before = here.snapshot.status.get("update")
     if not isinstance(before, Mapping):
         return {}
-    open_ = "seen" in before and before.get("outcome") is None and before.get("config") not in (serving.config_name, live.config)
+    under_way = "seen" in before and before.get("config") != live.config if live else True
+    open_ = under_way and before.get("outcome") is None and before.get("config") != serving.config_name
     since = [str(item) for item in (before.get("attemptedAt") if open_ else None, before.get("overtaken")) if item is not None]
     return {"overtaken": max(since)} if since else {}
 

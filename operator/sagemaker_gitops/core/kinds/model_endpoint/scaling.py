@@ -8,14 +8,16 @@ Sources: Application Auto Scaling API Reference; Amazon SageMaker Developer Guid
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sagemaker_gitops.api.fields import duration, seconds
 from sagemaker_gitops.api.model_endpoint import DEFAULT_COOLDOWN, Autoscaling
 from sagemaker_gitops.core.actions import Action, AwsRequest
+from sagemaker_gitops.core.conditions import timestamp
 from sagemaker_gitops.core.kinds.model_endpoint.facts import LiveEndpoint, Scalable, Tracking
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
-from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, left_of_quarantine
 
 SERVICE = "application-autoscaling"
 SERVICE_NAMESPACE, DIMENSION = "sagemaker", "sagemaker:variant:DesiredInstanceCount"
@@ -63,16 +65,29 @@ def corrections(here: Pass, serving: Serving, live: LiveEndpoint) -> tuple[Actio
 
 
 def status_fields(here: Pass, live: LiveEndpoint) -> dict[str, Any]:
-    """What later passes, deletion and rollbacks find the targets by."""
+    """What later passes, deletion and rollbacks find the targets by: what is wanted, and what was and may still come to be."""
     if here.facts.scaling is None:
         return {}
-    return {"scalableTargets": [_entry(name, target) for name, target in _wanted(here, live).items()] or None}
+    wanted, asked = _wanted(here, live), dict(_asked(here.snapshot.status))
+    for name, target in wanted.items():
+        if target != here.facts.scaling.get(name):
+            asked[name] = timestamp(here.now)
+    late = {name: target for name, target in recorded(here.snapshot.status).items() if name not in wanted and _left(here, name) > 0}
+    return {"scalableTargets": [_entry(name, target, asked.get(name)) for name, target in {**wanted, **late}.items()] or None}
+
+
+def next_look(here: Pass, live: LiveEndpoint) -> float | None:
+    """Seconds until a registration that is not wanted any more can arrive no more; None: there is none."""
+    if here.facts.scaling is None:
+        return None
+    left = [_left(here, name) for name in recorded(here.snapshot.status).keys() - _wanted(here, live).keys()]
+    return max((seconds for seconds in left if seconds > 0), default=None)
 
 
 def refound(here: Pass) -> dict[str, Any]:
     """What a lost status knew of the targets, as far as AWS tells while nothing can be done about them."""
     found = {name: target for name, target in (here.facts.scaling or {}).items() if target.policy is not None}
-    return {"scalableTargets": [_entry(name, target) for name, target in sorted(found.items())]} if found else {}
+    return {"scalableTargets": [_entry(name, target, None) for name, target in sorted(found.items())]} if found else {}
 
 
 def in_the_way(here: Pass, serving: Serving, live: LiveEndpoint | None) -> tuple[Action, ...]:
@@ -113,6 +128,16 @@ def recorded(status: Mapping[str, Any]) -> dict[str, Scalable]:
     return found
 
 
+def _asked(status: Mapping[str, Any]) -> dict[str, str]:
+    """When AWS was last told about a variant."""
+    entries = [entry for entry in status.get("scalableTargets") or () if isinstance(entry, Mapping)]
+    return {str(entry.get("name")): str(entry["askedAt"]) for entry in entries if entry.get("askedAt")}
+
+
+def _left(here: Pass, name: str) -> float:
+    return left_of_quarantine(here, _asked(here.snapshot.status).get(name))
+
+
 def _wanted(here: Pass, live: LiveEndpoint) -> dict[str, Scalable]:
     """By live variant: the spec's word, or the last one about a variant that a rolled back update was to take away."""
     spoken, before = {variant.name: variant.autoscaling for variant in here.spec.variants}, recorded(here.snapshot.status)
@@ -132,9 +157,9 @@ def _is_ours(here: Pass, variant: str) -> bool:
     return found.policy is not None or variant in recorded(here.snapshot.status)
 
 
-def _entry(name: str, target: Scalable) -> dict[str, Any]:
+def _entry(name: str, target: Scalable, asked: str | None) -> dict[str, Any]:
     assert target.policy is not None, "what is wanted always has one"
-    return {
+    return ({"askedAt": asked} if asked else {}) | {
         "name": name,
         "minCapacity": target.minimum,
         "maxCapacity": target.maximum,
@@ -145,7 +170,8 @@ def _entry(name: str, target: Scalable) -> dict[str, Any]:
 
 
 def _register(endpoint: str, variant: str, target: Scalable) -> AwsRequest:
-    return _request("RegisterScalableTarget", endpoint, variant, {"MinCapacity": target.minimum, "MaxCapacity": target.maximum})
+    bounds = {"MinCapacity": target.minimum, "MaxCapacity": target.maximum}
+    return replace(_request("RegisterScalableTarget", endpoint, variant, bounds), announced=True)
 
 
 def _put_policy(endpoint: str, variant: str, target: Scalable) -> AwsRequest:

@@ -174,16 +174,17 @@ def asked_for(status: Mapping[str, Any], config: str) -> dict[str, Any]:
 def may_arrive(here: Pass) -> float:
     """Seconds for which the last change that was asked for, and not seen to end, may still be carried out; 0 or less: no more."""
     update = here.snapshot.status.get("update")
-    return _left(here, update.get("attemptedAt")) if isinstance(update, Mapping) and update.get("outcome") is None else 0.0
+    return left_of_quarantine(here, update.get("attemptedAt")) if isinstance(update, Mapping) and update.get("outcome") is None else 0.0
 
 
 def overtaken_may_arrive(here: Pass) -> float:
     """The same of the change before it."""
     update = here.snapshot.status.get("update")
-    return _left(here, update.get("overtaken")) if isinstance(update, Mapping) else 0.0
+    return left_of_quarantine(here, update.get("overtaken")) if isinstance(update, Mapping) else 0.0
 
 
-def _left(here: Pass, asked: Any) -> float:
+def left_of_quarantine(here: Pass, asked: Any) -> float:
+    """Seconds for which what was asked for at that time may still be carried out."""
     attempted = moment(asked)
     return 0.0 if attempted is None else (attempted + timedelta(seconds=here.settings.create_quarantine) - here.now).total_seconds()
 

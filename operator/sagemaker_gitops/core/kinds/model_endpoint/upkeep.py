@@ -108,14 +108,16 @@ def cost(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
 def scaled(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     """Scalable targets and policies. Before the shares: a count that becomes ours again must not be the scaler's any more."""
     actions = scaling.corrections(here, serving, live)
-    return Upkeep(actions, "autoscaling", aside=True, fields=scaling.status_fields(here, live), look_after=LOOK_AGAIN if actions else None)
+    look_after = LOOK_AGAIN if actions else scaling.next_look(here, live)
+    return Upkeep(actions, "autoscaling", aside=True, fields=scaling.status_fields(here, live), look_after=look_after)
 
 
 def watched(here: Pass, serving: Serving, live: LiveEndpoint) -> Upkeep:
     """The alarms of this config; those of earlier ones go."""
     amiss = alarms.missing_or_changed(here, serving, live)
-    actions, fields = (*amiss, *alarms.unwanted(here, serving)), alarms.status_fields(here, serving)
-    return Upkeep(actions, "alarms", aside=True, mends=bool(amiss), fields=fields, look_after=LOOK_AGAIN if actions else None)
+    actions, fields = (*amiss, *alarms.unwanted(here, serving)), alarms.status_fields(here, serving, live)
+    look_after = LOOK_AGAIN if actions else alarms.next_look(here, serving)
+    return Upkeep(actions, "alarms", aside=True, mends=bool(amiss), fields=fields, look_after=look_after)
 
 
 CONCERNS: tuple[Concern, ...] = (adopted, cost, smoke, scaled, shares, watched, tags, window)

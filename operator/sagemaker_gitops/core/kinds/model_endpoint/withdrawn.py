@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from sagemaker_gitops.core.kinds.model_endpoint.facts import NoEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.serving import Serving
-from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, may_arrive, served
+from sagemaker_gitops.core.kinds.model_endpoint.situation import Pass, may_arrive, overtaken_may_arrive, served
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import recorded
 from sagemaker_gitops.core.kinds.model_endpoint.upkeep import LOOK_AGAIN, collected
 from sagemaker_gitops.core.plan import After, Plan
@@ -46,8 +46,15 @@ def withdrawn(here: Pass, answer: Plan) -> Plan:
 
 
 def beside_failed(here: Pass, serving: Serving, answer: Plan) -> Plan:
-    """`answer` about a creation that failed, and the end of what an earlier one left; its own config and models stay with it."""
+    """`answer` about a creation that failed, and the end of what an earlier one left, or may still leave; its own config and models stay
+    with it.
+    """
     if answer.actions or here.snapshot.status.get("lastGood"):
         return answer
-    actions = collected(here, (), [served(serving)], here.facts.strays)
-    return replace(answer, requeue=After(LOOK_AGAIN), actions=actions) if actions else answer
+    left, actions = overtaken_may_arrive(here), collected(here, (), [served(serving)], here.facts.strays)
+    if actions:
+        return replace(answer, requeue=After(LOOK_AGAIN), actions=actions)
+    if left > 0:
+        return replace(answer, requeue=After(left))
+    update = {name: value for name, value in answer.status.get("update", {}).items() if name != "overtaken"}
+    return replace(answer, status={**answer.status, "update": update}) if update else answer
