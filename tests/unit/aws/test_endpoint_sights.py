@@ -279,3 +279,10 @@ def test_what_status_forgot_is_looked_for_once_when_a_creation_ends(changes: dic
     case = Seen()
     good: Any = {"config": case.config()} if phase == "InService" else None
     assert case.look(case.aws(), phase=phase, lastGood=good).arrives(case.facts(**changes)) is looks
+
+
+def test_what_an_earlier_creation_may_still_leave_beside_a_failed_one_is_looked_for() -> None:
+    """As long as status says that there was one."""
+    case = Seen()
+    look = case.look(case.aws(), phase="Failed", update={"overtaken": "2026-11-21T10:00:00Z"})
+    assert look.arrives(case.facts(state=EndpointState.FAILED))
