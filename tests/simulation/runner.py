@@ -116,6 +116,22 @@ def run_single_faults(name: str, fault: Fault) -> list[str]:
     return failed
 
 
+REPLICAS = ((0.0, 0.0), (50.0, 0.0), (10.0, 50.0))
+"""Delays of Describe and List in seconds, in turns."""
+
+
+def run_hurried(name: str, fault: Fault) -> list[str]:
+    """`fault` at a call, and users who act the moment after it; all calls, replicas and absences with `make simulate`."""
+    scenario, failed = SCENARIOS[name], []
+    absences = (2.0, 400.0) if fault in CRASHES else (2.0,)
+    cases = itertools.product(range(reference(name).boundaries), REPLICAS, absences)
+    for number, (described, listed), downtime in itertools.islice(cases, tuple(Fault).index(fault), None, 1 if whole() else 97):
+        schedule = hurried(scenario, number, fault, describe_lag=described, list_lag=listed, downtime=downtime)
+        if violations := run(scenario, schedule):
+            failed.append(f"{schedule}: {violations}")
+    return failed
+
+
 def _writes(label: str) -> bool:
     service, _, operation = label.partition(":")
     return mutates(operation) if operation else service.startswith("PATCH")
