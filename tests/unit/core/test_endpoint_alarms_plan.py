@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -107,9 +108,10 @@ def test_an_alarm_that_comes_after_its_config_was_replaced_is_deleted() -> None:
     assert (made.status["alarms"], made.requeue) == (sorted(new), OnEvent())
 
 
-def test_a_deletion_waits_for_an_alarm_that_may_still_come() -> None:
-    """It would hang on nothing, and nobody would look for it again."""
-    asked = {"update": {"attemptedAt": timestamp(NOW)}, "alarmsAskedAt": timestamp(NOW + timedelta(seconds=100))}
+@pytest.mark.parametrize("told", [lambda at: {"alarmsAskedAt": at}, lambda at: {"scalableTargets": [{"name": "all", "askedAt": at}]}])
+def test_a_deletion_waits_for_what_may_still_come_to_hang_on_the_endpoint(told: Callable[[str], dict[str, Any]]) -> None:
+    """An alarm would hang on nothing, and nobody would look for it again."""
+    asked = {"update": {"attemptedAt": timestamp(NOW)}} | told(timestamp(NOW + timedelta(seconds=100)))
     absent = asked | {"deletion": {"absentSince": timestamp(NOW)}}
     waiting = deletion(Remains(NoEndpoint()), status=absent, now=NOW + timedelta(seconds=302))
     assert (waiting.finalizer, waiting.requeue) == (True, After(99.0))

@@ -10,6 +10,7 @@ from typing import Any
 from sagemaker_gitops.api.model_endpoint import DEFAULT_ENDPOINT_DELETION_POLICY
 from sagemaker_gitops.core.actions import AwsRequest
 from sagemaker_gitops.core.conditions import reconciling, replace_summary, stalled, timestamp
+from sagemaker_gitops.core.kinds.model_endpoint import scaling
 from sagemaker_gitops.core.kinds.model_endpoint.facts import EndpointFact, EndpointState, ForeignEndpoint, LiveEndpoint, NoEndpoint
 from sagemaker_gitops.core.kinds.model_endpoint.requests import delete_config, delete_endpoint, delete_model
 from sagemaker_gitops.core.kinds.model_endpoint.smoke import DELETING_DELAY
@@ -99,8 +100,8 @@ def _looked_twice(snapshot: Snapshot, settings: Settings, now: datetime) -> Plan
 def _believed_at(snapshot: Snapshot, absent_since: datetime, settings: Settings) -> datetime:
     """When absence is evidence: a create that was asked for, perhaps before status was lost, may still be on its way (A7)."""
     status = snapshot.status
-    asked = [moment(at) for at in ((status.get("update") or {}).get("attemptedAt"), status.get("alarmsAskedAt"))]
-    attempted = max((at for at in asked if at is not None), default=absent_since)
+    texts = [(status.get("update") or {}).get("attemptedAt"), status.get("alarmsAskedAt"), *scaling.asked(status).values()]
+    attempted = max((at for at in map(moment, texts) if at is not None), default=absent_since)
     arrived = attempted + timedelta(seconds=settings.create_quarantine + ROUNDING)
     return max(absent_since + timedelta(seconds=settings.absence_interval + ROUNDING), arrived)
 

@@ -68,12 +68,12 @@ def status_fields(here: Pass, live: LiveEndpoint) -> dict[str, Any]:
     """What later passes, deletion and rollbacks find the targets by: what is wanted, and what was and may still come to be."""
     if here.facts.scaling is None:
         return {}
-    wanted, asked = _wanted(here, live), dict(_asked(here.snapshot.status))
+    wanted, told = _wanted(here, live), asked(here.snapshot.status)
     for name, target in wanted.items():
         if target != here.facts.scaling.get(name):
-            asked[name] = timestamp(here.now)
+            told[name] = timestamp(here.now)
     late = {name: target for name, target in recorded(here.snapshot.status).items() if name not in wanted and _left(here, name) > 0}
-    return {"scalableTargets": [_entry(name, target, asked.get(name)) for name, target in {**wanted, **late}.items()] or None}
+    return {"scalableTargets": [_entry(name, target, told.get(name)) for name, target in {**wanted, **late}.items()] or None}
 
 
 def next_look(here: Pass, live: LiveEndpoint) -> float | None:
@@ -116,6 +116,12 @@ def deregister(endpoint: str, variant: str) -> AwsRequest:
     return _request("DeregisterScalableTarget", endpoint, variant, {})
 
 
+def asked(status: Mapping[str, Any]) -> dict[str, str]:
+    """When AWS was last told about a variant."""
+    entries = [entry for entry in status.get("scalableTargets") or () if isinstance(entry, Mapping)]
+    return {str(entry.get("name")): str(entry["askedAt"]) for entry in entries if entry.get("askedAt")}
+
+
 def recorded(status: Mapping[str, Any]) -> dict[str, Scalable]:
     """What status says that AWS was told; an entry that somebody has edited beyond reading is none."""
     found = {}
@@ -128,14 +134,8 @@ def recorded(status: Mapping[str, Any]) -> dict[str, Scalable]:
     return found
 
 
-def _asked(status: Mapping[str, Any]) -> dict[str, str]:
-    """When AWS was last told about a variant."""
-    entries = [entry for entry in status.get("scalableTargets") or () if isinstance(entry, Mapping)]
-    return {str(entry.get("name")): str(entry["askedAt"]) for entry in entries if entry.get("askedAt")}
-
-
 def _left(here: Pass, name: str) -> float:
-    return left_of_quarantine(here, _asked(here.snapshot.status).get(name))
+    return left_of_quarantine(here, asked(here.snapshot.status).get(name))
 
 
 def _wanted(here: Pass, live: LiveEndpoint) -> dict[str, Scalable]:
