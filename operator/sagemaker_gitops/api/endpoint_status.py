@@ -247,11 +247,13 @@ class ModelEndpointStatus(NotifyingStatus):
     variants: Annotated[tuple[ServingVariant, ...], Items(VARIANT_LIMIT, kind="map")] | None = None
     """The variants in the order of the spec. Example: [{name: blue, model: digits/7}]."""
     scalable_targets: Annotated[tuple[ScalableTarget, ...], Items(2 * VARIANT_LIMIT, kind="map")] | None = None
-    """Variants that AWS scales. Example: [{name: blue, minCapacity: 1, maxCapacity: 4, targetInvocationsPerInstance: 200,
-    scaleInCooldown: 5m, scaleOutCooldown: 1m}].
+    """Variants that AWS scales, or was asked to within the last five minutes. Example: [{name: blue, minCapacity: 1,
+    maxCapacity: 4, targetInvocationsPerInstance: 200, scaleInCooldown: 5m, scaleOutCooldown: 1m}].
     """
     alarms: Annotated[tuple[AwsName, ...], Items(ALARM_LIMIT, kind="set")] | None = None
-    """CloudWatch alarms that the operator made. Example: [team-a-digits-4k2mzq-blue-5xx-k5tq3vwx2a]."""
+    """CloudWatch alarms that the operator made, and those that are deleted but may still come late, for five minutes. Example:
+    [team-a-digits-4k2mzq-blue-5xx-k5tq3vwx2a].
+    """
     alarms_asked_at: Time | None = None
     """When AWS was last asked to make or change one of them. Example: 2026-11-21T10:00:00Z."""
     update: Update | None = None
