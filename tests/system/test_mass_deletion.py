@@ -60,6 +60,7 @@ def test_a_namespace_that_is_deleted_waits_for_somebody(stack: Stack) -> None:
         stack.run(name, files=SLOW)
     for name in RUNS:
         stack.until(name, lambda status: status.get("phase") == "Running")
+        stack.wait_for_call(name, "CreateTrainingJob")  # status says so a moment before
     jobs = _running(stack)
     stack.sandbox.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
     _until(stack, set(RUNS), 3)
