@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Final, NoReturn
 
 from local_aws import images
@@ -81,7 +81,7 @@ def _serve(options: argparse.Namespace) -> NoReturn:
     if options.ready_file:
         _write_atomically(options.ready_file, server.url)
     print(server.url, flush=True)
-    stopped.get()
+    wait_for(stopped)
     _exit_soon(_STOP_SECONDS)
     server.stop()
     sys.stdout.flush()
@@ -99,6 +99,18 @@ def stop_signal() -> SimpleQueue[int]:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: stop.put(number))
     return stop
+
+
+def wait_for(stop: SimpleQueue[int]) -> int:
+    """The number of the signal that came.
+
+    Python hears of a signal between two instructions: one that comes as the wait begins, or to another thread, does not end it.
+    """
+    while True:
+        try:
+            return stop.get(timeout=1.0)
+        except Empty:
+            continue
 
 
 def _exit_soon(seconds: float) -> None:

@@ -28,7 +28,11 @@ sys.settrace(None)
 
 def ended(module: str, prepare: str, wait: str, seconds: float) -> int:
     """The exit code; TimeoutExpired when the wait has not ended in `seconds`."""
-    script = SCRIPT.format(module=module, prepare=prepare, wait=wait)
+    return left(SCRIPT.format(module=module, prepare=prepare, wait=wait), seconds)
+
+
+def left(script: str, seconds: float) -> int:
+    """The exit code of a script that says when it waits."""
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"waits\n"
@@ -41,6 +45,24 @@ def ended(module: str, prepare: str, wait: str, seconds: float) -> int:
 @pytest.mark.parametrize("module", ["local_aws.cli", "local_cluster.__main__", "sagemaker_gitops.cli.sandbox"])
 def test_a_signal_at_any_moment_ends_the_wait(module: str) -> None:
     assert ended(module, "stop = stop_signal()", "get", 60) == 0
+
+
+ELSEWHERE = """
+import signal, threading
+from local_aws.cli import stop_signal, wait_for
+
+stop = stop_signal()
+threading.Timer(0.5, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
+print("waits", flush=True)
+{wait}
+"""
+
+
+def test_a_signal_that_another_thread_takes_ends_the_local_aws() -> None:
+    """As one does that comes the moment the wait begins: nothing wakes the main thread, which has to look for itself."""
+    assert left(ELSEWHERE.format(wait="assert wait_for(stop) == signal.SIGTERM"), 30) == 0
+    with pytest.raises(subprocess.TimeoutExpired):
+        left(ELSEWHERE.format(wait="stop.get()"), 3)
 
 
 def test_the_same_with_an_event_hangs() -> None:
